@@ -1,0 +1,35 @@
+"""chainrule: design, train, diagnose and understand deep networks.
+
+Everything is imported when it is first used, so `import chainrule` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy as _lazy
+from chainrule.core.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from chainrule.api import evaluate as evaluate
+    from chainrule.api import list_recipes as list_recipes
+    from chainrule.api import list_runs as list_runs
+    from chainrule.api import new as new
+    from chainrule.api import predict as predict
+    from chainrule.api import repeat as repeat
+    from chainrule.api import report as report
+    from chainrule.api import resume as resume
+    from chainrule.api import train as train
+    from chainrule.tasks import Run as Run
+    from chainrule.tasks import fit as fit
+    from chainrule.tasks import run as run
+
+__getattr__, __dir__, __all__ = _lazy(
+    __name__,
+    {
+        **dict.fromkeys(
+            ["evaluate", "list_recipes", "list_runs", "new", "predict", "repeat", "report", "resume", "train"], "api"
+        ),
+        **dict.fromkeys(["Run", "fit", "run"], "tasks"),
+    },
+)

@@ -1,0 +1,12 @@
+"""Looking at networks without training them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from chainrule.analysis.table import network_table as network_table
+
+__getattr__, __dir__, __all__ = lazy(__name__, {"network_table": "table"})

@@ -1,0 +1,265 @@
+"""One public function for each verb: what the command line and notebooks call."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from chainrule.core.errors import CheckpointError, RecipeError, UsageError
+from chainrule.core.folder import RunFolder, find_runs
+from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.store import remove_folder, write_file
+from chainrule.recipes import recipe_file, recipe_names
+from chainrule.tasks._classify import Classification
+from chainrule.tasks._facts import write_report
+from chainrule.tasks._run import Prediction, Run
+from chainrule.tasks._train import OwnNetwork, begin_run, continue_run, with_seed
+from chainrule.tasks.tables import check_options, open_recipe
+from chainrule.training.task import Observer
+
+Source = str | Path | Mapping[str, Any] | Recipe
+
+
+def train(
+    recipe: Source,
+    *,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    model: Callable[..., nn.Module] | None = None,
+    observers: Iterable[Observer] = (),
+    command: str | None = None,
+    own: OwnNetwork | None = None,
+    report: bool = True,
+) -> Run:
+    """Train a recipe and return its run.
+
+    Args:
+        recipe: The name of a recipe that comes with the package, a YAML file, plain data, or a `Recipe`.
+        out: The run folder; it must not exist. `runs/RECIPE-DATE-TIME` when left out.
+        settings: Laid over the recipe, such as `{"optim.lr": 0.01}`.
+        model: A network of one's own: a class or function that takes the options under `model:` as keyword arguments.
+        observers: Called after each step.
+        command: What reproduces the run, for its report.
+        own: A network with facts about its file; used by the command line.
+        report: Whether to write `report.html` at the end.
+
+    Raises:
+        RecipeError: The recipe is not valid; nothing is made.
+        DataError: The data are missing or damaged; nothing is made.
+        UsageError: The folder exists.
+        NonFiniteError: The loss or the gradient is not finite; the run can be looked at.
+
+    Example:
+        `chainrule.train("digits-softmax", settings={"train.epochs": 5}).result["test"]["accuracy"]`
+    """
+    if model is not None:
+        own = OwnNetwork(build=model)
+    name, checked = _prepare(recipe, settings, own)
+    folder = Path(out) if out is not None else new_folder(name)
+    begin_run(checked, folder, name=name, command=command or _command(recipe, settings), own=own)
+    job = Classification(checked, network=own.build if own else None)
+    continue_run(folder, job, observers=observers, resume_command=resume_command(folder, own))
+    if report:
+        write_report(RunFolder(folder))
+    return Run.open(folder)
+
+
+def repeat(
+    recipe: Source,
+    count: int,
+    *,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    observers: Callable[[int], Iterable[Observer]] = lambda index: (),
+    own: OwnNetwork | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train a recipe with `count` seeds, and splits where the split is drawn, and return mean and deviation.
+
+    The runs stand in `OUT/seed-N`; what is finished is not done again, so an interrupted call can be repeated.
+
+    Returns:
+        `{"folder", "seeds", "test": {"accuracy": {"mean", "deviation", "minimum", "maximum", "values"}, ...}, "valid"}`;
+        the deviation is that of a sample (n - 1).
+    """
+    if count < 2:
+        raise UsageError("repeats need at least two runs", got=count)
+    name, checked = _prepare(recipe, settings, own)
+    folder = RunFolder(Path(out) if out is not None else new_folder(name))
+    text = checked.to_yaml()
+    if not folder.path.exists():
+        folder.path.mkdir(parents=True)
+        folder.write_json(folder.info_file, {"format": 1, "kind": "repeats", "name": name, "status": "running", "result": None})
+        write_file(folder.recipe, text.encode())
+    elif folder.info().get("kind") != "repeats" or folder.recipe.read_text() != text:
+        raise UsageError(f"{folder.path} holds something else", remedy="choose another folder with -o")
+    runs = []
+    for index in range(count):
+        one = with_seed(checked, checked.train.seed + index)
+        place = folder.path / f"seed-{one.train.seed}"
+        job = Classification(one, network=own.build if own else None)
+        if not place.exists():
+            begin_run(one, place, name=name, command=_command(recipe, {**(settings or {}), "train.seed": one.train.seed}), own=own)
+        if RunFolder(place).info()["status"] != "finished":
+            continue_run(place, job, observers=observers(index), resume_command=command)
+            write_report(RunFolder(place))
+        runs.append(Run.open(place))
+    result = {
+        "folder": str(folder.path),
+        "seeds": [run.recipe.train.seed for run in runs],
+        **{part: _spread([(run.result or {}).get(part) or {} for run in runs]) for part in ("valid", "test")},
+    }
+    folder.update(status="finished", result=result)
+    return result
+
+
+def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterable[Observer] = ()) -> Run:
+    """Go on with a run from its newest whole checkpoint; the result is the same as without the interruption.
+
+    Raises:
+        CheckpointError: It is no run, or it has no whole checkpoint, or its network is another one.
+    """
+    opened = Run.open(run)
+    if opened.info["kind"] != "repeats" and opened.info["status"] == "finished":
+        return opened
+    if opened.info["kind"] == "repeats":
+        raise UsageError(f"{run} is a folder of repeated runs", remedy="call `chainrule train ... --repeats N -o` as before")
+    if opened.recipe.model.name == OWN and own is None:
+        raise CheckpointError(
+            f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME"
+        )
+    if own is not None and (known := opened.info.get("program", {}).get("sha256")) not in (None, own.facts.get("sha256")):
+        raise CheckpointError(
+            f"{own.facts.get('file')} is not the file that the run was started with",
+            expected=f"sha256 {known}",
+            got=own.facts.get("sha256"),
+            remedy=f"a copy stands in {opened.path / 'program.py'}",
+        )
+    job = Classification(opened.recipe, network=own.build if own else None, normalization=opened.normalization)
+    continue_run(opened.path, job, observers=observers, resume_command=resume_command(opened.path, own))
+    write_report(opened.folder)
+    return Run.open(run)
+
+
+def evaluate(run: str | Path, *, part: str = "valid", module: nn.Module | None = None) -> dict[str, Any]:
+    """Measure a run on a part of its data: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
+    return Run.open(run).evaluate(part, module=module)
+
+
+def predict(
+    run: str | Path, sources: Sequence[str | Path | bytes], *, top: int = 5, module: nn.Module | None = None
+) -> list[Prediction]:
+    """Classify picture files with a run.
+
+    Raises:
+        DataError: A picture cannot be read.
+    """
+    return Run.open(run).predict(sources, top=top, module=module)
+
+
+def report(runs: str | Path | Sequence[str | Path]) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    Raises:
+        CheckpointError: It is no run.
+    """
+    folders = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    first, *others = [RunFolder(Path(folder)) for folder in folders]
+    for folder in (first, *others):
+        folder.info()
+    return write_report(first, *others)
+
+
+def new(recipe: Source, path: str | Path, *, settings: Mapping[str, Any] | None = None) -> Path:
+    """Write a checked recipe to a file to start from.
+
+    Raises:
+        UsageError: The file exists.
+    """
+    target = Path(path)
+    if target.exists():
+        raise UsageError(f"{target} exists already", remedy="choose another name")
+    checked = open_recipe(recipe, settings)
+    check_options(checked)
+    write_file(target, checked.to_yaml().encode())
+    return target
+
+
+def list_runs(folder: str | Path = "runs") -> list[Run]:
+    """Return the runs in a folder."""
+    return [Run(found, found.info()) for found in find_runs(Path(folder))]
+
+
+def remove_run(run: str | Path) -> None:
+    """Remove a run folder, in one step.
+
+    Raises:
+        CheckpointError: It is no run; nothing is touched.
+    """
+    Run.open(run)
+    remove_folder(Path(run))
+
+
+def list_recipes() -> list[dict[str, Any]]:
+    """Return name, task, data, model and one line about each recipe that comes with the package."""
+    rows = []
+    for name in recipe_names():
+        recipe = open_recipe(name)
+        text = recipe_file(name).read_text(encoding="utf-8")
+        measured = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
+        rows.append(
+            {"name": name, "about": recipe.about, "data": recipe.data.name, "model": recipe.model.name, "measured": measured}
+        )
+    return rows
+
+
+def new_folder(name: str) -> Path:
+    """`runs/NAME-DATE-TIME`, with a number when that is taken."""
+    base = Path("runs", f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}")
+    number, path = 1, base
+    while path.exists():
+        number, path = number + 1, base.with_name(f"{base.name}-{number + 1}")
+    return path
+
+
+def resume_command(folder: Path, own: OwnNetwork | None) -> str:
+    """The command line that goes on with a run."""
+    target = own.facts.get("target") if own else None
+    return f"chainrule resume {shlex.quote(str(folder))}" + (f" --model {shlex.quote(target)}" if target else "")
+
+
+def _prepare(recipe: Source, settings: Mapping[str, Any] | None, own: OwnNetwork | None) -> tuple[str, Recipe]:
+    laid = dict(settings or {})
+    if own is not None:
+        laid["model.name"] = OWN
+    checked = open_recipe(recipe, laid)
+    if own is None and checked.model.name == OWN:
+        raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
+    name = Path(str(recipe)).stem if isinstance(recipe, (str, Path)) else "recipe"
+    return name, checked
+
+
+def _command(recipe: Source, settings: Mapping[str, Any] | None) -> str:
+    name = str(recipe) if isinstance(recipe, (str, Path)) else "RECIPE"
+    words = [word for key, value in (settings or {}).items() for word in (f"--{key}", str(value))]
+    return " ".join(["chainrule train", shlex.quote(name), *map(shlex.quote, words)])
+
+
+def _spread(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for metric in sorted(set.intersection(*(set(result) for result in results)) if results else set()):
+        values = [result[metric] for result in results]
+        found[metric] = {
+            "mean": statistics.fmean(values),
+            "deviation": statistics.stdev(values),
+            "minimum": min(values),
+            "maximum": max(values),
+            "values": values,
+        }
+    return found

@@ -1,0 +1,156 @@
+"""The command line: a static table of verbs, one file each, and one boundary for errors."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.core.errors import ChainruleError, UsageError, unknown
+from chainrule.core.version import __version__
+
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("Start here", "train a small network on handwritten digits and open its report"),
+    "train": ("Train", "train a recipe, or a folder of pictures, in a run folder"),
+    "new": ("Train", "write a recipe to start from"),
+    "resume": ("Train", "go on with a run where it stopped"),
+    "evaluate": ("Use", "measure a run on its validation or test part"),
+    "predict": ("Use", "classify pictures with a run"),
+    "report": ("Use", "write the page of one run, or compare several"),
+    "design": ("Understand", "shapes, parameters, cost and sight of a network, layer by layer"),
+    "runs": ("Look around", "list, show, compare or remove runs"),
+    "data": ("Look around", "list, check or fetch data sets"),
+    "models": ("Look around", "networks by name, and their options"),
+    "recipes": ("Look around", "recipes by name, and what they reach"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status (`docs/command-line.md`). No mistake of a user's ends in a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json, debug = "--json" in words, "--debug" in words
+    verb = words[0] if words and not words[0].startswith("-") else ""
+    try:
+        return _dispatch(words)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except ChainruleError as error:
+        if debug:
+            traceback.print_exc()
+        return _fail(verb, as_json, error.exit_status, str(error), error)
+    except KeyboardInterrupt:
+        return _fail(verb, as_json, 130, "stopped")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except MemoryError:
+        return _fail(verb, as_json, 7, "the machine has not enough memory for this")
+    except Exception as error:
+        status = getattr(error, "status", None)
+        if isinstance(status, int):  # tasks.Interrupted, which this file does not import
+            return _fail(verb, as_json, status, str(error))
+        if "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":
+            return _fail(verb, as_json, 7, "the machine has not enough memory: make --train.batch smaller or --train.parts larger")
+        if debug:
+            traceback.print_exc()
+        return _fail(verb, as_json, 1, f"a bug of ours: {type(error).__name__}: {error}. Please report it with {_log(words)}")
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and words[0] in ("--version", "-V"):
+        print(f"chainrule {__version__}")
+        return 0
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        raise UsageError(f'there is no command "{verb}"', remedy=unknown("command", verb, VERBS))
+    module = importlib.import_module(f"chainrule.cli.{verb}")
+    parser = _Parser(prog=f"chainrule {verb}", description=VERBS[verb][1][:1].upper() + VERBS[verb][1][1:] + ".")
+    module.add(parser)
+    _add_common(parser)
+    if getattr(module, "TAKES_SETTINGS", False):
+        from chainrule.cli._settings import split_settings
+
+        rest, settings = split_settings(rest)
+        arguments = parser.parse_args(rest)
+        arguments.settings = settings
+    else:
+        arguments = parser.parse_args(rest)
+    arguments.command = "chainrule " + " ".join(_quoted(word) for word in words)
+    answer = module.run(arguments)
+    if arguments.json:
+        print(json.dumps({"format": 1, "verb": verb, "status": answer.status, "result": answer.data}, allow_nan=False))
+    elif isinstance(answer.text, str):
+        if answer.text:
+            print(answer.text)
+    else:
+        from chainrule.cli._console import console
+
+        console().print(answer.text)
+    sys.stdout.flush()
+    return int(answer.status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong words are errors like all others."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{self.prog}: {message}", remedy=f"see `{self.prog} --help`")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="print the result as JSON")
+    group.add_argument("-q", "--quiet", action="store_true", help="print results only")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    group.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _overview() -> str:
+    lines = [
+        "chainrule trains a network from a recipe, shows what it costs and sees, and keeps what it did.",
+        "",
+        "usage: chainrule COMMAND ...      (chainrule COMMAND --help says more)",
+    ]
+    for group in dict.fromkeys(group for group, _ in VERBS.values()):
+        lines += ["", f"{group}:"]
+        lines += [f"  {verb:<10}{about}" for verb, (own, about) in VERBS.items() if own == group]
+    lines += ["", "try:  chainrule demo", '      chainrule design "INPUT 32x32x3 | CONV3-64 | RELU | POOL2 | FC-10"']
+    return "\n".join(lines)
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+def _fail(verb: str, as_json: bool, status: int, text: str, error: ChainruleError | None = None) -> int:
+    if as_json:
+        details: dict[str, Any] = {"message": text}
+        if error is not None:
+            facts = {"what": error.what, "expected": error.expected, "got": error.got, "remedy": error.remedy}
+            details |= {key: None if value is None else str(value) for key, value in facts.items()}
+        print(json.dumps({"format": 1, "verb": verb, "status": status, "error": details}))
+    print(f"chainrule: {text}", file=sys.stderr)
+    return status
+
+
+def _log(words: list[str]) -> str:
+    """Write the traceback to a file and return its path."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="chainrule-bug-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"chainrule {__version__}, python {sys.version}\narguments: {words!r}\n\n{traceback.format_exc()}")
+    except OSError:
+        return "the output of --debug"
+    return path

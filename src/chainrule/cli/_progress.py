@@ -1,0 +1,71 @@
+"""What a training shows while it runs: a bar on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chainrule.cli._console import console
+
+
+@contextmanager
+def show_progress(*, steps: int, first: int = 0, quiet: bool = False, bar: bool = True, title: str = "") -> Iterator[Any]:
+    """Yield an observer that shows rate, time left, loss and the last validation metrics."""
+    if quiet:
+        yield lambda seen: None
+        return
+    screen = console(stderr=True)
+    if not bar or not screen.is_terminal:
+        yield _Lines(screen, steps, title)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=screen, transient=False, refresh_per_second=5) as progress:
+        yield _Bar(progress, progress.add_task(title, total=steps, completed=first, facts=""))
+
+
+class _Bar:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self.progress, self.task = progress, task
+        self.valid, self.begun, self.examples, self.shown = "", time.perf_counter(), 0, 0.0
+
+    def __call__(self, seen: Any) -> None:
+        self.examples += seen.examples
+        if seen.evaluated is not None:
+            self.valid = _metrics(seen.evaluated)
+        now = time.perf_counter()
+        if now - self.shown < 0.2 and seen.evaluated is None:
+            self.progress.update(self.task, completed=seen.step)
+            return
+        self.shown = now
+        rate = self.examples / max(now - self.begun, 1e-9)
+        facts = f"{rate:,.0f} images/s  loss {seen.report['loss']:.3f}  {self.valid}"
+        self.progress.update(self.task, completed=seen.step, facts=facts)
+
+
+class _Lines:
+    """One line for each evaluation."""
+
+    def __init__(self, screen: Any, steps: int, title: str) -> None:
+        self.screen, self.steps, self.title, self.begun = screen, steps, title, time.perf_counter()
+
+    def __call__(self, seen: Any) -> None:
+        if seen.evaluated is not None:
+            seconds = time.perf_counter() - self.begun
+            self.screen.print(
+                f"{self.title} step {seen.step}/{self.steps}  loss {seen.report['loss']:.4f}  "
+                f"{_metrics(seen.evaluated)}  {seconds:.0f} s"
+            )
+
+
+def _metrics(values: Any) -> str:
+    return "  ".join(f"valid {name} {value:.4f}" for name, value in sorted(values.items()))

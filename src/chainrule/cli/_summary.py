@@ -1,0 +1,25 @@
+"""The few lines that end a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.cli.answer import Answer
+
+
+def run_answer(run: Any, *, confusion: bool = False) -> Answer:
+    """Say what a finished run reached and where it stands."""
+    result = run.result or {}
+    lines = []
+    for part in ("valid", "test"):
+        values = result.get(part)
+        if values:
+            lines.append(f"{part:<6}" + "  ".join(f"{name} {values[name]:.4f}" for name in sorted(values)))
+    lines.append(
+        f"best weights of step {result.get('best_step')} of {result.get('steps')}, "
+        f"{run.info['parameters']:,} parameters, {result.get('seconds', 0):.1f} s"
+    )
+    if run.folder.report.is_file():
+        lines.append(f"report  {run.folder.report}")
+    data = {"run": str(run.path), **result, "parameters": run.info["parameters"]}
+    return Answer(data, "\n".join(lines))

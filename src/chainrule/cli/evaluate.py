@@ -1,0 +1,32 @@
+"""`chainrule evaluate`: measure a run on a part of its data."""
+
+from __future__ import annotations
+
+import argparse
+
+from chainrule.cli.answer import Answer
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--part", choices=("valid", "test", "train"), default="valid", help="which part (default: valid)")
+    parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Measure, and show accuracy and confusions."""
+    from chainrule.cli._own import own_network
+    from chainrule.draw import confusion_text
+    from chainrule.tasks import Run
+
+    opened = Run.open(args.run)
+    own = own_network(args.model)
+    module = own.build(**opened.recipe.model.options) if own else None
+    facts = opened.evaluate(args.part, module=module)
+    slim = {key: value for key, value in facts.items() if key != "mistakes"}
+    slim["mistakes"] = [{k: v for k, v in row.items() if k != "picture"} for row in facts["mistakes"]]
+    from rich.console import Group
+
+    head = f"{args.part}: accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f}, {facts['count']} images"
+    return Answer(slim, Group(head, confusion_text(facts["confusion"], facts["classes"])))

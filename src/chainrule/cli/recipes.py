@@ -1,0 +1,31 @@
+"""`chainrule recipes`: recipes by name, and the text of one."""
+
+from __future__ import annotations
+
+import argparse
+
+from chainrule.cli.answer import Answer
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show the text of one")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """List them, or show one."""
+    from rich.table import Table
+
+    from chainrule.core.recipe import read_recipe
+    from chainrule.recipes import recipe_file, recipe_names, recipe_text
+
+    if args.name is not None:
+        text = recipe_text(args.name)
+        return Answer({"name": args.name, "text": text}, text)
+    table = Table("recipe", "what", box=None)
+    rows = []
+    for name in recipe_names():
+        data = read_recipe(recipe_file(name))
+        rows.append({"name": name, "about": data.get("about", ""), "data": data["data"]["name"], "model": data["model"]["name"]})
+        table.add_row(name, data.get("about", ""))
+    return Answer(rows, table)

@@ -1,0 +1,26 @@
+"""`chainrule resume`: go on with a run from its newest whole checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+
+from chainrule.cli.answer import Answer
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trains one of your own")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Go on, and say what came out."""
+    from chainrule import api
+    from chainrule.cli._own import own_network
+    from chainrule.cli._progress import show_progress
+    from chainrule.cli._summary import run_answer
+
+    own = own_network(args.model)
+    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, steps=0, title=args.run) as watch:
+        finished = api.resume(args.run, own=own, observers=[watch])
+    return run_answer(finished)

@@ -1,0 +1,121 @@
+"""`chainrule runs`: list, show, compare or remove runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from chainrule.cli.answer import Answer
+from chainrule.core.errors import UsageError, unknown
+
+ACTIONS = ("list", "show", "compare", "remove")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("action", nargs="?", default="list", metavar="list|show|compare|remove", help="what to do")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run folders (list: a folder of runs, default ./runs)")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Do what was asked."""
+    if args.action not in ACTIONS:
+        raise UsageError(f'there is no action "{args.action}" of `runs`', remedy=unknown("action", args.action, ACTIONS))
+    if args.action != "list" and not args.runs:
+        raise UsageError(f"`runs {args.action}` needs a run folder")
+    return {"list": _list, "show": _show, "compare": _compare, "remove": _remove}[args.action](args.runs)
+
+
+def _list(folders: list[str]) -> Answer:
+    from chainrule.core.folder import find_runs
+
+    found = [folder for parent in folders or ["runs"] for folder in find_runs(Path(parent))]
+    rows = [_row(folder) for folder in found]
+    if not rows:
+        return Answer([], f"no runs in {', '.join(folders or ['runs'])}; `chainrule demo` makes one")
+    return Answer(rows, _table(rows))
+
+
+def _show(runs: list[str]) -> Answer:
+    from chainrule.core.folder import RunFolder
+
+    data = [{"run": path, **RunFolder(Path(path)).info()} for path in runs]
+    blocks = []
+    for info in data:
+        environment = info.get("environment") or {}
+        lines = [f"{info['run']}: {info['name']}, {info['status']}"]
+        lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
+        lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
+        lines += [f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, {environment.get('cpu')}"]
+        blocks.append("\n".join(lines))
+    return Answer(data, "\n".join(blocks))
+
+
+def _compare(runs: list[str]) -> Answer:
+    from chainrule.core.folder import RunFolder
+
+    if len(runs) < 2:
+        raise UsageError("`runs compare` needs at least two run folders")
+    folders = [RunFolder(Path(path)) for path in runs]
+    rows = [_row(folder) for folder in folders]
+    recipes = [_flat(folder) for folder in folders]
+    keys = sorted({key for recipe in recipes for key in recipe})
+    differing = {key: [r.get(key) for r in recipes] for key in keys if len({repr(r.get(key)) for r in recipes}) > 1}
+    from rich.console import Group
+    from rich.table import Table
+
+    table = Table("setting", *[Path(path).name for path in runs], title="what differs", title_justify="left", box=None)
+    for key, values in differing.items():
+        table.add_row(key, *["" if value is None else str(value) for value in values])
+    return Answer({"runs": rows, "differing": differing}, Group(_table(rows), "", table if differing else "equal recipes"))
+
+
+def _remove(runs: list[str]) -> Answer:
+    from chainrule.core.folder import RunFolder
+    from chainrule.core.store import remove_folder
+
+    for path in runs:
+        RunFolder(Path(path)).info()
+    for path in runs:
+        remove_folder(path)
+    return Answer({"removed": runs}, "\n".join(f"removed {path}" for path in runs))
+
+
+def _row(folder: Any) -> dict[str, Any]:
+    info = folder.info()
+    row = {"run": str(folder.path), "name": info["name"], "kind": info["kind"], "status": info["status"], "created": info.get("created")}
+    for part, values in _parts(info):
+        value = values.get("accuracy")
+        row[part] = value["mean"] if isinstance(value, dict) else value
+    return row
+
+
+def _parts(info: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    result = info.get("result") or {}
+    return [(part, result[part]) for part in ("valid", "test") if result.get(part)]
+
+
+def _metrics(values: dict[str, Any]) -> str:
+    numbers = {name: value["mean"] if isinstance(value, dict) else value for name, value in values.items()}
+    return "  ".join(f"{name} {value:.4f}" for name, value in sorted(numbers.items()) if isinstance(value, float))
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table("run", "recipe", "status", "valid accuracy", "test accuracy", box=None)
+    for row in rows:
+        numbers = [f"{row[part]:.4f}" if isinstance(row.get(part), float) else "" for part in ("valid", "test")]
+        table.add_row(row["run"], row["name"], row["status"], *numbers)
+    return table
+
+
+def _flat(folder: Any) -> dict[str, Any]:
+    from chainrule.core.recipe import read_recipe
+
+    if not folder.recipe.is_file():
+        return {}
+    data = read_recipe(folder.recipe)
+    sections = {key: value if isinstance(value, dict) else {"": value} for key, value in data.items()}
+    return {f"{key}.{name}".rstrip("."): value for key, values in sections.items() for name, value in values.items()}

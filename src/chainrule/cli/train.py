@@ -1,0 +1,82 @@
+"""`chainrule train`: a recipe, or a folder of pictures, in a run folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from chainrule.cli.answer import Answer
+from chainrule.core.errors import UsageError
+
+TAKES_SETTINGS = True
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.usage = "chainrule train RECIPE [--section.key value ...] [-o RUN]"
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="name or YAML file; `chainrule recipes` lists them")
+    parser.add_argument("-o", "--out", metavar="RUN", help="run folder to make (default: runs/RECIPE-DATE-TIME)")
+    parser.add_argument("--model", metavar="FILE.py:NAME", help="train a network of your own in the recipe")
+    parser.add_argument("--repeats", type=int, metavar="N", help="train with N seeds; gives mean and deviation")
+    parser.epilog = (
+        "Any setting of the recipe can be given: --optim.lr 0.01, --train.epochs 5, --model.name resnet. "
+        "--seed, --threads and --workers stand for --train.seed and so on. "
+        "--data.folder PHOTOS trains on a folder with one directory per class."
+    )
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Train, and say what came out."""
+    from chainrule import api
+    from chainrule.cli._own import own_network
+
+    settings = dict(args.settings)
+    recipe: Any = args.recipe
+    if recipe is None:
+        if "data.folder" not in settings:
+            raise UsageError("no recipe is named", remedy="chainrule train RECIPE; `chainrule recipes` lists them")
+        from chainrule.tasks.photos import recipe_for_folder
+
+        recipe = recipe_for_folder(Path(str(settings["data.folder"])), settings)
+        settings = {}
+    elif "data.folder" in settings:
+        settings["data.name"] = "folder"
+    own = own_network(args.model)
+    if args.repeats is not None:
+        return _repeats(args, recipe, settings, own)
+    folder = Path(args.out) if args.out else api.new_folder(str(args.recipe or "folder"))
+    return train_with_progress(args, recipe, settings, folder, own)
+
+
+def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder: Path, own: Any = None) -> Answer:
+    """Train in a folder with a progress bar and return the summary."""
+    from chainrule import api
+    from chainrule.cli._progress import show_progress
+    from chainrule.cli._summary import run_answer
+
+    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, steps=0, title=folder.name) as watch:
+        run = api.train(recipe, out=folder, settings=settings, observers=[watch], own=own, command=args.command)
+    return run_answer(run)
+
+
+def _repeats(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any) -> Answer:
+    from chainrule import api
+    from chainrule.cli._console import console
+
+    def observers(index: int) -> list[Any]:
+        if not args.quiet and not args.json:
+            console(stderr=True).print(f"run {index + 1} of {args.repeats}")
+        return []
+
+    result = api.repeat(
+        recipe, args.repeats, out=args.out, settings=settings, observers=observers, own=own, command=args.command
+    )
+    lines = [f"{len(result['seeds'])} runs in {result['folder']}"]
+    for part in ("valid", "test"):
+        for metric, spread in result[part].items():
+            lines.append(
+                f"{part} {metric}: mean {spread['mean']:.4f}, deviation {spread['deviation']:.4f}, "
+                f"{spread['minimum']:.4f} to {spread['maximum']:.4f} (n = {len(spread['values'])})"
+            )
+    return Answer(result, "\n".join(lines))

@@ -1,0 +1,153 @@
+"""The layout of a run folder: what stands where, and `run.json`, which says what the run is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.core.errors import CheckpointError, UsageError
+from chainrule.core.paths import shown
+from chainrule.core.store import storage_error, write_file
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run.
+
+    Example:
+        >>> RunFolder(Path("runs/one")).metrics.as_posix()
+        'runs/one/metrics.jsonl'
+    """
+
+    path: Path
+
+    @property
+    def info_file(self) -> Path:
+        """What the run is and how it ended (`run.json`)."""
+        return self.path / "run.json"
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def processing(self) -> Path:
+        """What is done to an image before the network sees it, and the names of the classes."""
+        return self.path / "processing.json"
+
+    @property
+    def model(self) -> Path:
+        """The best weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folders `step-00001234`."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """Losses and metrics; no times, so that equal runs have equal bytes."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What happened to the run: resumed, interrupted, checkpoint passed over."""
+        return self.path / "events.jsonl"
+
+    @property
+    def timing(self) -> Path:
+        """Seconds, rates, memory."""
+        return self.path / "timing.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        """Folder of what the report is made of."""
+        return self.path / "facts"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    def read_json(self, path: Path) -> Any:
+        """Read one of the folder's JSON files; None if it is not there.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        try:
+            return json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error("read", path, error) from error
+        except (ValueError, RecursionError):
+            raise CheckpointError(f"{shown(path)} is damaged", expected="JSON") from None
+
+    def write_json(self, path: Path, data: Any) -> None:
+        """Write a JSON file whole or not at all."""
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, json.dumps(data, indent=1, ensure_ascii=False).encode() + b"\n")
+
+    def info(self) -> dict[str, Any]:
+        """Read `run.json`.
+
+        Raises:
+            CheckpointError: The folder is no run, or of a newer format.
+        """
+        info = self.read_json(self.info_file) if self.path.is_dir() else None
+        if not isinstance(info, dict):
+            raise CheckpointError(
+                f"{shown(self.path)} is no run",
+                expected="a folder with run.json",
+                got="a folder without it" if self.path.is_dir() else "a file" if self.path.exists() else "nothing there",
+                remedy="`chainrule runs list` names the runs",
+            )
+        if info.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{shown(self.path)} was written by another version", expected=f"format {FORMAT}", got=info.get("format")
+            )
+        return info
+
+    def update(self, **changes: Any) -> dict[str, Any]:
+        """Change some entries of `run.json` and return the whole."""
+        info = {**self.info(), **changes}
+        self.write_json(self.info_file, info)
+        return info
+
+    def create(self, info: dict[str, Any]) -> None:
+        """Make the folder with its `run.json`.
+
+        Raises:
+            UsageError: The name is taken; nothing is changed.
+            StorageError: The folder cannot be made.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+            self.checkpoints.mkdir()
+        except FileExistsError:
+            raise UsageError(
+                f"{shown(self.path)} exists already", remedy="choose another folder with -o, or remove it first"
+            ) from None
+        except OSError as error:
+            raise storage_error("make the folder", self.path, error) from error
+        self.write_json(self.info_file, {"format": FORMAT, **info})
+
+
+def find_runs(parent: Path) -> Iterator[RunFolder]:
+    """Yield the runs in a folder, and in the folders of repeated runs within it, by name."""
+    if not parent.is_dir():
+        return
+    for child in sorted(parent.iterdir()):
+        if (child / "run.json").is_file():
+            yield RunFolder(child)
+            if not (child / "checkpoints").is_dir():
+                yield from find_runs(child)

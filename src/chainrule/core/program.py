@@ -1,0 +1,172 @@
+"""Code of users: run only because a person named the file, as `FILE.py:NAME`, and shown as theirs when it fails.
+
+This is the one place where text becomes running code. Recipes, run folders, weights and pages never reach it: what they
+hold is data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from chainrule.core.errors import UsageError, unknown
+from chainrule.core.paths import shown
+
+
+class Target(NamedTuple):
+    """A file of code and the names wanted from it."""
+
+    path: Path
+    names: tuple[str, ...]
+
+
+class Program(NamedTuple):
+    """What a file of code gave: the objects asked for, and the SHA-256 of exactly the bytes that ran."""
+
+    path: Path
+    objects: list[Any]
+    source: bytes
+    source_hash: str
+
+
+class ProgramError(UsageError):
+    """The user's file failed while it ran; its own traceback is kept, to be shown as theirs."""
+
+    user_traceback = ""  # from their file on
+
+
+def parse_target(text: str) -> Target:
+    r"""Split `FILE.py:NAME[,NAME]` at its last colon; `FILE.py` alone names nothing.
+
+    Raises:
+        UsageError: It is not of that form.
+
+    Example:
+        >>> parse_target("nets/own.py:Net,data").names
+        ('Net', 'data')
+        >>> str(parse_target(r"C:\nets\own.py:Net").path)
+        'C:\\nets\\own.py'
+    """
+    file, colon, listed = (text, "", "") if text.endswith(".py") else text.rpartition(":")
+    names = tuple(name.strip() for name in listed.split(",")) if colon else ()
+    if not file.endswith(".py") or "\0" in text or not all(name.isidentifier() for name in names):
+        raise UsageError(f"{shown(text)} names no code", expected="FILE.py:NAME", remedy="write it like net.py:Net")
+    if len(set(names)) != len(names):
+        raise UsageError(f"{shown(text)} has a name twice")
+    return Target(Path(file), names)
+
+
+def source_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file of code, in hexadecimal.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    return hashlib.sha256(_source(Path(path))).hexdigest()
+
+
+def load_target(target: Target | str) -> list[Any]:
+    """Run a file of the user's and return the objects that were named.
+
+    Raises:
+        UsageError: The target, the file or a name is not there.
+        ProgramError: The file failed while it ran.
+    """
+    return load_program(target).objects
+
+
+def load_program(target: Target | str) -> Program:
+    """Run a file of the user's as a module of its own.
+
+    Its folder stands first on `sys.path` while it runs, and not afterwards. It is run anew at each call, from its
+    source: no compiled copy is looked for or left behind.
+
+    Args:
+        target: `FILE.py:NAME[,NAME]`, or what `parse_target` made of it.
+
+    Returns:
+        The objects in the order of the names, with the source that ran.
+
+    Raises:
+        UsageError: The target, the file or a name is not there.
+        ProgramError: The file failed while it ran.
+    """
+    path, names = parse_target(target) if isinstance(target, str) else target
+    if not names:
+        raise UsageError(f"{shown(path)} says not what to use of it", remedy=f"write {path.name}:NAME")
+    source = _source(path)
+    module = run_source(path, source)
+    found = vars(module)
+    options = [name for name, value in found.items() if name[0] != "_" and not isinstance(value, ModuleType)]
+    for name in names:
+        if name not in found:
+            raise UsageError(f'{shown(path)} has no "{name}"', remedy=unknown("name", name, options))
+    return Program(path, [found[name] for name in names], source, hashlib.sha256(source).hexdigest())
+
+
+def run_source(path: Path, source: bytes) -> ModuleType:
+    """Run source code as the module of `path` and return it.
+
+    Raises:
+        ProgramError: It failed.
+    """
+    name = f"user_program_{path.stem}_{hashlib.sha256(str(path.resolve()).encode('utf-8', 'replace')).hexdigest()[:8]}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses and pickle look a class up by its module
+    try:
+        with _first_on_path(str(path.resolve().parent)):
+            exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the person asked for it
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a script that ends itself must not end us
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        raise _their_failure(path, error) from error
+    return module
+
+
+def _source(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+        raise UsageError(f"cannot read the code in {shown(path)}: {reason}", remedy="check the path") from error
+
+
+@contextmanager
+def _first_on_path(folder: str) -> Iterator[None]:
+    compiled = sys.dont_write_bytecode
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True  # for the files beside it that it imports
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = compiled
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _their_failure(path: Path, error: BaseException) -> ProgramError:
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename != str(path):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    reason = (str(error).splitlines() or [""])[0]
+    where = f" at line {frames.tb_lineno}" if frames is not None else ""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        where, reason = f" at line {error.lineno}", error.msg
+    failure = ProgramError(
+        f"your file {shown(path)} failed{where}: {type(error).__name__}" + (f": {reason}" if reason else ""),
+        remedy="the traceback above is of your code; run the file with python to see it alone",
+    )
+    failure.user_traceback = text
+    return failure

@@ -1,0 +1,310 @@
+"""The recipe: what a training is, as closed, typed, plain data.
+
+A recipe names registered things only: never an import path, nothing that is evaluated. It is checked in two steps.
+Here, without torch: the sections, their keys and types, and each `name` against the tables of registered parts. Later,
+before any folder is made (`tasks.tables`): the other keys of a named section against the function behind the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chainrule.core.errors import RecipeError, unknown
+from chainrule.core.strict_yaml import format_yaml, parse_yaml, scalar
+
+FORMAT = 1
+OWN = "own"
+"""The model name of a network that a person handed over as `--model FILE.py:NAME` or in Python."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Names(Protocol):
+    """What a table of parts must offer to be checked against."""
+
+    kind: str
+
+    def names(self) -> list[str]: ...
+
+
+class Section(BaseModel):
+    """A part of a recipe whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Named(BaseModel):
+    """A part of a recipe that names a registered function; the other keys are that function's options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Annotated[str, Field(strict=True)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside `name`."""
+        return dict(self.model_extra or {})
+
+
+class Data(Named):
+    """Which data set, how it is split and normalized; other keys are options of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the training images set aside to choose by; stratified by class."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.2
+    """Share set aside as the test part where the data set has no official one."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Seed of the split; the seed of the training when left out."""
+    normalize: Literal["channel", "pixel", "none"] = "channel"
+    """Subtract the mean of the training part and divide by its deviation: per channel or per pixel."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training images, stratified by class."""
+
+
+class Augment(Section):
+    """Changes of the training images, drawn anew for every image and epoch; all off by default."""
+
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability of mirroring left and right."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Shift by up to so many pixels each way, filled with the average."""
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Side of a square that is blanked, in pixels."""
+    brightness: Annotated[float, Field(ge=0)] = 0.0
+    """Add up to so many standard deviations."""
+    contrast: Annotated[Share, Field()] = 0.0
+    """Scale by 1 - c to 1 + c."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """The a of Beta(a, a): mix each image with another one of the training set."""
+
+
+class Penalty(Section):
+    """R(W) of the full loss, on weights (not biases, not norms)."""
+
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of squares."""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of absolute values."""
+
+
+class Train(Section):
+    """How long, in which groups, and what is kept."""
+
+    epochs: Positive | None = None
+    """Passes over the training part; give either epochs or steps."""
+    steps: Annotated[int, Field(ge=0)] | None = None
+    """Updates of the weights; give either epochs or steps."""
+    batch: Count = 64
+    """Images a step."""
+    parts: Count = 1
+    """Pieces in which a step's images go through the network; less memory, the same step."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of weights, order, augmentation and dropout."""
+    clip_norm: Positive | None = None
+    """Scale the gradient down to this norm when it is larger."""
+    clip_value: Positive | None = None
+    """Clip each element of the gradient to plus or minus this."""
+    ema: Annotated[Share, Field(gt=0)] | None = None
+    """Decay of an exponential moving average of the weights, which is then what is evaluated and kept."""
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    """The validation metric that chooses the best weights."""
+    patience: Count | None = None
+    """Stop after so many evaluations without a new best."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations; 0: once an epoch."""
+    evaluate_batch: Count = 500
+    """Images in a group while evaluating."""
+    keep_every: Annotated[int, Field(ge=0)] = 200
+    """Steps between checkpoints; 0: only the first, the best and the last."""
+    keep: Count = 2
+    """Recent checkpoints that stay on disk, beside the best."""
+    log_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between lines of training metrics; 0: chosen so that there are at most 5,000."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that prepare the data; the results do not depend on it."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of the computation; 0: torch's choice. The last bits of the results depend on it."""
+    test: bool = True
+    """Read the test part, once, at the end, with the best weights."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Train:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+class Recipe(Section):
+    """All that a training depends on.
+
+    Example:
+        >>> recipe = Recipe(data={"name": "digits"}, model={"name": "mlp", "hidden": [64]}, train={"epochs": 2})
+        >>> recipe.model.options, recipe.optim.name, recipe.train.batch
+        ({'hidden': [64]}, 'adam', 64)
+
+    Source:
+        LECTURES A1, A6, B9-B11.
+    """
+
+    format: Literal[1] = FORMAT
+    about: str = ""
+    """One line for lists."""
+    task: Literal["classify"] = "classify"
+    data: Data
+    augment: Augment = Augment()
+    model: Named
+    loss: Named = Named(name="softmax")
+    penalty: Penalty = Penalty()
+    optim: Named = Named(name="adam")
+    schedule: Named = Named(name="constant")
+    train: Train
+
+    def to_data(self) -> dict[str, Any]:
+        """The resolved recipe as plain data; `from_data` gives the same recipe back."""
+        return self.model_dump(mode="python")
+
+    def to_yaml(self) -> str:
+        """The resolved recipe as YAML."""
+        return format_yaml(self.to_data())
+
+
+def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "the recipe") -> Recipe:
+    """Check plain data and return the recipe.
+
+    Args:
+        data: Sections as dictionaries.
+        tables: Section -> table of the parts that its `name` may name (data, model, loss, optim, schedule).
+        source: What errors call it.
+
+    Raises:
+        RecipeError: An unknown key or name (the nearest is suggested), a wrong type or range; which key, what was
+            expected, what was found.
+    """
+    if not isinstance(data, dict):
+        raise RecipeError(f"{source} is no recipe", expected="sections such as `data:` and `train:`", got=_show(data))
+    if data.get("format", FORMAT) != FORMAT:
+        raise RecipeError(
+            f"{source} has a format that this version does not know",
+            expected=f"format: {FORMAT}",
+            got=_show(data["format"]),
+            remedy="use a newer chainrule",
+        )
+    try:
+        recipe = Recipe.model_validate(_tuples_to_lists(data))
+    except ValidationError as error:
+        raise _explain(error, source) from None
+    for section, table in tables.items():
+        name = getattr(recipe, section).name
+        if name not in table.names() and not (section == "model" and name == OWN):
+            raise RecipeError(
+                f'{source}: {section}.name: there is no {table.kind} "{name}"',
+                remedy=unknown(table.kind, name, table.names()),
+            )
+    return recipe
+
+
+def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return recipe data with settings such as `optim.lr` laid over it.
+
+    A new `name` for a section takes that part's own defaults: the section's other keys are dropped first.
+
+    Raises:
+        RecipeError: A setting that names no section and key.
+
+    Example:
+        >>> lay_over({"optim": {"name": "adam", "lr": 0.001}}, {"optim.name": "sgd"})
+        {'optim': {'name': 'sgd'}}
+        >>> lay_over({"optim": {"name": "adam", "lr": 0.001}}, {"optim.lr": 0.01})
+        {'optim': {'name': 'adam', 'lr': 0.01}}
+    """
+    merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for path in sorted(settings, key=lambda path: not path.endswith(".name")):
+        section, dot, key = path.partition(".")
+        if not dot or not key or "." in key:
+            raise RecipeError(
+                f'"{path}" is no setting of a recipe',
+                expected="--section.key value, such as --optim.lr 0.01",
+                remedy=unknown("section", section, Recipe.model_fields),
+            )
+        if section not in Recipe.model_fields:
+            raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, _section_names()))
+        old = merged.get(section)
+        values = old if isinstance(old, dict) else {}
+        if key == "name" and values.get("name") != settings[path]:
+            fixed = Data.model_fields if section == "data" else {}
+            values = {word: value for word, value in values.items() if word in fixed}
+        values[key] = settings[path]
+        if section == "train" and key in ("epochs", "steps"):
+            values.pop({"epochs": "steps", "steps": "epochs"}[key], None)
+        merged[section] = values
+    return merged
+
+
+def setting(text: str) -> Any:
+    """Read the value of a setting from the command line: a YAML scalar, or a list in brackets.
+
+    Example:
+        >>> setting("1e-3"), setting("[64, 32]"), setting("cosine")
+        (0.001, [64, 32], 'cosine')
+    """
+    return parse_yaml(text, source="the setting") if text[:1] in ("[", "{") else scalar(text)
+
+
+def read_recipe(path: Path) -> Any:
+    """Read the data of a recipe file without checking them.
+
+    Raises:
+        RecipeError: There is no such file, or it is not the YAML of a recipe.
+    """
+    try:
+        raw = path.read_bytes()
+    except IsADirectoryError:
+        raise RecipeError(f"{path} is a folder", expected="a recipe file") from None
+    except OSError as error:
+        raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}") from None
+    try:
+        return parse_yaml(raw.decode("utf-8-sig"), source=str(path))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the recipe {path} is not text in UTF-8", got=f"byte {raw[error.start]:#04x}") from None
+
+
+def _section_names() -> list[str]:
+    return [name for name in Recipe.model_fields if name not in ("format", "about", "task")]
+
+
+def _tuples_to_lists(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _tuples_to_lists(value) for key, value in data.items()}
+    return [_tuples_to_lists(value) for value in data] if isinstance(data, (list, tuple)) else data
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _explain(error: ValidationError, source: str) -> RecipeError:
+    """Turn the first of pydantic's findings into a sentence with the key, and name the number of the others."""
+    findings = error.errors(include_url=False)
+    first = findings[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        *sections, key = place.split(".")
+        fields: Any = Recipe.model_fields
+        for section in sections:
+            fields = fields[section].annotation.model_fields
+        kind = f"key of {'.'.join(sections)}" if sections else "section"
+        options = list(fields) if sections else _section_names()
+        return RecipeError(f'{source}: there is no {kind} "{key}"{more}', remedy=unknown("key" if sections else "section", key, options))
+    if first["type"] == "missing":
+        return RecipeError(f"{source}: {place} is missing{more}", remedy=f"add `{place.replace('.', ': {')}: ...`" if "." not in place else f"add {place}")
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return RecipeError(f"{source}: {place}: {message}{more}", got=_show(first.get("input")) if first["type"] != "value_error" else None)

@@ -1,0 +1,100 @@
+"""A table of parts by name, resolved only when one is asked for.
+
+A table is plain data, so listing names imports nothing heavy: `name -> Entry("file:function", card)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from chainrule.core.errors import UsageError, unknown
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a part lives, and what is known about it.
+
+    Args:
+        target: `module:function`, where module is a full dotted name.
+        about: One line for lists.
+        card: Facts (paper, input size, normalisation, parameters, weights, licence ...).
+    """
+
+    target: str
+    about: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Registry:
+    """Parts of one kind by name.
+
+    Args:
+        kind: The word for one of them, as errors name it.
+        entries: `(name, Entry)` pairs, so that a name written twice is seen.
+        group: The entry-point group through which installed packages add their own (`chainrule.models`, ...).
+
+    Raises:
+        UsageError: A name occurs twice.
+
+    Example:
+        >>> table = Registry("function", [("square", Entry("math:sqrt"))])
+        >>> table.names()
+        ['square']
+        >>> table.resolve("square")(9.0)
+        3.0
+    """
+
+    def __init__(self, kind: str, entries: list[tuple[str, Entry]], group: str | None = None) -> None:
+        self.kind, self.group = kind, group
+        self._entries: dict[str, Entry] = {}
+        self._loaded_group = group is None
+        for name, entry in entries:
+            self.add(name, entry)
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Add one part; a name that is taken is an error, never a silent replacement."""
+        if name in self._entries:
+            raise UsageError(
+                f'the {self.kind} "{name}" is registered twice',
+                got=f"{self._entries[name].target} and {entry.target}",
+                remedy="give one of them another name",
+            )
+        self._entries[name] = entry
+
+    def _all(self) -> dict[str, Entry]:
+        if not self._loaded_group:
+            self._loaded_group = True
+            for point in entry_points(group=self.group or ""):
+                self.add(point.name, Entry(point.value, about=f"from {point.dist.name if point.dist else point.value}"))
+        return self._entries
+
+    def names(self) -> list[str]:
+        """The names, sorted."""
+        return sorted(self._all())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
+    def entry(self, name: str) -> Entry:
+        """The entry of one name.
+
+        Raises:
+            UsageError: There is none; the nearest name is suggested.
+        """
+        entries = self._all()
+        if name not in entries:
+            raise UsageError(f'there is no {self.kind} "{name}"', remedy=unknown(self.kind, name, entries))
+        return entries[name]
+
+    def resolve(self, name: str) -> Callable[..., Any]:
+        """Import and return the function behind a name."""
+        module, _, attribute = self.entry(name).target.partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        return function

@@ -1,0 +1,372 @@
+"""The one place that writes files and folders: whole and durable, or not at all.
+
+A file or folder appears under its name only when all its bytes are on the disk: temporary name, fsync, rename, fsync of
+the parent. Every failure is a `StorageError` that says why, and leaves what was there before as it was. Checkpoints are
+folders with a manifest of checksums (`core.sealed`), checked by `read_folder` before anybody parses a byte.
+
+Temporaries are named `NAME.tmp-PID-N` and stay locked as long as their writer lives, so `clean_stale` tells those of
+the dead apart without trusting process numbers, which are used again and mean nothing on another host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from chainrule.core.errors import StorageError, UsageError
+from chainrule.core.paths import shown
+from chainrule.core.sealed import MANIFEST, Checksums, Whole, manifest_bytes, newest_whole, read_folder, verify_folder
+
+__all__ = [
+    "Lock",
+    "Whole",
+    "clean_stale",
+    "newest_whole",
+    "publish_folder",
+    "read_folder",
+    "remove_folder",
+    "storage_error",
+    "verify_folder",
+    "write_file",
+]
+
+Bytes = bytes | bytearray | memoryview
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_TEMPORARY = re.compile(r"\.tmp-[0-9]+-[0-9]+\Z")
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\Z")
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}  # what file systems without flock answer
+_DAY = 24 * 3600.0
+_count = itertools.count()
+_locked: set[int] = set()  # descriptors that a forked child must not hold: the lock would outlive us
+
+
+def _forget_locks() -> None:
+    for fd in _locked:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _locked.clear()
+
+
+os.register_at_fork(after_in_child=_forget_locks)
+
+_WHY = {
+    errno.ENOSPC: ("the disk is full", "free some space, or choose another disk"),
+    errno.EDQUOT: ("your quota on this disk is used up", "free some space, or choose another disk"),
+    errno.EFBIG: ("the file would be longer than this process may write", "raise the limit (ulimit -f)"),
+    errno.EROFS: ("the disk is read-only", "choose another folder"),
+    errno.EACCES: ("permission denied", "choose a folder that you may write to"),
+    errno.EPERM: ("permission denied", "choose a folder that you may write to"),
+    errno.ENOENT: ("the folder does not exist", "make the folder first, or check the path"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
+    errno.EISDIR: ("there is a folder of that name", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+    errno.EIO: ("the disk reports an error", "check the disk; what was saved before is still there"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.ELOOP: ("its links lead in a circle", "check the path"),
+}
+_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def storage_error(
+    action: str, path: str | os.PathLike[str], error: OSError | ValueError, needed: int | None = None
+) -> StorageError:
+    """Translate what the operating system said into what a user can act on.
+
+    Args:
+        action: What was being done: "write", "remove" ...
+        path: The file or folder it was done to.
+        error: As it was raised. A `ValueError` is a name with a NUL character.
+        needed: Bytes that were to be written, named where space is the reason.
+
+    Example:
+        >>> print(storage_error("write", "a.json", OSError(errno.EROFS, "")))
+        cannot write "a.json": the disk is read-only. Remedy: choose another folder.
+    """
+    if isinstance(error, ValueError):
+        return StorageError(f"cannot {action} {shown(path)}: it is no name for a file", remedy="choose another name")
+    code = error.errno or 0
+    why, remedy = _WHY.get(code, (os.strerror(code) if code else str(error), None))
+    space: dict[str, str] = {}
+    if code in _SPACE and needed is not None:
+        space["expected"] = f"room for {needed:,} bytes"
+        with contextlib.suppress(OSError):
+            space["got"] = f"{shutil.disk_usage(Path(path).absolute().parent).free:,} bytes free on the disk"
+    return StorageError(f"cannot {action} {shown(path)}: {why}", remedy=remedy, **space)
+
+
+@contextlib.contextmanager
+def _translated(action: str, path: Path, needed: int | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise storage_error(action, path, error, needed) from error
+
+
+def _temporary(path: Path) -> Path:
+    tail = f".tmp-{os.getpid()}-{next(_count)}"
+    name = os.fsencode(path.name)
+    if len(name) + len(tail) > 255:  # what nearly every file system allows, in bytes
+        name = name[: 255 - len(tail)].decode(errors="ignore").encode()
+    return path.with_name(os.fsdecode(name) + tail)
+
+
+def _flock(fd: int, *, wait: bool = False) -> bool | None:
+    """Whether the lock was got; None where the file system has none."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def _hold(fd: int) -> None:
+    """Lock a temporary as long as it is open, and know it in forked children."""
+    _locked.add(fd)
+    _flock(fd)
+
+
+def _close(fd: int) -> None:
+    if fd in _locked:  # a forked child has closed it, and the number may be another file's by now
+        _locked.discard(fd)
+        os.close(fd)
+
+
+def _write_all(fd: int, rest: memoryview) -> None:
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _buffers(data: Bytes | Sequence[Bytes]) -> list[memoryview]:
+    views = [memoryview(piece) for piece in ([data] if isinstance(data, Bytes) else data)]
+    return [view.cast("B") for view in views if view.nbytes]  # an empty view of another type cannot be cast
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _discard(path: Path) -> None:
+    """Remove what a failed attempt left; a second failure must not hide the first."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def write_file(path: str | os.PathLike[str], data: Bytes | str | Sequence[Bytes]) -> None:
+    """Write a file that is there completely or not at all, and lasts.
+
+    What was under the name before stays whole until the new content replaces it in one step. Whatever fails, nothing
+    is left behind; a killed process leaves a temporary, which `clean_stale` removes. A link is replaced, not followed.
+
+    Args:
+        path: Its folder must exist.
+        data: The whole content, in one buffer or in several one after the other; text is written as UTF-8.
+
+    Raises:
+        StorageError: The disk is full, the path cannot be written, or is no regular file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "a.txt")
+        >>> write_file(path, "hello"); path.read_text()
+        'hello'
+    """
+    target = Path(path)
+    buffers = _buffers(data.encode() if isinstance(data, str) else data)
+    with _translated("write", target, sum(map(len, buffers))):
+        if target.exists() and not target.is_file():  # a rename would replace a device by a file
+            raise StorageError(f"cannot write {shown(target)}: it exists and is no file", remedy="choose another name")
+        temporary = _temporary(target)
+        try:
+            fd = os.open(temporary, _NEW, 0o666)
+            try:
+                _hold(fd)
+                for buffer in buffers:
+                    _write_all(fd, buffer)
+                os.fsync(fd)
+                os.replace(temporary, target)
+            finally:
+                _close(fd)
+            _sync_folder(target.parent)
+        except BaseException:
+            _discard(temporary)
+            raise
+
+
+def _write_part(path: Path, buffers: Sequence[memoryview]) -> dict[str, Any]:
+    """Write and fsync one file of a folder; returns its length and checksums."""
+    sums = Checksums()
+    fd = os.open(path, _NEW, 0o666)
+    try:
+        for rest in buffers:
+            while rest:
+                piece, rest = rest[: sums.room()], rest[sums.room() :]
+                _write_all(fd, piece)
+                sums.add(piece)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return sums.entry()
+
+
+def publish_folder(
+    path: str | os.PathLike[str], files: Mapping[str, Bytes | Sequence[Bytes]], facts: Mapping[str, Any]
+) -> None:
+    """Write a new folder of files with checksums, which appears whole under its name or not at all.
+
+    Args:
+        path: A name that is not taken; the parent must exist.
+        files: Plain names (letters, digits, `._-`) and their content, in one buffer or in several one after the other.
+        facts: Plain data for the manifest. NaN and infinities are stored as text (`to_json`).
+
+    Raises:
+        StorageError: The name is taken, the disk is full, or the folder cannot be written. Nothing is left behind.
+        UsageError: A file's name is not plain.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "step-00000001")
+        >>> publish_folder(path, {"state.json": b"{}"}, {"step": 1})
+        >>> read_folder(path)
+        ({'state.json': b'{}'}, {'step': 1})
+    """
+    target = Path(path)
+    for name in files:
+        if not _PLAIN.match(name) or name == MANIFEST:
+            raise UsageError(f"{shown(name)} is no plain name for a file of {shown(target)}")
+    parts = {name: _buffers(data) for name, data in files.items()}
+    needed = len(manifest_bytes({}, facts)) + sum(len(buffer) for buffers in parts.values() for buffer in buffers)
+    with _translated("write", target, needed):
+        if os.path.lexists(target):
+            raise StorageError(
+                f"cannot write {shown(target)}: the name is taken", remedy="choose another name, or remove it"
+            )
+        temporary = _temporary(target)
+        fd = -1
+        try:
+            os.mkdir(temporary)
+            fd = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            _hold(fd)
+            entries = {name: _write_part(temporary / name, buffers) for name, buffers in parts.items()}
+            _write_part(temporary / MANIFEST, _buffers(manifest_bytes(entries, facts)))
+            os.fsync(fd)
+            os.rename(temporary, target)
+            _sync_folder(target.parent)
+        except BaseException:
+            _discard(temporary)
+            raise
+        finally:
+            _close(fd)
+
+
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove a folder in one step: interrupted, it is either still whole, or gone but for a temporary.
+
+    Raises:
+        StorageError: There is no such folder, or it cannot be removed.
+    """
+    target = Path(path)
+    with _translated("remove", target):
+        if target.is_symlink() or not target.is_dir():
+            raise StorageError(f"cannot remove {shown(target)}: it is no folder")
+        temporary = _temporary(target)
+        os.rename(target, temporary)
+        _sync_folder(target.parent)
+        shutil.rmtree(temporary)
+
+
+def clean_stale(parent: str | os.PathLike[str]) -> list[str]:
+    """Remove the temporaries that dead processes left in a folder, and return their names.
+
+    A living writer holds a lock on its temporary, on whichever host that shares the disk's locks. Where the file system
+    has no locks, only what is older than a day goes.
+
+    Raises:
+        StorageError: The folder cannot be read.
+    """
+    removed = []
+    with _translated("read", Path(parent)):
+        names = sorted(name for name in os.listdir(parent) if _TEMPORARY.search(name))
+    for name in names:
+        path = Path(parent, name)
+        with contextlib.suppress(OSError):  # another process may be cleaning too
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                free = _flock(fd)
+                if free is None:
+                    free = time.time() - os.fstat(fd).st_mtime > _DAY
+                if free:
+                    _discard(path)
+                    removed.append(name)
+            finally:
+                os.close(fd)
+    return removed
+
+
+class Lock:
+    """A folder used by one process at a time, until the `with` block or the process ends.
+
+    The kernel drops the lock when its holder dies, however it dies, so none is ever stale; children that the holder
+    forked do not keep it. A file system without locks is not locked.
+
+    Args:
+        folder: It must exist. The lock is a file `.lock` in it, which stays.
+
+    Raises:
+        StorageError: Another process, which is named, uses the folder.
+
+    Example:
+        >>> import tempfile
+        >>> with Lock(tempfile.mkdtemp()):
+        ...     print("alone")
+        alone
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder, self._fd = Path(folder), -1
+
+    def __enter__(self) -> Lock:
+        with _translated("lock", self.folder):
+            fd = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            _locked.add(fd)
+            try:
+                if _flock(fd) is False:
+                    holder = os.read(fd, 20).decode(errors="replace").strip() or "unknown"
+                    raise StorageError(
+                        f"{shown(self.folder)} is in use by another process",
+                        got=f"process {holder}",
+                        remedy="wait until it ends, or choose another folder",
+                    )
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            except BaseException:
+                _close(fd)
+                raise
+            self._fd = fd
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _close(self._fd)
+        self._fd = -1

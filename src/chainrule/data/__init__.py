@@ -1,0 +1,141 @@
+"""Data sets, splits, normalization, augmentation: from files to the batches of a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+from chainrule.core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from chainrule.data._open_image import open_image as open_image
+    from chainrule.data._split import split as split
+    from chainrule.data.arrays import from_arrays as from_arrays
+    from chainrule.data.augment import Augment as Augment
+    from chainrule.data.batches import Batch as Batch
+    from chainrule.data.batches import Mixed as Mixed
+    from chainrule.data.check import DataReport as DataReport
+    from chainrule.data.check import check_data as check_data
+    from chainrule.data.examples import ImageExamples as ImageExamples
+    from chainrule.data.images import (
+        Files as Files,
+    )
+    from chainrule.data.images import (
+        InMemory as InMemory,
+    )
+    from chainrule.data.images import (
+        LabeledImages as LabeledImages,
+    )
+    from chainrule.data.images import (
+        Pictures as Pictures,
+    )
+    from chainrule.data.normalize import Normalization as Normalization
+    from chainrule.data.order import Sequential as Sequential
+    from chainrule.data.order import Shuffled as Shuffled
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "Augment": "augment",
+        "Batch": "batches",
+        "DataReport": "check",
+        "Files": "images",
+        "ImageExamples": "examples",
+        "InMemory": "images",
+        "LabeledImages": "images",
+        "Mixed": "batches",
+        "Normalization": "normalize",
+        "Pictures": "images",
+        "Sequential": "order",
+        "Shuffled": "order",
+        "check_data": "check",
+        "from_arrays": "arrays",
+        "open_image": "_open_image",
+        "split": "_split",
+    },
+)
+
+DATA = Registry(
+    "data set",
+    [
+        (
+            "digits",
+            Entry(
+                "chainrule.data.digits:digits",
+                "handwritten digits, 1,797 grey images of 8x8",
+                {
+                    "task": "classification",
+                    "classes": 10,
+                    "bytes": 57_523,
+                    "licence": "CC BY 4.0 (UCI)",
+                    "origin": "comes with scikit-learn",
+                },
+            ),
+        ),
+        (
+            "mnist",
+            Entry(
+                "chainrule.data.mnist:mnist",
+                "handwritten digits, 70,000 grey images of 28x28",
+                {
+                    "task": "classification",
+                    "classes": 10,
+                    "bytes": 11_594_722,
+                    "licence": "CC BY-SA 3.0",
+                    "origin": "download",
+                },
+            ),
+        ),
+        (
+            "fashion-mnist",
+            Entry(
+                "chainrule.data.fashion_mnist:fashion_mnist",
+                "articles of clothing, 70,000 grey images of 28x28",
+                {
+                    "task": "classification",
+                    "classes": 10,
+                    "bytes": 30_878_645,
+                    "licence": "MIT (Zalando SE)",
+                    "origin": "download",
+                },
+            ),
+        ),
+        (
+            "cifar10",
+            Entry(
+                "chainrule.data.cifar10:cifar10",
+                "animals and vehicles, 60,000 color images of 32x32",
+                {
+                    "task": "classification",
+                    "classes": 10,
+                    "bytes": 170_052_171,
+                    "licence": "none stated (research use, with citation)",
+                    "origin": "download",
+                },
+            ),
+        ),
+        (
+            "cifar10-jpeg",
+            Entry(
+                "chainrule.data.cifar10_jpeg:cifar10_jpeg",
+                "the images of CIFAR-10 in a lossy form (JPEG)",
+                {
+                    "task": "classification",
+                    "classes": 10,
+                    "bytes": 18_386_192,
+                    "licence": "none stated (research use, with citation)",
+                    "origin": "a file of one's own",
+                },
+            ),
+        ),
+        (
+            "folder",
+            Entry(
+                "chainrule.data.folder:folder",
+                "your own pictures: one directory per class",
+                {"task": "classification", "origin": "--data.folder DIRECTORY"},
+            ),
+        ),
+    ],
+    group="chainrule.data",
+)

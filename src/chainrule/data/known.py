@@ -1,0 +1,174 @@
+"""The published data sets: their files, lengths, checksums, and where they are published. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"  # https is not offered; the checksums guard it
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file as it is published.
+
+    Args:
+        url: Where.
+        name: Under which name it is kept.
+        size: In bytes.
+        sha256: Of its bytes.
+    """
+
+    url: str
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file of a data set, whoever packed it.
+
+    Args:
+        name: File name without `.gz`.
+        size: Bytes of the content, unpacked.
+        sha256: Of the content, unpacked; packers differ, the content may not.
+        download: The published file that holds it, if there is one.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    download: Download | None = None
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set of which every byte is known.
+
+    Args:
+        files: Its files.
+        source: Who made it and where it stands, for messages.
+    """
+
+    files: tuple[Known, ...]
+    source: str
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files."""
+        return [file.name for file in self.files]
+
+
+def _packed(base: str, name: str, size: int, sha256: str, packed_size: int, packed_sha256: str) -> Known:
+    return Known(name, size, sha256, Download(f"{base}{name}.gz", f"{name}.gz", packed_size, packed_sha256))
+
+
+CIFAR10_ARCHIVE = Download(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "cifar-10-binary.tar.gz",
+    170_052_171,
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+)
+
+KNOWN: Mapping[str, KnownSet] = {
+    "mnist": KnownSet(
+        (
+            _packed(
+                _MNIST,
+                "train-images-idx3-ubyte",
+                47_040_016,
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            _packed(
+                _MNIST,
+                "train-labels-idx1-ubyte",
+                60_008,
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                28_881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            _packed(
+                _MNIST,
+                "t10k-images-idx3-ubyte",
+                7_840_016,
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            _packed(
+                _MNIST,
+                "t10k-labels-idx1-ubyte",
+                10_008,
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                4_542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+        ),
+        f"LeCun, Cortes, Burges: {_MNIST}",
+    ),
+    "fashion-mnist": KnownSet(
+        (
+            _packed(
+                _FASHION,
+                "train-images-idx3-ubyte",
+                47_040_016,
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            _packed(
+                _FASHION,
+                "train-labels-idx1-ubyte",
+                60_008,
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                29_515,
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            _packed(
+                _FASHION,
+                "t10k-images-idx3-ubyte",
+                7_840_016,
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            _packed(
+                _FASHION,
+                "t10k-labels-idx1-ubyte",
+                10_008,
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+                5_148,
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ),
+        f"Zalando Research: {_FASHION}",
+    ),
+    "cifar10": KnownSet(
+        tuple(
+            Known(name, 30_730_000, sha256, CIFAR10_ARCHIVE)
+            for name, sha256 in (
+                ("data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+                ("data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+                ("data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+                ("data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+                ("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+                ("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
+            )
+        ),
+        f"Krizhevsky: {CIFAR10_ARCHIVE.url}",
+    ),
+}
+
+
+def folder_name(name: str) -> str:
+    """Return the name of the folder that holds a data set.
+
+    Example:
+        >>> folder_name("fashion-mnist")
+        'fashion_mnist'
+    """
+    return name.replace("-", "_")

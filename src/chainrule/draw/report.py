@@ -1,0 +1,118 @@
+"""The report of a run: one HTML file made from the facts in its folder, that opens from disk and needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from chainrule.core.errors import ChainruleError, UsageError
+from chainrule.core.version import __version__
+from chainrule.draw.facts import FILES, Facts, read_facts
+from chainrule.draw.page import Absent, Part, page_html, render
+from chainrule.draw.sections.comparison import differences_part, overlay_part, results_part, run_labels
+from chainrule.draw.sections.data import data_part
+from chainrule.draw.sections.evaluation import classes_part, confusion_part, mistakes_part
+from chainrule.draw.sections.headline import head_html
+from chainrule.draw.sections.history import curves_part, events_part, time_part
+from chainrule.draw.sections.lectures import lecture_rows
+from chainrule.draw.sections.network import network_part
+from chainrule.draw.sections.origin import command_part, recipe_part
+from chainrule.draw.sections.weights import regions_part, weights_part
+from chainrule.draw.wording import plain_text
+
+Path = str | os.PathLike[str]
+Section = tuple[str, str, Callable[[Facts], Part | Absent | None]]
+
+SECTIONS: Final[tuple[Section, ...]] = (
+    ("metrics", "Curves", curves_part),
+    ("evaluation", "Confusion matrix", confusion_part),
+    ("evaluation", "Classes", classes_part),
+    ("evaluation", "Worst mistakes", mistakes_part),
+    ("weights", "First-layer weights", weights_part),
+    ("regions", "Decision regions", regions_part),
+    ("network", "Network", network_part),
+    ("data", "Data", data_part),
+    ("timing", "Time and memory", time_part),
+    ("events", "Events", events_part),
+    ("recipe", "Recipe", recipe_part),
+    ("run", "Reproduce", command_part),
+)
+# What damaged facts do to code that expects whole ones. A section may be lost by it, the report never.
+_DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def report_html(folder: Path | Sequence[Path]) -> str:
+    """Return the report of one run, or the comparison of several, as one HTML page.
+
+    What the folder lacks is named at the end with the reason; damaged facts cost their section only.
+
+    Args:
+        folder: A run folder, or several.
+
+    Returns:
+        The page: style, script, pictures and numbers inside, nothing fetched.
+
+    Raises:
+        CheckpointError: A folder is not there, or is no run.
+        UsageError: No folder is given.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> run = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (run / "metrics.jsonl").write_text('{"step": 1, "loss": 2.3}')
+        >>> page = report_html(run)
+        >>> page.startswith("<!doctype html>"), "http" in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+        (True, False)
+    """
+    if isinstance(folder, str | os.PathLike):
+        return _one(read_facts(folder))
+    runs = [read_facts(one) for one in folder]
+    if not runs:
+        raise UsageError("there is no run to report", expected="one run folder or several")
+    return _one(runs[0]) if len(runs) == 1 else _several(runs)
+
+
+def _one(facts: Facts) -> str:
+    built = [_built(facts, *section) for section in SECTIONS]
+    parts = [part for part in built if isinstance(part, Part)]
+    missing = [part for part in built if isinstance(part, Absent)]
+    known = {one.why for one in missing}
+    missing += [
+        Absent(FILES[name], why) for name, why in facts.problems.items() if why not in known and name != "metrics"
+    ]
+    return page_html(f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, missing))
+
+
+def _built(facts: Facts, name: str, title: str, build: Callable[[Facts], Part | Absent | None]) -> Part | Absent | None:
+    try:
+        return build(facts)
+    except _DAMAGE as error:
+        return Absent(title, f"{FILES[name]} is damaged: {plain_text(error, limit=200) or type(error).__name__}")
+
+
+def _foot(parts: Sequence[Part], missing: Sequence[Absent]) -> Markup:
+    return render("foot.html", absent=missing, lectures=lecture_rows(parts), version=__version__)
+
+
+def _several(runs: Sequence[Facts]) -> str:
+    built = [results_part(runs), overlay_part(runs), differences_part(runs)]
+    parts = [part for part in built if isinstance(part, Part)]
+    missing = [part for part in built if isinstance(part, Absent)]
+    missing += [
+        Absent(label, why) for label, run in zip(run_labels(runs), runs, strict=True) for why in run.problems.values()
+    ]
+    title = f"{len(runs):,} runs compared"
+    head = render(
+        "head.html",
+        kind="a comparison",
+        name=title,
+        status="",
+        tone="",
+        subtitle=run_labels(runs)[:12],
+        alarm="",
+        cards=[],
+    )
+    return page_html(f"{title} · chainrule", head, parts, foot=_foot(parts, missing))

@@ -1,0 +1,156 @@
+"""What the model gets right and wrong: confusion matrix, classes, worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from chainrule.draw.confusion import class_names, confusion_counts, confusion_html
+from chainrule.draw.facts import Facts
+from chainrule.draw.page import Absent, Part, render
+from chainrule.draw.picture import is_picture, picture_size
+from chainrule.draw.sections.absence import absent
+from chainrule.draw.table import Column, Table, table_html
+from chainrule.draw.wording import listing, mapping, number_text, plain_text, real, share_text, whole
+
+PARTS: Final = {"test": "test", "valid": "validation", "train": "training"}
+MOST_MISTAKES: Final = 36
+SMALL: Final = 96
+"""A picture of at most so many pixels a side is shown with its pixels."""
+
+
+def main_part(facts: Facts) -> str | None:
+    """Return the part of the data that a report speaks of: test if it was measured, else valid, else any.
+
+    Example:
+        >>> from pathlib import Path
+        >>> main_part(Facts(Path("run"), evaluation={"valid": {"count": 9}}))
+        'valid'
+    """
+    measured = [part for part, entry in facts.evaluation.items() if mapping(entry)]
+    return next((part for part in ("test", "valid") if part in measured), measured[0] if measured else None)
+
+
+def _measured(facts: Facts) -> tuple[Mapping[str, Any], str]:
+    part = main_part(facts)
+    return (mapping(facts.evaluation.get(part)), PARTS.get(part, plain_text(part, limit=40))) if part else ({}, "")
+
+
+def confusion_part(facts: Facts) -> Part | Absent:
+    """Return the confusion matrix of the main part, and of the others folded away."""
+    entry, name = _measured(facts)
+    matrix = listing(entry.get("confusion"))
+    if not matrix:
+        return absent(facts, "evaluation", "Confusion matrix")
+    body = confusion_html(confusion_counts(matrix), listing(entry.get("classes")))
+    for part, other in facts.evaluation.items():
+        if other is entry or not listing(mapping(other).get("confusion")):
+            continue
+        title = f"The same on the {PARTS.get(part, plain_text(part, limit=40))} part"
+        counts = confusion_counts(other["confusion"])
+        body += render(
+            "fold.html",
+            title=title,
+            body=confusion_html(counts, listing(other.get("classes")), key=f"confusion-{len(body)}"),
+        )
+    lead = f"Which classes are taken for which, on the {name} part."
+    return Part("confusion", "Confusion matrix", body, lead, ("A1",))
+
+
+def classes_part(facts: Facts) -> Part | Absent:
+    """Return precision, recall and F1 of each class."""
+    entry, name = _measured(facts)
+    rows = [
+        [plain_text(mapping(row).get("name"), limit=120), *(mapping(row).get(key) for key in _CLASS_KEYS)]
+        for row in listing(entry.get("per_class"))
+    ]
+    if not rows:
+        return absent(facts, "evaluation", "Classes")
+    columns = [
+        Column("class"),
+        Column("examples", "count"),
+        Column("precision", "share", bar=True),
+        Column("recall", "share", bar=True),
+        Column("F1", "share", bar=True),
+    ]
+    lead = (
+        f"On the {name} part. Precision: how many of those called so are so; recall: how many of those that are so were"
+        " found; F1 is their harmonic mean."
+    )
+    return Part("classes", "Classes", table_html(Table("Classes", columns, rows, sortable=True)), lead, ("A1",))
+
+
+_CLASS_KEYS: Final = ("count", "precision", "recall", "f1")
+
+
+def mistakes_part(facts: Facts) -> Part | Absent | None:
+    """Return the worst mistakes: with pictures where there are, else as a table. None if there is no mistake."""
+    entry, name = _measured(facts)
+    if "mistakes" not in entry:
+        return absent(facts, "evaluation", "Worst mistakes")
+    mistakes = [mapping(one) for one in listing(entry["mistakes"])][:MOST_MISTAKES]
+    if not mistakes:
+        return None
+    names = _names(entry, mistakes)
+    pictures = any(is_picture(one.get("picture")) for one in mistakes)
+    body = (
+        render("mistakes.html", mistakes=[_mistake(one, names) for one in mistakes])
+        if pictures
+        else _table(mistakes, names)
+    )
+    lead = f"The examples of the {name} part with the largest loss: truth → prediction."
+    return Part("mistakes", "Worst mistakes", body, lead, ("A1",))
+
+
+def _names(entry: Mapping[str, Any], mistakes: list[Mapping[str, Any]]) -> list[str]:
+    largest = max((whole(one.get(key)) or 0 for one in mistakes for key in ("truth", "predicted")), default=0)
+    return class_names(listing(entry.get("classes")), min(max(largest, 0), 10**6) + 1)
+
+
+def _name(number: Any, names: list[str]) -> str:
+    place = whole(number)
+    return names[place] if place is not None and 0 <= place < len(names) else plain_text(number, limit=40) or "?"
+
+
+def _mistake(one: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    truth, predicted = _name(one.get("truth"), names), _name(one.get("predicted"), names)
+    picture = one.get("picture") if is_picture(one.get("picture")) else None
+    source = plain_text(one.get("source"), limit=160) or f"number {plain_text(one.get('index'), limit=20)}"
+    return {
+        "truth": truth,
+        "predicted": predicted,
+        "probability": share_text(one.get("probability")),
+        "source": source,
+        "picture": picture,
+        "pixelated": picture is not None and is_small(picture),
+        "alt": f"{source}: a {truth} taken for {predicted}",
+    }
+
+
+def is_small(picture: str) -> bool:
+    """Return whether a picture has so few pixels that each should be seen.
+
+    Example:
+        >>> from chainrule.draw.picture import png_uri
+        >>> is_small(png_uri([[0.0, 1.0]]))
+        True
+    """
+    size = picture_size(picture)
+    return size is not None and max(size) <= SMALL
+
+
+def _table(mistakes: list[Mapping[str, Any]], names: list[str]) -> Markup:
+    rows = [
+        [
+            plain_text(one.get("source") or one.get("index"), limit=160),
+            _name(one.get("truth"), names),
+            _name(one.get("predicted"), names),
+            real(one.get("probability")),
+            number_text(one.get("loss")),
+        ]
+        for one in mistakes
+    ]
+    columns = [Column("example"), Column("truth"), Column("predicted"), Column("probability", "share"), Column("loss")]
+    return table_html(Table("Worst mistakes", columns, rows))

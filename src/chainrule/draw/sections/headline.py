@@ -1,0 +1,124 @@
+"""What stands on top: which run this is, how it ended, and its few most important numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from chainrule.draw.curve import curves
+from chainrule.draw.facts import Facts
+from chainrule.draw.page import render
+from chainrule.draw.wording import (
+    count_text,
+    duration_text,
+    mapping,
+    number_text,
+    plain_text,
+    real,
+    share_text,
+    short_count,
+    whole,
+)
+
+_TONES = {"finished": "good", "failed": "bad"}
+_KINDS = {"recipe": "a run of a recipe", "module": "a run of a module", "log": "a log of a hand-written loop"}
+_PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
+
+
+def head_html(facts: Facts) -> Markup:
+    """Return the head of a report of one run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> "digits-cnn" in head_html(Facts(Path("run"), {"name": "digits-cnn", "status": "finished"}))
+        True
+    """
+    return render(
+        "head.html",
+        kind=_KINDS.get(facts.kind, "a run"),
+        name=facts.name,
+        status=facts.status if facts.status != "unknown" else "",
+        tone=_TONES.get(facts.status, "other"),
+        subtitle=_subtitle(facts),
+        alarm=plain_text(facts.run.get("error"), limit=600) if facts.status == "failed" else "",
+        cards=_cards(facts),
+    )
+
+
+def when(text: Any) -> str:
+    """Return an ISO time as people write it, and other text as it is.
+
+    Example:
+        >>> when("2026-11-20T14:03:22+00:00"), when("yesterday")
+        ('20 November 2026, 14:03 UTC', 'yesterday')
+    """
+    try:
+        moment = datetime.fromisoformat(plain_text(text, limit=60))
+    except ValueError:
+        return plain_text(text, limit=60)
+    offset = moment.utcoffset()
+    zone = "" if offset is None else " UTC" if not offset else f" UTC{moment:%z}"
+    return f"{moment.day} {moment:%B %Y, %H:%M}{zone}"
+
+
+def _subtitle(facts: Facts) -> list[str]:
+    pieces = [when(facts.run.get("created")), plain_text(facts.data.get("name"), limit=120)]
+    if facts.run.get("parent"):
+        pieces.append(f"goes on from {plain_text(facts.run['parent'], limit=160)}")
+    if resumed := whole(facts.run.get("resumed")):
+        pieces.append("resumed once" if resumed == 1 else f"resumed {resumed:,} times")
+    return [piece for piece in pieces if piece]
+
+
+def _cards(facts: Facts) -> list[dict[str, str]]:
+    result = mapping(facts.run.get("result"))
+    found = [*_quality_cards(facts), *_first_curve_card(facts)]
+    parameters = facts.run.get("parameters")
+    if whole(parameters) is not None:
+        found.append(_card("Parameters", short_count(parameters), count_text(parameters)))
+    if whole(result.get("steps")) is not None:
+        best = whole(result.get("best_step"))
+        found.append(
+            _card("Steps", count_text(result["steps"]), f"best at {count_text(best)}" if best is not None else "")
+        )
+    if real(result.get("seconds")) is not None:
+        where = plain_text(mapping(facts.run.get("environment")).get("device"), limit=24)
+        found.append(_card("Time", duration_text(result["seconds"]), f"on {where}" if where else ""))
+    return found
+
+
+def _quality_cards(facts: Facts) -> list[dict[str, str]]:
+    results = mapping(facts.run.get("result"))
+    found = []
+    for part in ("test", "valid"):
+        measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
+        if real(measured.get("accuracy")) is not None:
+            count = whole(measured.get("count"))
+            more = f"loss {number_text(measured['loss'])}" if real(measured.get("loss")) is not None else ""
+            if count and not found:
+                more = f"of {count_text(count)} examples" + (f", {more}" if more else "")
+            found.append(_card(f"{_PARTS[part]} accuracy", share_text(measured["accuracy"], digits=2), more))
+        elif real(measured.get("loss")) is not None:
+            found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
+    return found
+
+
+def _first_curve_card(facts: Facts) -> list[dict[str, str]]:
+    """For a log without a result: the last value of its loss, or of its first curve."""
+    if mapping(facts.run.get("result")).get("valid") or facts.evaluation:
+        return []
+    found = curves(facts.metrics)
+    name = "loss" if "loss" in found else next(iter(found), None)
+    if name is None:
+        return []
+    curve = next((one for one in found[name] if one.part == "valid"), found[name][0])
+    finite = curve.finite()
+    lowest = f"lowest {number_text(float(finite.min()))}" if finite.size else ""
+    title = f"Last {curve.part} {name}" if curve.part else f"Last {name}"
+    return [_card(title, number_text(float(curve.y[-1])), lowest)]
+
+
+def _card(title: str, value: str, more: str = "") -> dict[str, str]:
+    return {"title": title, "value": value, "more": "" if more == value else more}

@@ -1,0 +1,155 @@
+"""The curves of a run, and what happened on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from chainrule.draw.chart import Chart, Line, Mark, chart_html
+from chainrule.draw.curve import Curve, curves
+from chainrule.draw.facts import Facts
+from chainrule.draw.page import Absent, Part, render
+from chainrule.draw.sections.absence import absent
+from chainrule.draw.table import Column, Table, table_html
+from chainrule.draw.wording import mapping, number_text, plain_text, real, whole
+
+TITLES: Final = {"loss": "Loss", "accuracy": "Accuracy", "rate": "Learning rate", "norm": "Gradient norm"}
+SHARES: Final = frozenset({"accuracy", "top5", "error", "precision", "recall", "f1", "iou"})
+MOST_CHARTS: Final = 24
+_STYLES: Final = {"train": 0, "": 0, "valid": 1, "test": 2}
+_ITEMS: Final = {"loss": ("A6", "B12"), "rate": ("B9",), "norm": ("B10",)}
+
+
+def ordered(found: dict[str, list[Curve]]) -> list[str]:
+    """Return names of curves in the order in which people look at them: loss, accuracy, others, rate, norm.
+
+    Example:
+        >>> ordered({"rate": [], "loss": [], "mine": []})
+        ['loss', 'mine', 'rate']
+    """
+    first, last = ("loss", "accuracy", "top5"), ("rate", "norm")
+    middle = [name for name in found if name not in first + last]
+    return [name for name in (*first, *middle, *last) if name in found]
+
+
+def is_share(name: str, lines: Sequence[Curve]) -> bool:
+    """Return whether a quantity is a share: named like one, and never outside 0..1.
+
+    Example:
+        >>> is_share("accuracy", [Curve("accuracy", "", np.arange(2.0), np.array([0.5, 1.0]))])
+        True
+    """
+    if name not in SHARES:
+        return False
+    values = np.concatenate([curve.finite() for curve in lines])
+    return bool(values.size) and bool(np.all((values >= 0) & (values <= 1)))
+
+
+def curves_part(facts: Facts) -> Part | Absent:
+    """Return the curves of everything that was logged."""
+    found = curves(facts.metrics)
+    if not found:
+        return absent(facts, "metrics", "Curves")
+    names = ordered(found)
+    marks = _marks(facts)
+    charts = []
+    for number, name in enumerate(names[:MOST_CHARTS]):
+        lines = [
+            Line(curve.part or name, curve, _STYLES.get(curve.part, 3 + place))
+            for place, curve in enumerate(found[name])
+        ]
+        title = TITLES.get(name, name)
+        charts.append(
+            chart_html(Chart(f"metric-{number}", title, lines, share=is_share(name, found[name]), marks=marks))
+        )
+    rest = names[MOST_CHARTS:]
+    body = render(
+        "charts.html",
+        charts=charts,
+        more=table_html(_rest_table(found, rest)) if rest else "",
+        more_title=f"{len(rest):,} more quantities, their last values",
+    )
+    items = tuple(item for name in names for item in _ITEMS.get(name, ()))
+    if any(mark.label == "best" for mark in marks):
+        items += ("B11",)
+    return Part("curves", "Curves", body, _lead(facts, marks), items)
+
+
+def _lead(facts: Facts, marks: Sequence[Mark]) -> str:
+    best = next((mark for mark in marks if mark.label == "best"), None)
+    dotted = "Dotted lines: the best step" if best else "Dotted lines: the run was resumed" if marks else ""
+    if best and len(marks) > 1:
+        dotted += " and where the run was resumed"
+    if facts.problems.get("metrics"):
+        return f"{facts.problems['metrics']}. {dotted}"
+    return f"{dotted}." if dotted else ""
+
+
+def _marks(facts: Facts) -> list[Mark]:
+    best = whole(mapping(facts.run.get("result")).get("best_step"))
+    marks = [Mark(float(best), "best")] if best is not None else []
+    for event in facts.events[:200]:
+        step = real(mapping(event).get("step"))
+        if mapping(event).get("event") == "resumed" and step is not None:
+            marks.append(Mark(step, "resumed"))
+    return [mark for mark in marks if np.isfinite(mark.x)]
+
+
+def _rest_table(found: dict[str, list[Curve]], names: Sequence[str]) -> Table:
+    rows = [[name, curve.part, float(curve.y[-1]), len(curve.y)] for name in names[:2000] for curve in found[name]]
+    columns = [Column("quantity"), Column("part"), Column("last value", "number"), Column("lines", "count")]
+    return Table("More quantities", columns, rows, sortable=True)
+
+
+def events_part(facts: Facts) -> Part | None:
+    """Return what happened on the way: resumed, stopped, a checkpoint passed over. None if nothing did."""
+    rows = []
+    for event in facts.events[-500:]:
+        known = mapping(event)
+        rest = [f"{key}: {_short(value)}" for key, value in known.items() if key not in ("event", "step")]
+        rows.append([plain_text(known.get("event"), limit=80), known.get("step"), plain_text(", ".join(rest))])
+    if not rows:
+        return None
+    columns = [Column("event"), Column("step", "count"), Column("details")]
+    more = len(facts.events) - len(rows)
+    lead = f"The last {len(rows):,} of {len(facts.events):,} events." if more > 0 else ""
+    return Part("events", "Events", table_html(Table("Events", columns, rows)), lead)
+
+
+def _short(value: object) -> str:
+    number = real(value)
+    return number_text(number) if number is not None else plain_text(value, limit=200)
+
+
+def time_part(facts: Facts) -> Part | None:
+    """Return speed and memory over the run; None if no times were logged."""
+    found = curves(facts.timing)
+    named = {"examples_per_second": "Examples per second", "memory": "Memory, MiB", "seconds": "Seconds"}
+    charts = []
+    for name, title in named.items():
+        if name not in found or (name == "seconds" and charts):
+            continue
+        lines = []
+        for place, curve in enumerate(found[name]):
+            shown = Curve(name, curve.part, curve.x, curve.y / 2**20) if name == "memory" else curve
+            lines.append(Line(curve.part or title, shown, _STYLES.get(curve.part, 3 + place)))
+        charts.append(chart_html(Chart(f"time-{name}", title, lines, log=False)))
+    if not charts:
+        return None
+    return Part("time", "Time and memory", render("charts.html", charts=charts, more="", more_title=""))
+
+
+def last_value(facts: Facts, name: str, part: str) -> float | None:
+    """Return the last finite value of a curve, None if there is none.
+
+    Example:
+        >>> from pathlib import Path
+        >>> last_value(Facts(Path("run"), metrics=[{"step": 1, "part": "valid", "loss": 0.5}]), "loss", "valid")
+        0.5
+    """
+    for curve in curves(facts.metrics).get(name, []):
+        if curve.part == part and curve.finite().size:
+            return float(curve.finite()[-1])
+    return None

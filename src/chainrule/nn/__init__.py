@@ -1,0 +1,36 @@
+"""Modules that torch lacks, and `build`, which makes a network from the layer notation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from chainrule.nn._build import build as build
+    from chainrule.nn._drop_path import DropPath as DropPath
+    from chainrule.nn._drop_path import drop_path as drop_path
+    from chainrule.nn._maxout import Maxout as Maxout
+    from chainrule.nn._maxout import maxout as maxout
+    from chainrule.nn._norm import alexnet_response_norm as alexnet_response_norm
+    from chainrule.nn._pool import GlobalAvgPool as GlobalAvgPool
+    from chainrule.nn._pool import global_avg_pool as global_avg_pool
+    from chainrule.nn._residual import Concat as Concat
+    from chainrule.nn._residual import Residual as Residual
+
+_NAMES = {
+    # notation -> modules
+    "build": "_build",
+    # layers that torch lacks
+    "Concat": "_residual",
+    "DropPath": "_drop_path",
+    "GlobalAvgPool": "_pool",
+    "Maxout": "_maxout",
+    "Residual": "_residual",
+    "alexnet_response_norm": "_norm",
+    "drop_path": "_drop_path",
+    "global_avg_pool": "_pool",
+    "maxout": "_maxout",
+}
+
+__getattr__, __dir__, __all__ = lazy(__name__, _NAMES)

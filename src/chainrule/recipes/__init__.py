@@ -1,0 +1,38 @@
+"""The recipes that come with the package: one YAML file each, with its measured result at the top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chainrule.core.errors import RecipeError, unknown
+
+_FOLDER = Path(__file__).parent
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package.
+
+    Example:
+        >>> "digits-cnn" in recipe_names()
+        True
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def recipe_file(name: str) -> Path:
+    """Return the file of a recipe: one that comes with the package, or a path to one's own.
+
+    Raises:
+        RecipeError: There is none of this name; the nearest is suggested.
+    """
+    if name in recipe_names():
+        return _FOLDER / f"{name}.yaml"
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or "/" in name or path.is_file():
+        return path
+    raise RecipeError(f'there is no recipe "{name}"', remedy=unknown("recipe", name, recipe_names()))
+
+
+def recipe_text(name: str) -> str:
+    """The text of a recipe, with the comments at its top."""
+    return recipe_file(name).read_text(encoding="utf-8")

@@ -1,0 +1,212 @@
+"""Classification of images: from a recipe to the task that the loop trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import RecipeError
+from chainrule.core.recipe import OWN, Data, Recipe
+from chainrule.data import DATA, Augment, Batch, ImageExamples, LabeledImages, Mixed, Normalization, Shuffled, split
+from chainrule.losses import LOSSES, penalty
+from chainrule.metrics import Accuracy, Mean, Tally
+from chainrule.models import MODELS
+from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients
+from chainrule.tasks.tables import TABLES, options
+from chainrule.training.objective import Separable
+from chainrule.training.task import Average, Carry, Phase, Task
+
+Network = Callable[..., nn.Module]
+
+
+class Classification:
+    """A recipe with its data at hand: what a run needs beside the task itself.
+
+    Args:
+        recipe: Its sections `data`, `augment`, `model`, `loss`, `penalty`, `optim`, `schedule`, `train`.
+        network: For a model named "own": `(**options) -> module`.
+        normalization: That of a stored run; measured on the training part when left out.
+        images: The data set, when it is not the one that the recipe names (arrays in Python).
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        network: Network | None = None,
+        normalization: Normalization | None = None,
+        images: LabeledImages | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.network = network
+        self.images = images or DATA.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
+        self.parts = _split(recipe.data, recipe.train.seed, self.images)
+        self.normalization = normalization or Normalization.measure(
+            self.images.pictures, self.parts["train"], recipe.data.normalize
+        )
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return self._order.per_epoch
+
+    @property
+    def _order(self) -> Shuffled:
+        train = self.recipe.train
+        return Shuffled(len(self.parts["train"]), train.batch, train.seed, train.parts)
+
+    def steps(self) -> int:
+        """Steps in all."""
+        train = self.recipe.train
+        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+
+    def model(self) -> nn.Module:
+        """Build the network; it draws its weights from torch's generator."""
+        return build_network(self.recipe, self.images.shape, len(self.images.classes), self.network)
+
+    def examples(self, part: str) -> ImageExamples:
+        """The examples of a part; those of "train" are augmented."""
+        augment = Augment(**self.recipe.augment.model_dump()) if part == "train" else None
+        return ImageExamples(self.images, self.parts[part], self.normalization, augment)
+
+    def task(self) -> Task:
+        """The task that the loop trains."""
+        recipe = self.recipe
+        ema = recipe.train.ema
+        return Task(
+            model=self.model,
+            examples={part: self.examples(part) for part in self.parts},
+            orders={"train": self._order},
+            phases=[_phase(recipe)],
+            measure=Measure(recipe),
+            predict=class_probabilities,
+            deploy="model" if ema is None else "ema",
+        )
+
+
+def build_network(recipe: Recipe, shape: tuple[int, int, int], classes: int, network: Network | None = None) -> nn.Module:
+    """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
+
+    Raises:
+        RecipeError: The model's name is "own" and no network is given.
+    """
+    if recipe.model.name == OWN:
+        if network is None:
+            raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
+        model = network(**recipe.model.options)
+    else:
+        model = MODELS.resolve(recipe.model.name)(shape, classes, **options(TABLES["model"], recipe.model, "model"))
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
+    """Return `(scores, targets) -> one loss an example`; mixed targets take both classes in their shares."""
+    function = LOSSES.resolve(recipe.loss.name)
+    chosen = options(TABLES["loss"], recipe.loss, "loss")
+
+    def loss(scores: Tensor, targets: Any) -> Tensor:
+        if isinstance(targets, Mixed):
+            share = targets.share.to(scores.dtype)
+            first, second = (function(scores, part, **chosen) for part in (targets.first, targets.second))
+            return share * first + (1 - share) * second
+        return function(scores, targets, **chosen)
+
+    return loss
+
+
+def is_weight(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter is a weight: not a bias, not a norm's scale. Penalties and weight decay apply to these."""
+    return parameter.ndim >= 2
+
+
+class Measure:
+    """`(model, batch) -> tallies` of the loss and the accuracy."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.loss = per_example_loss(recipe)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
+        scores = model(batch.inputs)
+        return {
+            "loss": Mean.of(self.loss(scores, batch.targets)),
+            "accuracy": Accuracy.of(scores, batch.targets),
+        }
+
+
+def class_probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Softmax of the scores (N, K)."""
+    return torch.softmax(model(inputs).float(), dim=1)
+
+
+def _split(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
+    return split(
+        images.labels,
+        train=images.train,
+        test=images.test,
+        valid=images.valid,
+        classes=images.classes,
+        validation=data.validation,
+        test_share=data.test_share,
+        seed=seed if data.split_seed is None else data.split_seed,
+        limit=data.limit,
+    )
+
+
+def _phase(recipe: Recipe) -> Phase:
+    optimizer = OPTIMIZERS.resolve(recipe.optim.name)
+    chosen = options(TABLES["optim"], recipe.optim, "optim")
+    base = chosen.pop("lr", None)
+    if base is None:
+        import inspect
+
+        base = inspect.signature(optimizer).parameters["lr"].default
+    decay = chosen.pop("weight_decay", None)
+    schedule = SCHEDULES.resolve(recipe.schedule.name)
+    shape = options(TABLES["schedule"], recipe.schedule, "schedule")
+
+    def rate(at: At) -> float:
+        return base * schedule(at.step, at.steps, **shape)
+
+    groups = [
+        Group(select=is_weight, rate=rate, options={} if decay is None else {"weight_decay": decay}),
+        Group(select=lambda name, parameter: True, rate=rate, options={} if decay is None else {"weight_decay": 0.0}),
+    ]
+    train = recipe.train
+    return Phase(
+        name="learn",
+        objective=_objective(recipe),
+        optimizer=lambda params: optimizer(params, lr=base, **chosen),
+        groups=groups,
+        clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
+        averages=() if train.ema is None else (Average("ema", decay=_ema_decay(train.ema)),),
+    )
+
+
+def _ema_decay(decay: float) -> Callable[[At], float]:
+    """Start with a short memory, so that the first weights are soon forgotten."""
+    return lambda at: min(decay, (1 + at.step) / (10 + at.step))
+
+
+def _objective(recipe: Recipe) -> Separable:
+    loss = per_example_loss(recipe)
+    weights = recipe.penalty
+    penalized = weights.l2 > 0 or weights.l1 > 0
+
+    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+        scores = model(batch.inputs)
+        plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
+        found = {"loss": loss(scores, batch.targets), "accuracy": (scores.detach().argmax(1) == plain).float()}
+        if penalized:
+            matrices = [p for name, p in model.named_parameters() if is_weight(name, p)]
+            found["penalty"] = penalty(matrices, l2=weights.l2, l1=weights.l1).reshape(1)
+        return found, carry
+
+    def count(batch: Batch) -> dict[str, float]:
+        number = float(len(batch.index))
+        return {"loss": number, "accuracy": number, **({"penalty": 1.0} if penalized else {})}
+
+    terms = {"loss": lambda at: 1.0, **({"penalty": lambda at: 1.0} if penalized else {})}
+    return Separable(values=values, count=count, weight=terms)

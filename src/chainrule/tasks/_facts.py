@@ -1,0 +1,153 @@
+"""What a run writes down for its report: plain data in `facts/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.analysis import network_table
+from chainrule.core.folder import RunFolder
+from chainrule.core.store import write_file
+from chainrule.data import Batch
+from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
+from chainrule.metrics import Accuracy, Confusion, Mean, Mistakes, Tally
+from chainrule.tasks._classify import Classification, per_example_loss
+from chainrule.training.evaluate import tally
+from chainrule.training.task import Task
+
+MISTAKES = 24
+"""How many of the worst mistakes are kept."""
+FILTERS = 64
+"""How many filters of the first layer are drawn."""
+
+
+def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
+    """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes with pictures."""
+    classes = list(job.images.classes)
+    found = tally(task or job.task(), model, part, measure=_Full(job, len(classes)), batch=job.recipe.train.evaluate_batch)
+    confusion, mistakes = found["confusion"], found["mistakes"]
+    assert isinstance(confusion, Confusion) and isinstance(mistakes, Mistakes)
+    indices = job.parts[part]
+    return {
+        "part": part,
+        "count": len(indices),
+        "loss": float(found["loss"].result()),
+        "accuracy": float(found["accuracy"].result()),
+        "classes": classes,
+        "confusion": confusion.matrix.tolist(),
+        "per_class": [{"name": name, **row} for name, row in zip(classes, confusion.per_class())],
+        "mistakes": [
+            {**record, "picture": _picture(job, int(indices[record["index"]])), "source": _source(job, int(indices[record["index"]]))}
+            for record in mistakes.records()
+        ],
+    }
+
+
+def write_final_facts(folder: RunFolder, job: Classification, task: Task, model: nn.Module) -> dict[str, Any]:
+    """Measure the best weights on validation and (if the recipe says so) test part, and write all facts.
+
+    Returns:
+        `{"valid": {"loss", "accuracy"}, "test": the same or None}`.
+    """
+    parts = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    evaluation = {part: evaluation_facts(job, model, part, task=task) for part in parts}
+    folder.write_json(folder.facts / "evaluation.json", evaluation)
+    folder.write_json(folder.facts / "network.json", network_table(model, job.images.shape))
+    weights = _first_layer(model, job)
+    if weights is not None:
+        folder.write_json(folder.facts / "weights.json", weights)
+    short = {part: {"loss": facts["loss"], "accuracy": facts["accuracy"]} for part, facts in evaluation.items()}
+    return {"test": None, **short}
+
+
+def write_data_facts(folder: RunFolder, job: Classification) -> None:
+    """Write what the data are: parts, balance, shape, normalization, augmentation, a few pictures."""
+    labels, classes = job.images.labels, list(job.images.classes)
+    samples = [int(job.parts["train"][labels[job.parts["train"]] == label][0]) for label in range(min(len(classes), 20))]
+    normalization = job.normalization.to_json()
+    facts = dict(job.images.facts)
+    folder.write_json(
+        folder.facts / "data.json",
+        {
+            "name": job.images.name,
+            "parts": {part: len(index) for part, index in job.parts.items()},
+            "classes": classes,
+            "counts": {
+                part: torch.bincount(labels[index], minlength=len(classes)).tolist() for part, index in job.parts.items()
+            },
+            "shape": list(job.images.shape),
+            "normalization": normalization if normalization.get("kind") != "pixel" else {"kind": "pixel"},
+            "augment": {key: value for key, value in job.recipe.augment.model_dump().items() if value},
+            "source": facts.get("source"),
+            "licence": facts.get("licence"),
+            "note": facts.get("note"),
+            "samples": [_picture(job, index) for index in samples],
+        },
+    )
+
+
+def write_report(folder: RunFolder, *others: RunFolder) -> Any:
+    """Write `report.html` into the first folder and return its path."""
+    from chainrule.draw.report import report_html  # jinja2 is loaded when a page is written
+
+    page = report_html([folder.path, *(other.path for other in others)] if others else folder.path)
+    write_file(folder.report, page.encode())
+    return folder.report
+
+
+class _Full:
+    """All tallies of a full evaluation in one pass."""
+
+    def __init__(self, job: Classification, classes: int) -> None:
+        self.loss, self.classes = per_example_loss(job.recipe), classes
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
+        scores = model(batch.inputs)
+        losses = self.loss(scores, batch.targets)
+        return {
+            "loss": Mean.of(losses),
+            "accuracy": Accuracy.of(scores, batch.targets),
+            "confusion": Confusion.of(scores, batch.targets, classes=self.classes),
+            "mistakes": Mistakes.of(scores, batch.targets, batch.index, losses, count=MISTAKES),
+        }
+
+
+def _picture(job: Classification, index: int) -> str | None:
+    """A stored picture as a data URI; floats are stretched over their own range."""
+    values = job.images.pictures.read(torch.tensor([index]))[0]
+    if values.shape[0] not in (1, 3):
+        return None
+    if values.dtype != torch.uint8:
+        low, high = values.min(), values.max()
+        values = (values - low) / (high - low).clamp_min(1e-12)
+    side = max(values.shape[1:])
+    return png_uri(values.numpy(), scale=max(1, 56 // side) if side < 56 else 1)
+
+
+def _source(job: Classification, index: int) -> str | None:
+    paths = getattr(job.images.pictures, "paths", None)
+    return None if paths is None else paths[index]
+
+
+def _first_layer(model: nn.Module, job: Classification) -> dict[str, Any] | None:
+    """The first layer's weights as pictures: templates of a linear classifier, or filters of a convolution."""
+    channels, height, width = job.images.shape
+    for name, module in model.named_modules():
+        weight: Tensor | None = getattr(module, "weight", None)
+        if isinstance(module, nn.Conv2d) and weight is not None and min(weight.shape[2:]) > 1:
+            pictures = filter_pictures(weight.detach()[:FILTERS].contiguous().numpy())
+            return {"layer": name, "kind": "filters", "pictures": [png_uri(p, scale=_scale(p)) for p in pictures], "labels": None}
+        if isinstance(module, nn.Linear) and weight is not None:
+            if weight.shape[1] != channels * height * width or channels not in (1, 3):
+                return None
+            shaped = weight.detach()[:FILTERS].reshape(-1, channels, height, width).numpy()
+            labels = list(job.images.classes) if len(weight) == len(job.images.classes) else None
+            pictures = template_pictures(shaped)
+            return {"layer": name, "kind": "templates", "pictures": [png_uri(p, scale=_scale(p)) for p in pictures], "labels": labels}
+    return None
+
+
+def _scale(picture: Any) -> int:
+    return max(1, 64 // int(picture.shape[-1]))

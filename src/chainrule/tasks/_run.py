@@ -1,0 +1,214 @@
+"""A run, opened from its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import CheckpointError, DataError
+from chainrule.core.folder import RunFolder
+from chainrule.core.journal import read_journal
+from chainrule.core.recipe import OWN, Recipe
+from chainrule.data import ImageExamples, Normalization, open_image
+from chainrule.data.images import fitted
+from chainrule.runtime.weights import load_weights, read_weights
+from chainrule.tasks._classify import Classification, Network, build_network, class_probabilities
+from chainrule.tasks._facts import evaluation_facts
+from chainrule.tasks.tables import open_recipe
+from chainrule.training.checkpoint import checkpoint_weights, step_folder
+from chainrule.training.rules import best_step
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The network's answer for one picture.
+
+    Args:
+        source: Its file.
+        label: The most probable class.
+        probability: Its probability.
+        top: The most probable classes with their probabilities, best first.
+    """
+
+    source: str
+    label: str
+    probability: float
+    top: Sequence[tuple[str, float]]
+
+
+class Run:
+    """What a run folder holds, without running any code from it.
+
+    Example:
+        `Run.open("runs/digits-cnn").model()` is the trained network in evaluation mode.
+    """
+
+    def __init__(self, folder: RunFolder, info: dict[str, Any]) -> None:
+        self.folder, self.info = folder, info
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run folder.
+
+        Raises:
+            CheckpointError: It is no run, or of a newer format.
+        """
+        folder = RunFolder(Path(path))
+        return cls(folder, folder.info())
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.folder.path
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """Final metrics: `{"valid": {...}, "test": {...}, "best_step": ..., "seconds": ...}`; None before the end."""
+        return self.info.get("result")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe.
+
+        Raises:
+            CheckpointError: The run has none (a hand-written loop).
+        """
+        if not self.folder.recipe.is_file():
+            raise CheckpointError(f"{self.path} has no recipe", got=f"a run of kind {self.info.get('kind')}")
+        return open_recipe(str(self.folder.recipe))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """All lines of metrics."""
+        return read_journal(self.folder.metrics) if self.folder.metrics.is_file() else []
+
+    @cached_property
+    def processing(self) -> dict[str, Any]:
+        """What is done to an image before the network sees it, and the names of the classes."""
+        data = self.folder.read_json(self.folder.processing)
+        if not isinstance(data, dict):
+            raise CheckpointError(f"{self.path} does not say how its images are prepared", expected="processing.json")
+        return data
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return list(self.processing["classes"])
+
+    @cached_property
+    def normalization(self) -> Normalization:
+        """That of the training part."""
+        return Normalization.from_json(self.processing["normalization"])
+
+    def model(self, module: nn.Module | None = None) -> nn.Module:
+        """Return the trained network with its best weights, in evaluation mode.
+
+        Args:
+            module: For a run of one's own network: a fresh one to load the weights into, strictly.
+
+        Raises:
+            CheckpointError: The network was one's own and no module is given; there are no weights; they do not fit.
+        """
+        if module is None:
+            module = self._build()
+        load_weights(module, self._weights())
+        return module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def _build(self) -> nn.Module:
+        if self.info["kind"] != "recipe":
+            program = self.info.get("program", {})
+            where = f" ({program['file']}:{','.join(program['names'])})" if program else ""
+            raise CheckpointError(
+                f"{self.path} holds a network of one's own{where}, which cannot be rebuilt from the folder",
+                remedy="give it: Run.open(path).model(module=Net()), or --model FILE.py:NAME on the command line",
+            )
+        with torch.random.fork_rng():
+            channels, height, width = self.processing["shape"]
+            return build_network(self.recipe, (channels, height, width), len(self.classes))
+
+    def _weights(self) -> dict[str, Tensor]:
+        if self.folder.model.is_file():
+            return read_weights(self.folder.model)
+        history = tuple((line["step"], line) for line in self.history if line.get("part") == "valid")
+        best = best_step(history, self.recipe.train.monitor) if history else None
+        path = step_folder(self.folder.checkpoints, best or 0)
+        if not path.is_dir():
+            raise CheckpointError(f"{self.path} has no weights", remedy=f"finish it: chainrule resume {self.path}")
+        return checkpoint_weights(path, "model" if self.recipe.train.ema is None else "ema")
+
+    def job(self, network: Network | None = None) -> Classification:
+        """The recipe with its data, normalized as this run was."""
+        return Classification(self.recipe, network=network, normalization=self.normalization)
+
+    def evaluate(self, part: str = "valid", *, module: nn.Module | None = None) -> dict[str, Any]:
+        """Measure the network on a part of its data: loss, accuracy, confusion matrix, worst mistakes.
+
+        Args:
+            part: "valid", "test" or "train".
+            module: For a run of one's own network.
+        """
+        model = self.model(module)
+        job = self.job()
+        if part not in job.parts:
+            raise DataError(f'there is no part "{part}"', expected=", ".join(job.parts))
+        return evaluation_facts(job, model, part)
+
+    def predict(
+        self, sources: Iterable[str | Path | bytes], *, top: int = 5, module: nn.Module | None = None
+    ) -> list[Prediction]:
+        """Classify picture files (or their bytes).
+
+        Raises:
+            DataError: A picture cannot be read; says which.
+        """
+        model, (channels, height, width) = self.model(module), self.processing["shape"]
+        answers = []
+        for source in sources:
+            pixels = fitted(open_image(source), (channels, height, width)).unsqueeze(0)
+            with torch.inference_mode():
+                chances = class_probabilities(model, self.normalization.apply(pixels))[0]
+            best = torch.topk(chances, min(top, len(self.classes)))
+            ranked = [(self.classes[i], float(p)) for p, i in zip(best.values.tolist(), best.indices.tolist())]
+            name = "standard input" if isinstance(source, bytes) else str(source)
+            answers.append(Prediction(name, ranked[0][0], ranked[0][1], ranked))
+        return answers
+
+    def examples(self, part: str) -> ImageExamples:
+        """The examples of a part, as the network is given them."""
+        return self.job().examples(part)
+
+    def report(self) -> Path:
+        """Write `report.html` and return its path."""
+        from chainrule.tasks._facts import write_report
+
+        return write_report(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.info['status']}{_summary(self.result)})"
+
+    def _repr_html_(self) -> str:
+        rows: Mapping[str, Any] = {
+            "run": self.path,
+            "status": self.info["status"],
+            "parameters": f"{self.info.get('parameters') or 0:,}",
+            **{f"{part} {name}": f"{value:.4f}" for part, name, value in _numbers(self.result)},
+        }
+        cells = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
+        return f"<table>{cells}</table>"
+
+
+def _numbers(result: Mapping[str, Any] | None) -> list[tuple[str, str, float]]:
+    parts = [(part, (result or {}).get(part) or {}) for part in ("valid", "test")]
+    return [(part, name, value) for part, metrics in parts for name, value in metrics.items() if isinstance(value, float)]
+
+
+def _summary(result: Mapping[str, Any] | None) -> str:
+    found = [f"{part} {name} {value:.4f}" for part, name, value in _numbers(result) if name == "accuracy"]
+    return ", " + ", ".join(found) if found else ""

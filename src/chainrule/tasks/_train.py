@@ -1,0 +1,239 @@
+"""Training a recipe in a run folder: begin, go on, finish."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chainrule.core.errors import CheckpointError
+from chainrule.core.folder import RunFolder
+from chainrule.core.journal import Journal
+from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.store import Lock, clean_stale, write_file
+from chainrule.runtime.environment import environment, set_threads
+from chainrule.runtime.weights import write_weights
+from chainrule.tasks._classify import Classification, Network
+from chainrule.tasks._facts import write_data_facts, write_final_facts
+from chainrule.tasks._signals import Flag, Interrupted, stop_flag
+from chainrule.tasks.tables import check_options
+from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
+from chainrule.training.loop import start, train_loop
+from chainrule.training.observe import write_metrics, write_timing
+from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
+from chainrule.training.task import Observer, Plan, Task, TrainState
+
+LINES = 5000
+"""About how many lines of training metrics a run writes when the recipe does not say."""
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network that a person handed over: what builds it, and what is written down about it.
+
+    Args:
+        build: `(**options) -> module`.
+        facts: File, name and hash; with them a resumed run is known to use the same source.
+        source: Text of the file, copied into the run.
+    """
+
+    build: Network
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    source: bytes | None = None
+
+
+def begin_run(
+    recipe: Recipe, out: Path, *, name: str, command: str | None = None, own: OwnNetwork | None = None, images: Any = None
+) -> Path:
+    """Check everything, then make the run folder with its checkpoint of step 0, ready for `continue_run`.
+
+    Nothing is made when the recipe, the data or the network is not valid.
+    """
+    check_options(recipe)
+    job = Classification(recipe, network=own.build if own else None, images=images)
+    set_threads(recipe.train.threads)
+    task = job.task()
+    state = start(task, recipe.train.seed)
+    _try_out(state, job)
+    folder = RunFolder(out)
+    folder.create(
+        {
+            "kind": "recipe" if recipe.model.name != OWN and images is None else "module",
+            "name": name,
+            "status": "running",
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": command or f"chainrule train {shlex.quote(name)}",
+            "parent": None,
+            "environment": environment(),
+            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+            "resumed": 0,
+            "result": None,
+            **({"program": dict(own.facts)} if own and own.facts else {}),
+        }
+    )
+    write_file(folder.recipe, recipe.to_yaml().encode())
+    if own and own.source is not None:
+        write_file(folder.path / "program.py", own.source)
+    folder.write_json(
+        folder.processing,
+        {
+            "shape": list(job.images.shape),
+            "classes": list(job.images.classes),
+            "normalization": job.normalization.to_json(),
+            "data": {"name": job.images.name, **dict(job.images.facts)},
+        },
+    )
+    write_data_facts(folder, job)
+    with Journal(folder.metrics) as journal:
+        _save(folder, state, journal, recipe)
+    return out
+
+
+def continue_run(
+    out: Path, job: Classification, *, observers: Iterable[Observer] = (), resume_command: str | None = None
+) -> dict[str, Any]:
+    """Train from the newest whole checkpoint to the end, and write down the result.
+
+    Returns:
+        `run.json` as it stands at the end.
+
+    Raises:
+        Interrupted: A signal came; the state was saved.
+        CheckpointError: There is no whole checkpoint.
+    """
+    folder, recipe = RunFolder(out), job.recipe
+    command = resume_command or f"chainrule resume {shlex.quote(str(out))}"
+    with ExitStack() as stack:
+        stack.enter_context(Lock(out))
+        for stale in (out, folder.checkpoints, folder.facts):
+            if stale.is_dir():
+                clean_stale(stale)
+        set_threads(recipe.train.threads)
+        task = job.task()
+        state = start(task, recipe.train.seed)
+        whole = load_checkpoint(folder.checkpoints, state)
+        Journal.cut(folder.metrics, whole.facts["metrics"]["bytes"], whole.facts["metrics"]["crc32"])
+        metrics, events, timing = (
+            stack.enter_context(Journal(path)) for path in (folder.metrics, folder.events, folder.timing)
+        )
+        for path, reason in whole.passed_over:
+            events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
+        if state.step > 0:
+            events.append({"event": "resumed", "step": state.step})
+        info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
+        flag = stack.enter_context(stop_flag())
+        plan = _plan(folder, recipe, job.steps(), metrics, flag)
+        watchers = [
+            write_metrics(metrics, every=recipe.train.log_every or -(-plan.steps // LINES), steps=plan.steps),
+            write_timing(timing),
+            *observers,
+        ]
+        begun = time.perf_counter()
+        try:
+            train_loop(task, state, plan, observers=watchers)
+        except BaseException:
+            folder.update(status="failed")
+            raise
+        seconds = info.get("seconds", 0.0) + time.perf_counter() - begun
+        _save(folder, state, metrics, recipe)
+        if flag.number is not None and not _is_over(plan, state, recipe):
+            events.append({"event": "signal", "signal": flag.number, "step": state.step})
+            folder.update(status="interrupted", seconds=round(seconds, 3))
+            raise Interrupted(flag.number, command)
+        return _finish(folder, job, task, state, seconds)
+
+
+def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
+    at = state.at(plan)
+    return at.step >= plan.steps or no_progress(recipe.train.patience, recipe.train.monitor)(at)
+
+
+def _plan(folder: RunFolder, recipe: Recipe, steps: int, metrics: Journal, flag: Flag) -> Plan:
+    train = recipe.train
+    per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
+    return Plan(
+        steps=steps,
+        seed=train.seed,
+        parts=train.parts,
+        workers=train.workers,
+        evaluate_batch=train.evaluate_batch,
+        evaluate=every(train.evaluate_every or per_epoch),
+        keep=keep_every(train.keep_every, train.monitor),
+        stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
+        guard=stop_on_non_finite(),
+        save=lambda state: _save(folder, state, metrics, recipe),
+    )
+
+
+def _save(folder: RunFolder, state: TrainState, metrics: Journal, recipe: Recipe) -> None:
+    """The log first, then the checkpoint that says how long it is, then the old ones go."""
+    length, crc = metrics.sync()
+    facts = {"metrics": {"bytes": length, "crc32": crc}, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    save_checkpoint(folder.checkpoints, state, facts)
+    best = best_step(state.history, recipe.train.monitor)
+    prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
+
+
+def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
+    """Put the best weights in place, read the test part once, and write down the result."""
+    monitor = job.recipe.train.monitor
+    best = best_step(state.history, monitor)
+    if best is None:
+        best = state.step
+    if best != state.step:
+        weights = checkpoint_weights(step_folder(folder.checkpoints, best), task.deploy)
+        model = state.deployed(task)
+        missing = set(model.state_dict()) ^ set(weights)
+        if missing:
+            raise CheckpointError(f"the checkpoint of step {best} belongs to another network", got=sorted(missing)[0])
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                value.copy_(weights[name])
+    model = state.deployed(task)
+    write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
+    results = write_final_facts(folder, job, task, model)
+    result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
+    return folder.update(status="finished", result=result, seconds=round(seconds, 3))
+
+
+def _try_out(state: TrainState, job: Classification) -> None:
+    """One forward pass of two images: a network of the wrong shape is found before anything is made."""
+    from chainrule.core.errors import RecipeError
+
+    examples = job.examples("valid")
+    index = torch.arange(min(2, len(examples)))
+    state.model.eval()
+    try:
+        with torch.inference_mode():
+            scores = state.model(examples.fetch(index, index).inputs)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise RecipeError(
+            f"the network cannot take images of shape {job.images.shape}: {str(error).splitlines()[0]}",
+            remedy="look at its shapes with `chainrule design`",
+        ) from error
+    finally:
+        state.model.train()
+    expected = (len(index), len(job.images.classes))
+    if tuple(getattr(scores, "shape", ())) != expected:
+        raise RecipeError(
+            "the network does not give one score for each class", expected=expected, got=tuple(getattr(scores, "shape", ()))
+        )
+
+
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The same recipe with another seed, for weights, order and split."""
+    return recipe.model_copy(
+        update={
+            "train": recipe.train.model_copy(update={"seed": seed}),
+            "data": recipe.data.model_copy(update={"split_seed": None}),
+        }
+    )
+
+

@@ -1,0 +1,147 @@
+"""A checkpoint is tensors by name and a little JSON: no generators, no loaders, nothing that is code.
+
+Names: `model/NAME`, `average/AVERAGE/NAME`, `optimizer/PHASE/PARAMETER/SLOT`, `carry/PART/NAME`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import CheckpointError
+from chainrule.core.plain import to_json
+from chainrule.core.sealed import Whole, newest_whole, read_folder
+from chainrule.core.store import publish_folder, remove_folder
+from chainrule.runtime.weights import from_bytes, to_buffers
+from chainrule.training.task import TrainState
+
+TENSORS, STATE = "tensors.safetensors", "state.json"
+
+
+def step_folder(parent: Path, step: int) -> Path:
+    """Where the checkpoint of a step stands.
+
+    Example:
+        >>> step_folder(Path("checkpoints"), 1200).as_posix()
+        'checkpoints/step-00001200'
+    """
+    return parent / f"step-{step:08d}"
+
+
+def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any]) -> Path:
+    """Publish the state as a new folder; it appears whole or not at all. One that is there already is left.
+
+    Raises:
+        StorageError: The disk is full or not writable; nothing that was there is touched.
+    """
+    path = step_folder(parent, state.step)
+    if path.is_dir():
+        return path
+    tensors, numbers = pack(state)
+    small = {"step": state.step, "history": state.history, "skipped": state.skipped, "numbers": numbers}
+    publish_folder(path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, facts)
+    return path
+
+
+def load_checkpoint(parent: Path, state: TrainState) -> Whole:
+    """Put the newest whole checkpoint into a freshly started state.
+
+    Every byte is checked before it is used. What was passed over, and why, is in the result.
+
+    Raises:
+        CheckpointError: There is no whole checkpoint, or it belongs to another network.
+    """
+    whole = newest_whole(parent)
+    unpack(state, from_bytes(whole.files[TENSORS], str(whole.path)), json.loads(whole.files[STATE]))
+    return whole
+
+
+def checkpoint_weights(path: Path, kind: str) -> dict[str, Tensor]:
+    """Return the tensors of one network out of a checkpoint: kind "model", or the name of an average."""
+    files, _ = read_folder(path)
+    prefix = "model/" if kind == "model" else f"average/{kind}/"
+    tensors = from_bytes(files[TENSORS], str(path))
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def prune(parent: Path, *, keep: int, protected: set[int]) -> None:
+    """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay."""
+    steps = sorted(int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdigit())
+    for step in steps[: max(0, len(steps) - keep)]:
+        if step not in protected:
+            remove_folder(step_folder(parent, step))
+
+
+def pack(state: TrainState) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Return all tensors of a state by name, and the plain numbers of its optimizers."""
+    tensors = {f"model/{name}": value for name, value in state.model.state_dict().items()}
+    numbers: dict[str, float] = {}
+    for average, model in state.averages.items():
+        tensors |= {f"average/{average}/{name}": value for name, value in model.state_dict().items()}
+    for name, slots, _ in _slots(state):
+        for slot, value in slots.items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}/{slot}"] = value
+            elif value is not None:
+                numbers[f"{name}/{slot}"] = value
+    for part, carry in state.carry.items():
+        tensors |= {f"carry/{part}/{name}": value for name, value in carry.items()}
+    return tensors, numbers
+
+
+def unpack(state: TrainState, tensors: Mapping[str, Tensor], small: Mapping[str, Any]) -> None:
+    """Put packed tensors and numbers back; the opposite of `pack`.
+
+    Raises:
+        CheckpointError: Names or shapes are not those of this network.
+    """
+    _fill(state.model, "model/", tensors)
+    for average, model in state.averages.items():
+        _fill(model, f"average/{average}/", tensors)
+    by_owner: dict[str, dict[str, Any]] = {}
+    for name, value in [*tensors.items(), *small["numbers"].items()]:
+        if name.startswith("optimizer/"):
+            owner, _, slot = name.rpartition("/")
+            by_owner.setdefault(owner, {})[slot] = value
+    for name, slots, parameter in _slots(state):
+        slots.update({slot: _like(value, parameter) for slot, value in by_owner.get(name, {}).items()})
+    carry: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("carry/"):
+            _, part, key = name.split("/", 2)
+            carry.setdefault(int(part), {})[key] = value
+    state.carry = dict(carry)
+    state.step, state.skipped = small["step"], small["skipped"]
+    state.history = tuple((step, {k: float(v) for k, v in metrics.items()}) for step, metrics in small["history"])
+
+
+def _slots(state: TrainState) -> Iterator[tuple[str, dict[str, Any], Tensor]]:
+    """(name, the optimizer's own dictionary, parameter) of every parameter that an optimizer holds."""
+    names = {id(parameter): name for name, parameter in state.model.named_parameters()}
+    for phase, optimizer in state.optimizers.items():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                yield f"optimizer/{phase}/{names[id(parameter)]}", optimizer.state[parameter], parameter
+
+
+def _like(value: Any, parameter: Tensor) -> Any:
+    """A slot of the parameter's shape takes its layout in memory too, so that the same kernels run."""
+    if isinstance(value, Tensor) and value.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _fill(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    own = model.state_dict()
+    given = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    odd = sorted(set(own) ^ set(given)) or [n for n in own if own[n].shape != given[n].shape]
+    if odd:
+        raise CheckpointError("the checkpoint belongs to another network", got=f"{odd[0]} does not fit")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(given[name])

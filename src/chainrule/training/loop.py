@@ -1,0 +1,153 @@
+"""The loop: a step is a function of (state, step) alone, so stopping between two steps loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.data.feed import feed
+from chainrule.optim import At
+from chainrule.runtime.rng import derive
+from chainrule.runtime.world import Alone
+from chainrule.training.evaluate import evaluate
+from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
+
+
+def start(task: Task, seed: int) -> TrainState:
+    """Build the network from the seed and return the state before the first step.
+
+    The caller's random generator is left as it was.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(seed, "weights"))
+        model = task.model()
+        if task.prepare is not None:
+            task.prepare(model, task)
+    optimizers = {phase.name: phase.optimizer(_parameter_groups(phase, model, seed)) for phase in task.phases}
+    averages = {average.name: _copy(model) for phase in task.phases for average in phase.averages}
+    return TrainState(model=model, optimizers=optimizers, averages=averages)
+
+
+def train_loop(
+    task: Task, state: TrainState, plan: Plan, *, world: World | None = None, observers: Iterable[Observer] = ()
+) -> TrainState:
+    """Take the next steps of a run and return the state, which is changed in place.
+
+    Args:
+        task: What is to be learned.
+        state: Where the run stands.
+        plan: Its length and rules.
+        world: The processes that share a step; this one alone when left out.
+        observers: Called after each step with what can be seen.
+
+    Raises:
+        NonFiniteError: The loss or the gradient is not finite (`plan.guard`).
+
+    Source:
+        LECTURES B1.
+    """
+    world = world or Alone()
+    watchers = list(observers)
+    with torch.random.fork_rng(devices=world.devices):
+        batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step) if task.phases else ()
+        for epoch, parts in batches:
+            at = state.at(plan)
+            if plan.stop(at):
+                break
+            phase = task.phases[task.cycle[state.step % len(task.cycle)]]
+            report, norm = _step(phase, state, plan, parts, at, world)
+            evaluated = None
+            if plan.evaluate(state.at(plan)):
+                evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch)
+                state.history += ((state.step, evaluated),)
+            if watchers:
+                rate = float(state.optimizers[phase.name].param_groups[0]["lr"])
+                count = sum(len(batch.index) for batch in parts.values())
+                seen = Seen(state.step, epoch, phase.name, report, norm, rate, count, evaluated, state.model, state.history)
+                for watch in watchers:
+                    watch(seen)
+            if plan.keep(state.at(plan)):
+                plan.save(state)
+    return state
+
+
+def _step(
+    phase: Phase, state: TrainState, plan: Plan, parts: dict[int, Any], at: At, world: World
+) -> tuple[dict[str, float], float]:
+    optimizer, live = _begin(phase, state, at)
+    sums, carry, turns = phase.objective.gradients(state, phase, parts, at, world)
+    world.sum_gradients(live)
+    for parameter in live:
+        if parameter.grad is None:  # unused in this step: a zero, or Adam would skip it in one layout only
+            parameter.grad = torch.zeros_like(parameter)
+    norm_tensor = phase.clip(live)
+    *numbers, norm = torch.stack([*(s.double() for s in sums.values()), norm_tensor.detach().double()]).tolist()
+    report = dict(zip(sums, numbers))
+    if plan.guard(state, report, norm, at):
+        optimizer.step()
+        turns.finish(world)
+        state.carry = carry
+        for average in phase.averages:
+            _follow(state.averages[average.name], state.model, average.decay(at))
+    else:
+        turns.restore()
+        state.skipped += 1
+    state.step = at.step + 1
+    return report, norm
+
+
+def _begin(phase: Phase, state: TrainState, at: At) -> tuple[torch.optim.Optimizer, list[Tensor]]:
+    """Exactly the parameters that this step trains ask for gradients; rates are set from the step."""
+    optimizer, live = state.optimizers[phase.name], []
+    for group, values in zip(phase.groups, optimizer.param_groups):
+        values["lr"] = group.rate(at)
+        if at.step >= group.start:
+            live += values["params"]
+    wanted = {id(parameter) for parameter in live}
+    for parameter in state.model.parameters():
+        parameter.grad = None
+        if parameter.requires_grad != (id(parameter) in wanted):
+            parameter.requires_grad_(id(parameter) in wanted)
+    phase.mode(state.model, at)
+    return optimizer, live
+
+
+def _parameter_groups(phase: Phase, model: nn.Module, seed: int) -> list[dict[str, Any]]:
+    """Give each parameter to the first group that selects it by name and shape."""
+    groups: list[dict[str, Any]] = [{"params": [], **group.options} for group in phase.groups]
+    at = At(seed=seed, step=0, steps=1, history=())
+    for name, parameter in model.named_parameters():
+        for group, values in zip(phase.groups, groups):
+            if group.select(name, parameter):
+                values["params"].append(parameter)
+                break
+    for group, values in zip(phase.groups, groups):
+        values["lr"] = group.rate(at)
+    return groups
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    import copy
+
+    twin = copy.deepcopy(model)
+    for parameter in twin.parameters():
+        parameter.requires_grad_(False)
+    return twin.eval()
+
+
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """average = decay * average + (1 - decay) * model, buffers of whole numbers copied."""
+    with torch.no_grad():
+        ours, theirs = _tensors(average), _tensors(model)
+        floats = [i for i, tensor in enumerate(ours) if tensor.is_floating_point()]
+        torch._foreach_lerp_([ours[i] for i in floats], [theirs[i] for i in floats], 1 - decay)
+        for i, tensor in enumerate(ours):
+            if not tensor.is_floating_point():
+                tensor.copy_(theirs[i])
+
+
+def _tensors(model: nn.Module) -> Sequence[Tensor]:
+    return [*model.parameters(), *model.buffers()]

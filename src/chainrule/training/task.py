@@ -1,0 +1,228 @@
+"""What a training is made of: a task, its phases, the state that a step changes, and the plan of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.data import Batch
+from chainrule.metrics import Tally
+from chainrule.optim import At, Group
+
+Carry = Mapping[str, Tensor]
+"""State that goes from one step to the next beside the weights (recurrent states), by name."""
+
+
+class Examples(Protocol):
+    """Indices and keys -> one batch; pure, so that any process makes the same one."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, index: Tensor, key: Tensor) -> Batch: ...
+
+
+class Order(Protocol):
+    """Step -> the epoch and the examples of the whole step."""
+
+    @property
+    def per_epoch(self) -> int: ...
+
+    def __call__(self, step: int) -> tuple[int, Tensor]: ...
+
+
+class World(Protocol):
+    """The processes that share a step."""
+
+    rank: int
+    size: int
+    devices: list[int]
+
+    def sum(self, values: dict[str, float]) -> dict[str, float]: ...
+
+    def sum_tensors(self, tensors: Sequence[Tensor]) -> None: ...
+
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None: ...
+
+
+class Turns(Protocol):
+    """Buffers over the parts of a step: each part starts from the step's own; afterwards they are merged."""
+
+    def begin(self) -> None: ...
+
+    def end(self, weight: float) -> None: ...
+
+    def finish(self, world: World) -> None: ...
+
+    def restore(self) -> None: ...
+
+
+class Objective(Protocol):
+    """Fills `.grad` of the live parameters with this process's share of the step's gradient."""
+
+    def gradients(
+        self, state: TrainState, phase: Phase, parts: dict[int, Batch], at: At, world: World
+    ) -> tuple[dict[str, Tensor], dict[int, Carry], Turns]: ...
+
+
+@dataclass(frozen=True)
+class Average:
+    """A copy of the model that follows its phase: `average = decay * average + (1 - decay) * weights`.
+
+    Args:
+        name: Under which it is kept and deployed.
+        decay: Decay at a step; may depend on the step alone.
+    """
+
+    name: str
+    decay: Callable[[At], float]
+
+
+def train_mode(model: nn.Module, at: At) -> None:
+    """Set every layer to training."""
+    if not model.training:
+        model.train()
+
+
+def no_clip(parameters: Sequence[Tensor]) -> Tensor:
+    """Return the norm of the gradient and leave it as it is."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of step: which parameters move, by which gradient, at which rate.
+
+    Args:
+        name: Under which its optimizer is kept.
+        objective: Computes the gradient.
+        optimizer: Makes the optimizer from parameter groups.
+        groups: Which parameters, at which rate; a parameter belongs to the first group that selects it.
+        clip: Clips the gradients of the live parameters and returns their norm before.
+        averages: Copies that follow.
+        mode: Sets training or evaluation mode of the layers.
+    """
+
+    name: str
+    objective: Objective
+    optimizer: Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+    groups: Sequence[Group]
+    clip: Callable[[Sequence[Tensor]], Tensor] = no_clip
+    averages: Sequence[Average] = ()
+    mode: Callable[[nn.Module, At], None] = train_mode
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, as a value.
+
+    Args:
+        model: Builds the network; draws its weights from torch's generator, which is seeded before.
+        examples: Part ("train", "valid", "test") -> examples.
+        orders: Part -> order; must have "train" unless there are no phases.
+        phases: The kinds of step.
+        cycle: Which phase each step of a cycle takes.
+        measure: `(model, batch) -> {name: tally}` of one group of examples.
+        prepare: Run once before the first step (weights loaded, closed forms).
+        predict: `(model, inputs) -> outputs` for new inputs.
+        deploy: What is evaluated and kept: "model" or the name of an average.
+    """
+
+    model: Callable[[], nn.Module]
+    examples: Mapping[str, Examples]
+    orders: Mapping[str, Order]
+    phases: Sequence[Phase]
+    measure: Callable[[nn.Module, Batch], dict[str, Tally]]
+    predict: Callable[[nn.Module, Any], Tensor]
+    cycle: Sequence[int] = (0,)
+    prepare: Callable[[nn.Module, Task], None] | None = None
+    deploy: str = "model"
+
+
+@dataclass
+class TrainState:
+    """All that a step changes; all of it is in a checkpoint. The only mutable type of the loop."""
+
+    model: nn.Module
+    optimizers: dict[str, torch.optim.Optimizer]
+    averages: dict[str, nn.Module]
+    carry: dict[int, Carry] = field(default_factory=dict)
+    step: int = 0
+    history: tuple[tuple[int, dict[str, float]], ...] = ()
+    skipped: int = 0
+
+    def at(self, plan: Plan) -> At:
+        """The place in the run, which is all that rates and rules may depend on."""
+        return At(seed=plan.seed, step=self.step, steps=plan.steps, history=self.history)
+
+    def deployed(self, task: Task) -> nn.Module:
+        """The network that is evaluated and kept."""
+        return self.model if task.deploy == "model" else self.averages[task.deploy]
+
+
+Rule = Callable[[At], bool]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run goes: its length, its seed, and the rules that look at the place in the run.
+
+    Args:
+        steps: Updates in all.
+        seed: Of everything that is drawn.
+        parts: Pieces of a step.
+        workers: Processes that prepare data.
+        evaluate_batch: Examples in a group while evaluating.
+        evaluate: Whether to evaluate here (after the step).
+        keep: Whether to save a checkpoint here.
+        stop: Whether to stop; asked before a step.
+        guard: `(state, report, norm, at) -> bool`: whether to take the step; raises to stop the run.
+        save: Saves the state.
+    """
+
+    steps: int
+    seed: int
+    parts: int
+    evaluate: Rule
+    keep: Rule
+    stop: Rule
+    guard: Callable[[TrainState, Mapping[str, float], float, At], bool]
+    save: Callable[[TrainState], None]
+    workers: int = 0
+    evaluate_batch: int = 500
+    may_skip: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What observers are shown after each step; they may look at the live model but not touch it.
+
+    Args:
+        step: Steps taken.
+        epoch: Epoch of the step.
+        phase: Its name.
+        report: Sums over the step divided by counts.
+        norm: Norm of the gradient before clipping.
+        rate: Learning rate of the first group.
+        examples: Examples in the step.
+        evaluated: Metrics on the validation part if it was evaluated after this step.
+        model: The live network.
+        history: All evaluations so far.
+    """
+
+    step: int
+    epoch: int
+    phase: str
+    report: Mapping[str, float]
+    norm: float
+    rate: float
+    examples: int
+    evaluated: Mapping[str, float] | None
+    model: nn.Module
+    history: tuple[tuple[int, dict[str, float]], ...]
+
+
+Observer = Callable[[Seen], None]

@@ -1,0 +1,441 @@
+"""Files and folders appear whole or not at all, and every failure says why."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from chainrule.core import store
+from chainrule.core.errors import CheckpointCorrupt, CheckpointError, StorageError, UsageError
+from chainrule.core.store import (
+    Lock,
+    clean_stale,
+    newest_whole,
+    publish_folder,
+    read_folder,
+    remove_folder,
+    verify_folder,
+    write_file,
+)
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
+# ---------------------------------------------------------------------------------------------------------- one file
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"abc", "grüße\n", bytearray(b"\0\xff"), memoryview(b"abc")[::1], [b"ab", b"", b"c"]]
+)
+def test_a_file_has_exactly_the_bytes(tmp_path: Path, data: object) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"what was there before, and longer")
+    write_file(path, data)  # type: ignore[arg-type]
+    expected = data.encode() if isinstance(data, str) else b"".join(data) if isinstance(data, list) else bytes(data)  # type: ignore[call-overload]
+    assert path.read_bytes() == expected
+    assert os.listdir(tmp_path) == ["f"]
+
+
+NAMES = [
+    " ",
+    "a b",
+    "grüße 猫",
+    "line\nend",
+    "tab\t",
+    "-rf",
+    "*?[x]",
+    "'\"`$(x)",
+    "x" * 255,
+    "é" * 127,
+    "a.tmp-x",
+    b"\xff\xfe".decode("utf-8", "surrogateescape"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_odd_names(tmp_path: Path, name: str) -> None:
+    write_file(tmp_path / name, b"1")
+    write_file(tmp_path / name, b"2")
+    assert (tmp_path / name).read_bytes() == b"2"
+    assert os.listdir(tmp_path) == [name]
+    folder = tmp_path / "folders"
+    folder.mkdir()
+    publish_folder(folder / name, {"a": b"1"}, {"name": "x"})
+    assert read_folder(folder / name)[0] == {"a": b"1"}
+    assert os.listdir(folder) == [name]
+    remove_folder(folder / name)
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("missing/f", "the folder does not exist"),
+        ("file/f", "a part of the path is a file"),
+        ("folder", "it exists and is no file"),
+        ("x" * 256, "the name is too long"),
+        ("a\0b", "it is no name for a file"),
+        ("loop/f", "links lead in a circle"),
+        ("fifo", "it exists and is no file"),
+    ],
+    ids=ascii,
+)
+def test_a_path_that_cannot_be_written(tmp_path: Path, path: str, why: str) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "fifo")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(StorageError, match=why) as caught:
+        write_file(tmp_path / path, b"abc")
+    assert "\n" not in str(caught.value)
+    assert "\0" not in str(caught.value)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_device_is_never_replaced() -> None:
+    with pytest.raises(StorageError, match="it exists and is no file"):
+        write_file("/dev/null", b"abc")
+    assert not Path("/dev/null").is_file()
+
+
+def test_a_link_is_replaced_and_what_it_led_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("real")
+    write_file(tmp_path / "link", b"2")
+    assert (tmp_path / "real").read_bytes() == b"1"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_removed_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    publish_folder(folder / "step-1", {}, {})
+    remove_folder(folder)
+    with pytest.raises(StorageError, match="the folder does not exist"):
+        publish_folder(folder / "step-2", {"a": b"1"}, {})
+    with pytest.raises(StorageError, match="it is no folder"):
+        remove_folder(folder)
+
+
+# -------------------------------------------------------------------------------------------------------- a full disk
+
+
+@pytest.mark.parametrize("size", [1, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_a_limit_on_file_sizes(tmp_path: Path, size: int) -> None:
+    """RLIMIT_FSIZE stands in for a full disk: the kernel itself refuses the bytes, after it took some."""
+    result = python(
+        """
+        import resource, signal, sys
+        from chainrule.core.errors import StorageError
+        from chainrule.core.store import publish_folder, write_file
+        from chainrule.core.journal import Journal
+        root, size = sys.argv[1], int(sys.argv[2])
+        write_file(root + "/f", b"old")
+        publish_folder(root + "/step-1", {"a": b"old"}, {})
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+        journal = Journal(root + "/j")
+        def log():
+            journal.append({"text": "x" * size})
+            journal.sync()
+        for act in (lambda: write_file(root + "/f", bytes(size)),
+                    lambda: publish_folder(root + "/step-2", {"a": bytes(size)}, {}), log):
+            try:
+                act()
+                print("done")
+            except StorageError as error:
+                print(error)
+        """,
+        tmp_path,
+        size,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert len(lines) == 3
+    for line, path in zip(lines, ["f", "step-2", "j"], strict=True):
+        assert f'"{tmp_path / path}": the file would be longer' in line
+        needed = re.search(r"room for ([0-9,]+) bytes, got [0-9,]+ bytes free", line)
+        assert needed is not None
+        assert int(needed[1].replace(",", "")) >= size
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert read_folder(tmp_path / "step-1")[0] == {"a": b"old"}
+    assert (tmp_path / "j").read_bytes() == b""
+    assert sorted(os.listdir(tmp_path)) == ["f", "j", "step-1"]
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_full_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """/dev/full lies behind the temporary file: the kernel answers each write with ENOSPC."""
+    write_file(tmp_path / "f", b"old")
+    real = os.open
+
+    def full(path: os.PathLike[str], flags: int, mode: int = 0o777, **options: int) -> int:
+        if flags & os.O_CREAT:
+            os.close(real(path, flags, mode))
+            return real("/dev/full", os.O_WRONLY)
+        return real(path, flags, mode, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    for act in (
+        lambda: write_file(tmp_path / "f", bytes(size)),
+        lambda: publish_folder(tmp_path / "s", {"a": bytes(size)}, {}),
+    ):
+        with pytest.raises(
+            StorageError, match=r"the disk is full: expected room for .* bytes, got .* bytes free on the disk"
+        ) as caught:
+            act()
+        assert caught.value.exit_status == 5
+    assert os.listdir(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == b"old"
+
+
+# ----------------------------------------------------------------------------------------------------------- folders
+
+
+def test_a_folder_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    files = {"empty": b"", "block": bytes(1 << 20), "more": os.urandom((2 << 20) + 17), "state.json": b"{}"}
+    facts = {"step": 3, "history": [[1, 0.1]], "torch": "2.13", "deep": {"a": [None, True]}}
+    publish_folder(tmp_path / "s", files, facts)
+    assert read_folder(tmp_path / "s") == (files, facts)
+    assert verify_folder(tmp_path / "s") == facts
+
+
+def test_buffers_are_joined_across_blocks(tmp_path: Path) -> None:
+    data = os.urandom((3 << 20) + 5)
+    cuts = [0, 1, 1, 700_000, 1 << 20, (1 << 20) + 1, 3 << 20, len(data)]
+    parts = [memoryview(data)[a:b] for a, b in itertools.pairwise(cuts)]
+    publish_folder(tmp_path / "cut", {"a": parts}, {})
+    publish_folder(tmp_path / "one", {"a": data}, {})
+    assert read_folder(tmp_path / "cut")[0]["a"] == data
+    assert (tmp_path / "cut/manifest.json").read_bytes() == (tmp_path / "one/manifest.json").read_bytes()
+
+
+def test_numbers_that_json_lacks_do_not_stop_a_save(tmp_path: Path) -> None:
+    publish_folder(tmp_path / "s", {}, {"loss": float("nan"), "best": (float("inf"), -float("inf"))})
+    assert verify_folder(tmp_path / "s") == {"loss": "NaN", "best": ["Infinity", "-Infinity"]}
+
+
+def test_facts_that_are_no_data_fail_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        publish_folder(tmp_path / "s", {"a": b"1"}, {"x": object()})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../a", "/a", "manifest.json", ".hidden", "a\0", "a\n", "x" * 201, "ü"]
+)
+def test_names_in_a_folder_are_plain(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no plain name"):
+        publish_folder(tmp_path / "s", {name: b""}, {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("nowhere")
+    publish_folder(tmp_path / "s", {"a": b"1"}, {})
+    before = sorted(os.listdir(tmp_path))
+    for name in ("empty", "file", "link", "s"):
+        with pytest.raises(StorageError, match="the name is taken"):
+            publish_folder(tmp_path / name, {"a": b"2"}, {})
+    assert sorted(os.listdir(tmp_path)) == before
+    assert read_folder(tmp_path / "s")[0] == {"a": b"1"}
+
+
+def test_only_whole_folders_are_removed_by_rename(tmp_path: Path) -> None:
+    publish_folder(tmp_path / "s", {"a": b"1"}, {})
+    (tmp_path / "link").symlink_to("s")
+    with pytest.raises(StorageError, match="it is no folder"):
+        remove_folder(tmp_path / "link")
+    remove_folder(tmp_path / "s")
+    assert os.listdir(tmp_path) == ["link"]
+
+
+# ------------------------------------------------------------------------------------------------------- newest whole
+
+
+def test_the_newest_whole_one_is_found_and_the_others_are_named(tmp_path: Path) -> None:
+    for step in (1, 2, 10, 9):
+        publish_folder(tmp_path / f"step-{step:08d}", {"a": str(step).encode()}, {"step": step})
+    (tmp_path / "step-00000011.tmp-1-1").mkdir()
+    (tmp_path / "best-00000099").mkdir()
+    (tmp_path / "step-x").mkdir()
+    found = newest_whole(tmp_path)
+    assert (found.path.name, found.facts, found.files, found.passed_over) == (
+        "step-00000010",
+        {"step": 10},
+        {"a": b"10"},
+        [],
+    )
+    (tmp_path / "step-00000010/a").write_bytes(b"11")
+    (tmp_path / "step-00000009/manifest.json").unlink()
+    path, _, facts, passed_over = newest_whole(tmp_path)
+    assert (path.name, facts) == ("step-00000002", {"step": 2})
+    assert [p.name for p, _ in passed_over] == ["step-00000010", "step-00000009"]
+    assert "damaged in block 0 (bytes 0 to 1)" in passed_over[0][1]
+    assert "no manifest.json" in passed_over[1][1]
+
+
+def test_none_whole(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no folder"):
+        newest_whole(tmp_path / "missing")
+    with pytest.raises(CheckpointError, match=r"no whole checkpoint in .*an empty folder"):
+        newest_whole(tmp_path)
+    (tmp_path / "step-3").mkdir()
+    with pytest.raises(CheckpointError, match=r"no whole checkpoint in .*step-3.*no manifest"):
+        newest_whole(tmp_path)
+
+
+# --------------------------------------------------------------------------------------------------------- temporaries
+
+
+def test_temporaries_of_the_dead_go_and_those_of_the_living_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"f.tmp-{os.getpid()}-999").write_bytes(b"left by a process that had our number")
+    (tmp_path / "step-2.tmp-1-0").mkdir()
+    (tmp_path / "step-2.tmp-1-0/a").write_bytes(b"x")
+    (tmp_path / "notes.tmp-old").write_bytes(b"not ours")
+    seen = []
+    real = os.fsync
+
+    def clean_now(fd: int) -> None:
+        real(fd)
+        seen.append(clean_stale(tmp_path))
+
+    monkeypatch.setattr(os, "fsync", clean_now)
+    publish_folder(tmp_path / "step-3", {"a": b"1"}, {})
+    write_file(tmp_path / "f", b"1")
+    assert seen[0] == [f"f.tmp-{os.getpid()}-999", "step-2.tmp-1-0"]
+    assert not any(seen[1:])
+    assert sorted(os.listdir(tmp_path)) == ["f", "notes.tmp-old", "step-3"]
+    assert read_folder(tmp_path / "step-3")[0] == {"a": b"1"}
+
+
+def test_without_locks_only_old_temporaries_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_flock", lambda fd: None)
+    for name, age in (("a.tmp-1-0", 0), ("b.tmp-1-0", 2 * 24 * 3600)):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    assert clean_stale(tmp_path) == ["b.tmp-1-0"]
+    with Lock(tmp_path):
+        assert (tmp_path / ".lock").exists()
+
+
+def test_cleaning_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/file").write_bytes(b"1")
+    (tmp_path / "x.tmp-1-0").symlink_to("kept")
+    clean_stale(tmp_path)
+    assert (tmp_path / "kept/file").read_bytes() == b"1"
+
+
+# ----------------------------------------------------------------------------------------------------------------- lock
+
+HOLD = """
+    import os, sys, time
+    from chainrule.core.store import Lock
+    with Lock(sys.argv[1]):
+        if sys.argv[2] == "fork" and os.fork() == 0:
+            print("child", flush=True)
+            time.sleep(60)
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    """
+
+
+def holder(folder: Path, how: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", textwrap.dedent(HOLD), str(folder), how]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+@pytest.mark.parametrize("how", ["alone", "fork"])
+def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path, how: str) -> None:
+    """With "fork" a child of the dead holder lives on, as a worker process does for some seconds."""
+    with holder(tmp_path, how) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline().strip() for _ in range(2 if how == "fork" else 1)]
+        (pid,) = [line for line in said if line != "child"]
+        try:
+            with (
+                pytest.raises(StorageError, match=f"in use by another process: got process {pid}. Remedy"),
+                Lock(tmp_path),
+            ):
+                pass
+            process.kill()
+            process.wait()
+            with Lock(tmp_path):
+                assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+        finally:
+            if how == "fork":
+                os.killpg(process.pid, 9)
+
+
+def test_a_lock_is_for_one_user_and_free_again_afterwards(tmp_path: Path) -> None:
+    with Lock(tmp_path), pytest.raises(StorageError, match=f"process {os.getpid()}"), Lock(tmp_path):
+        pass
+    with Lock(tmp_path):
+        pass
+    with pytest.raises(StorageError, match="the folder does not exist"), Lock(tmp_path / "missing"):
+        pass
+
+
+def test_two_processes_publish_one_name(tmp_path: Path) -> None:
+    """Whoever comes second is refused; what is there is whole and of one of them."""
+    code = """
+        import sys
+        from chainrule.core.errors import StorageError
+        from chainrule.core.store import publish_folder
+        wins = 0
+        for n in range(60):
+            try:
+                who = sys.argv[2].encode()
+                publish_folder(f"{sys.argv[1]}/step-{n}", {"a": who * 5000, "b": who}, {"who": sys.argv[2]})
+                wins += 1
+            except StorageError as error:
+                assert "taken" in str(error) or "not empty" in str(error), error
+        print(wins)
+        """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    pair = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), tmp_path, who],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for who in "xy"
+    ]
+    wins = [int(process.communicate(timeout=60)[0]) for process in pair]
+    assert sum(wins) == 60
+    for n in range(60):
+        files, facts = read_folder(tmp_path / f"step-{n}")
+        who = facts["who"].encode()
+        assert files == {"a": who * 5000, "b": who}
+    assert len(os.listdir(tmp_path)) == 60
+
+
+def test_a_newer_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainrule.core.sealed.FORMAT", 7)
+    publish_folder(tmp_path / "step-7", {"a": b"1"}, {})
+    monkeypatch.undo()
+    with pytest.raises(
+        CheckpointError, match="newer version of chainrule: expected format 1 or older, got format 7"
+    ) as caught:
+        newest_whole(tmp_path)
+    assert not isinstance(caught.value, CheckpointCorrupt)
