@@ -346,14 +346,14 @@ def test_cleaning_follows_no_link(tmp_path: Path) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------- lock
 
-HOLD = """
+HOLD = r"""
     import os, sys, time
     from chainrule.core.store import Lock
     with Lock(sys.argv[1]):
         if sys.argv[2] == "fork" and os.fork() == 0:
-            print("child", flush=True)
+            os.write(1, b"child\n")
             time.sleep(60)
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\n" % os.getpid())
         time.sleep(60)
     """
 

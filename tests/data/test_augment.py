@@ -108,6 +108,13 @@ def test_cutout_blanks_a_square_wherever_it_lies() -> None:
     assert torch.equal(blanked(torch.ones(1, 1, 3, 3), torch.tensor([[0.5, 0.5]]), 99), torch.zeros(1, 1, 3, 3))
 
 
+@pytest.mark.parametrize(("side", "first"), [(1, 4), (2, 3), (3, 3), (4, 2)])
+def test_the_middle_of_the_square_is_where_it_was_drawn(side, first) -> None:
+    hole = blanked(torch.ones(1, 1, 9, 9), torch.tensor([[0.5, 0.0]]), side)[0, 0] == 0
+    assert hole.any(1).nonzero().flatten().tolist() == list(range(first, first + side))
+    assert hole.any(0).nonzero().flatten().tolist() == list(range(side - side // 2))
+
+
 def test_brightness_adds_one_number_to_each_image() -> None:
     images, key = images_and_keys(5, 5000, (1, 2, 2))
     added = augmented(images, key, Augment(brightness=0.5)) - images

@@ -96,7 +96,7 @@ def test_every_bit_of_a_gzipped_file_counts(tmp_path) -> None:
 def test_bytes_after_the_end_are_noticed(tmp_path, zipped, extra) -> None:
     path = tmp_path / "images"
     path.write_bytes(gzip.compress(packed(small()) + extra) if zipped else packed(small()) + extra)
-    with pytest.raises(DataError, match=r"goes on after its last value|not the length that its header claims"):
+    with pytest.raises(DataError, match="goes on after its last value"):
         read_idx(path, dims=3)
 
 
@@ -113,7 +113,7 @@ def test_bytes_after_a_gzip_stream_are_noticed(tmp_path) -> None:
     [
         (bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**14, 2**13, 2**13), 3, "claims more than is allowed"),  # 2^40
         (bytes([0, 0, 14, 3]) + struct.pack(">3I", *[2**32 - 1] * 3), 3, "claims more than is allowed"),
-        (bytes([0, 0, 8, 1]) + struct.pack(">I", 2**31), 1, "not the length that its header claims"),
+        (bytes([0, 0, 8, 1]) + struct.pack(">I", 2**31), 1, "too short for what its header claims"),
         (bytes([0, 0, 8, 3]) + struct.pack(">3I", 5, 0, 4), 3, "is empty.*5 x 0 x 4"),
         (bytes([0, 0, 8, 1]) + struct.pack(">I", 3), 3, "wrong number of dimensions: expected 3, got 1"),
         (bytes([0, 0, 8, 255]), 3, "wrong number of dimensions"),

@@ -231,6 +231,14 @@ def test_impossible_sizes_are_refused(size) -> None:
         open_image(png(header, zlib.compress(b"\0" * 100)))
 
 
+@pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": False}, {"exif": b"Exif\0\0" + b"x" * 20}])
+def test_a_large_webp_is_refused_before_pillow_takes_memory_for_it(monkeypatch, options) -> None:
+    data = encoded(Image.fromarray(pattern()), "WEBP", **options)
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(DataError, match="16x12 pixels, more than 191"):
+        open_image(data, max_pixels=191)
+
+
 def test_the_limit_is_exact() -> None:
     data = seeds()["PNG"]
     assert open_image(data, max_pixels=12 * 16).size == (16, 12)

@@ -59,6 +59,16 @@ def test_epochs_and_seeds_differ_and_repeat() -> None:
     assert torch.equal(permutation(50, 0, 0), permutation(50, 0, 0))
 
 
+def test_every_epoch_is_shuffled_anew_and_every_seed_in_its_own_way() -> None:
+    order, other = Shuffled(50, 10, seed=0), Shuffled(50, 10, seed=1)
+    epochs = [torch.cat([order(5 * epoch + i)[1] for i in range(5)]) for epoch in range(3)]
+    assert [torch.equal(epoch, permutation(50, 0, e)) for e, epoch in enumerate(epochs)] == [True] * 3
+    assert not torch.equal(epochs[0], epochs[1])
+    assert not torch.equal(epochs[1], epochs[2])
+    assert not torch.equal(order(0)[1], other(0)[1])
+    assert not torch.equal(epochs[0], torch.arange(50))
+
+
 def test_all_orders_are_equally_likely() -> None:
     from scipy import stats
 

@@ -11,14 +11,14 @@ from chainrule.cli._console import console
 
 
 @contextmanager
-def show_progress(*, steps: int, first: int = 0, quiet: bool = False, bar: bool = True, title: str = "") -> Iterator[Any]:
+def show_progress(*, quiet: bool = False, bar: bool = True, title: str = "") -> Iterator[Any]:
     """Yield an observer that shows rate, time left, loss and the last validation metrics."""
     if quiet:
         yield lambda seen: None
         return
     screen = console(stderr=True)
     if not bar or not screen.is_terminal:
-        yield _Lines(screen, steps, title)
+        yield _Lines(screen, title)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -30,7 +30,7 @@ def show_progress(*, steps: int, first: int = 0, quiet: bool = False, bar: bool 
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=screen, transient=False, refresh_per_second=5) as progress:
-        yield _Bar(progress, progress.add_task(title, total=steps, completed=first, facts=""))
+        yield _Bar(progress, progress.add_task(title, total=None, facts=""))
 
 
 class _Bar:
@@ -44,25 +44,25 @@ class _Bar:
             self.valid = _metrics(seen.evaluated)
         now = time.perf_counter()
         if now - self.shown < 0.2 and seen.evaluated is None:
-            self.progress.update(self.task, completed=seen.step)
+            self.progress.update(self.task, total=seen.steps, completed=seen.step)
             return
         self.shown = now
         rate = self.examples / max(now - self.begun, 1e-9)
         facts = f"{rate:,.0f} images/s  loss {seen.report['loss']:.3f}  {self.valid}"
-        self.progress.update(self.task, completed=seen.step, facts=facts)
+        self.progress.update(self.task, total=seen.steps, completed=seen.step, facts=facts)
 
 
 class _Lines:
     """One line for each evaluation."""
 
-    def __init__(self, screen: Any, steps: int, title: str) -> None:
-        self.screen, self.steps, self.title, self.begun = screen, steps, title, time.perf_counter()
+    def __init__(self, screen: Any, title: str) -> None:
+        self.screen, self.title, self.begun = screen, title, time.perf_counter()
 
     def __call__(self, seen: Any) -> None:
         if seen.evaluated is not None:
             seconds = time.perf_counter() - self.begun
             self.screen.print(
-                f"{self.title} step {seen.step}/{self.steps}  loss {seen.report['loss']:.4f}  "
+                f"{self.title} step {seen.step}/{seen.steps}  loss {seen.report['loss']:.4f}  "
                 f"{_metrics(seen.evaluated)}  {seconds:.0f} s"
             )
 

@@ -21,6 +21,6 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule.cli._summary import run_answer
 
     own = own_network(args.model)
-    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, steps=0, title=args.run) as watch:
+    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=args.run) as watch:
         finished = api.resume(args.run, own=own, observers=[watch])
     return run_answer(finished)

@@ -55,7 +55,7 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
     from chainrule.cli._progress import show_progress
     from chainrule.cli._summary import run_answer
 
-    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, steps=0, title=folder.name) as watch:
+    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=folder.name) as watch:
         run = api.train(recipe, out=folder, settings=settings, observers=[watch], own=own, command=args.command)
     return run_answer(run)
 

@@ -86,12 +86,15 @@ def _unreadable(path: Path, error: OSError) -> CheckpointError | StorageError:
     return CheckpointCorrupt(f"cannot read {shown(path)}", got=reason)
 
 
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a link is refused, a pipe does not wait
+
+
 def _read(path: Path, expected: int | None) -> bytes:
     """Return the bytes of a regular file, whose length must be the expected one (None: any up to a limit)."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
-            status = os.fstat(fd)
+        with open(path, "rb", opener=_open_plain) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointCorrupt(f"{shown(path)} is no file")
             if expected is None and status.st_size > _MANIFEST_LIMIT:

@@ -56,9 +56,9 @@ def read_idx(path: str | os.PathLike[str], *, dims: int, max_bytes: int = MAX_BY
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if not packed:
-                return _parse(raw, path, dims, max_bytes, length, exact=True)
+                return _parse(raw, path, dims, max_bytes, length)
             with gzip.GzipFile(fileobj=raw) as content:
-                return _parse(content, path, dims, max_bytes, _DEFLATE * length, exact=False)
+                return _parse(content, path, dims, max_bytes, _DEFLATE * length)
     except FileNotFoundError:
         raise DataError(f"{shown(path)} is missing") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -68,21 +68,15 @@ def read_idx(path: str | os.PathLike[str], *, dims: int, max_bytes: int = MAX_BY
         raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
 
 
-def _parse(file: io.BufferedIOBase, path: Path, dims: int, max_bytes: int, most: int, *, exact: bool) -> np.ndarray:
+def _parse(file: io.BufferedIOBase, path: Path, dims: int, max_bytes: int, most: int) -> np.ndarray:
     kind, shape = _header(file, path, dims)
     dtype = np.dtype(_TYPES[kind])
     size = math.prod(shape) * dtype.itemsize
     claim = f"{' x '.join(map(str, shape))} values of {dtype.itemsize} bytes"
     if size > max_bytes:
         raise DataError(f"{shown(path)} claims more than is allowed", expected=f"at most {max_bytes} bytes", got=claim)
-    held = most - 4 - 4 * dims
-    if size > held or (exact and size != held):
-        raise DataError(
-            f"{shown(path)} has not the length that its header claims",
-            expected=claim,
-            got=f"{held} bytes of values" if exact else "a file too short for them",
-            remedy=_REMEDY,
-        )
+    if size > most - 4 - 4 * dims:
+        raise DataError(f"{shown(path)} is too short for what its header claims", expected=claim, remedy=_REMEDY)
     values = np.empty(size, np.uint8)
     view, come = values.data, 0
     while come < size:

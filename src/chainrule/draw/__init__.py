@@ -1,29 +1,48 @@
 """Plain data drawn: charts, tables, pictures, pages and reports, without torch."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from chainrule.draw.chart import Chart, Line, Mark, chart_html
-    from chainrule.draw.color import contrast, difference
-    from chainrule.draw.confusion import confusion_html, confusion_text, top_confusions
-    from chainrule.draw.curve import Curve, curves, smooth, thin
-    from chainrule.draw.export import save_curves
-    from chainrule.draw.facts import Facts, read_facts
-    from chainrule.draw.page import Absent, Part, page_html
-    from chainrule.draw.palette import PALETTES, Palette, css_variables, matplotlib_style
-    from chainrule.draw.picture import (
-        filter_pictures,
-        picture_grid,
-        png_bytes,
-        png_uri,
-        region_picture,
-        template_pictures,
-    )
-    from chainrule.draw.report import report_html
-    from chainrule.draw.sections.comparison import results_table
-    from chainrule.draw.table import Column, Table, table_csv, table_html, table_text
+    from chainrule.draw.chart import Chart as Chart
+    from chainrule.draw.chart import Line as Line
+    from chainrule.draw.chart import Mark as Mark
+    from chainrule.draw.chart import chart_html as chart_html
+    from chainrule.draw.color import contrast as contrast
+    from chainrule.draw.color import difference as difference
+    from chainrule.draw.confusion import confusion_html as confusion_html
+    from chainrule.draw.confusion import confusion_text as confusion_text
+    from chainrule.draw.confusion import top_confusions as top_confusions
+    from chainrule.draw.curve import Curve as Curve
+    from chainrule.draw.curve import curves as curves
+    from chainrule.draw.curve import smooth as smooth
+    from chainrule.draw.curve import thin as thin
+    from chainrule.draw.export import save_curves as save_curves
+    from chainrule.draw.facts import Facts as Facts
+    from chainrule.draw.facts import read_facts as read_facts
+    from chainrule.draw.page import Absent as Absent
+    from chainrule.draw.page import Part as Part
+    from chainrule.draw.page import page_html as page_html
+    from chainrule.draw.palette import PALETTES as PALETTES
+    from chainrule.draw.palette import Palette as Palette
+    from chainrule.draw.palette import css_variables as css_variables
+    from chainrule.draw.palette import matplotlib_style as matplotlib_style
+    from chainrule.draw.picture import filter_pictures as filter_pictures
+    from chainrule.draw.picture import picture_grid as picture_grid
+    from chainrule.draw.picture import png_bytes as png_bytes
+    from chainrule.draw.picture import png_uri as png_uri
+    from chainrule.draw.picture import region_picture as region_picture
+    from chainrule.draw.picture import template_pictures as template_pictures
+    from chainrule.draw.report import report_html as report_html
+    from chainrule.draw.sections.comparison import results_table as results_table
+    from chainrule.draw.table import Column as Column
+    from chainrule.draw.table import Table as Table
+    from chainrule.draw.table import table_csv as table_csv
+    from chainrule.draw.table import table_html as table_html
+    from chainrule.draw.table import table_text as table_text
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from chainrule.draw.curve import Curve, smooth, thin, wants_smoothing
+from chainrule.draw.curve import Curve, softened, thin, wants_smoothing
 from chainrule.draw.page import data_block, render
 from chainrule.draw.palette import series_style
 from chainrule.draw.scale import Scale, wants_log, y_scale
@@ -96,11 +96,12 @@ def chart_html(chart: Chart) -> Markup:
     scale, reach = y_scale(values, log=log, share=chart.share), _reach(chart.lines)
     drawn = [_line(line, reach, scale) for line in chart.lines]
     show = share_text if chart.share else number_text
+    tick_text = _share_tick if chart.share else number_text
     return render(
         "chart.html",
         chart=chart,
         lines=drawn,
-        y_ticks=[{"at": _percent(1 - place), "text": show(tick)} for tick, place in _ticks(scale)],
+        y_ticks=[{"at": _percent(1 - place), "text": tick_text(tick)} for tick, place in _ticks(scale)],
         x_ticks=[{"at": _percent(place), "text": number_text(tick)} for tick, place in _ticks(reach)],
         marks=[
             {"at": f"{1000 * place:.1f}", "label": plain_text(mark.label, limit=80)}
@@ -125,6 +126,10 @@ def _ticks(scale: Scale) -> list[tuple[float, float]]:
     return list(zip(ticks, scale.place(np.array(ticks)).tolist(), strict=True))
 
 
+def _share_tick(share: float) -> str:
+    return f"{share * 100:.6g} %"
+
+
 def _percent(place: float) -> str:
     return f"{100 * place:.2f}"
 
@@ -134,9 +139,7 @@ def _line(line: Line, reach: Scale, scale: Scale) -> dict[str, Any]:
     color, dashes = series_style(line.style)
     smoothed = None
     if wants_smoothing(curve):
-        # The bell is a fiftieth of the curve at most, and grows more slowly than it.
-        softened = smooth(curve.y, width=max(3.0, min(len(curve.y) / 50, 2 * math.sqrt(len(curve.y)))))
-        smoothed = thin(curve.x, softened, POINTS // 4)
+        smoothed = thin(curve.x, softened(curve).y, POINTS // 4)
     raw = thin(curve.x, curve.y, POINTS)
     dots = np.count_nonzero(np.isfinite(curve.y)) <= 40
     main = smoothed or raw

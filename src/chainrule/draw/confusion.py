@@ -22,6 +22,7 @@ from chainrule.draw.wording import count_text, plain_text, share_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 Counts = NDArray[np.int64]
 
@@ -86,8 +87,8 @@ def top_confusions(matrix: ArrayLike, classes: Sequence[object], count: int = 10
     columns = [
         Column("truth"),
         Column("predicted"),
-        Column("examples", "count", bar=True),
-        Column("of the class", "share"),
+        Column("examples", "count"),
+        Column("share", "share"),
     ]
     return Table("Most frequent confusions", columns, rows)
 
@@ -101,8 +102,8 @@ def confusion_html(matrix: ArrayLike, classes: Sequence[object], *, key: str = "
         key: Its anchor, a plain word.
 
     Example:
-        >>> print(confusion_html([[8, 2], [1, 9]], ["cat", "dog"]).count("<td"))
-        8
+        >>> print(confusion_html([[8, 2], [1, 9]], ["cat", "dog"]).count('class="wrong'))
+        2
     """
     counts = confusion_counts(matrix)
     size = len(counts)
@@ -169,9 +170,9 @@ def confusion_text(matrix: ArrayLike, classes: Sequence[object]) -> RenderableTy
     Example:
         >>> from rich.console import Console
         >>> Console(width=60, no_color=True).print(confusion_text([[8, 2], [0, 9]], ["cat", "dog"]))
-         truth \\ predicted   cat   dog   right
-                      cat     8     2  80.0 %
-                      dog     ·     9   100 %
+         truth \\ predicted  cat  dog   right
+                       cat    8    2  80.0 %
+                       dog    ·    9   100 %
     """
     from rich.table import Table as RichTable
     from rich.text import Text

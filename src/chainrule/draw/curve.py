@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -110,7 +111,7 @@ def thin(x: Array, y: Array, points: int) -> tuple[Array, Array]:
     finite = np.isfinite(y)
     keep = np.zeros(len(x), dtype=bool)
     keep[[0, -1]] = True
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges.tolist()):
         good = finite[start:end]
         if good.any():
             keep[start + int(np.argmin(np.where(good, y[start:end], np.inf)))] = True
@@ -139,6 +140,19 @@ def smooth(y: Array, width: float) -> Array:
     total = np.convolve(np.where(finite, y, 0.0), bell)[reach : reach + len(y)]
     weight = np.convolve(finite.astype(np.float64), bell)[reach : reach + len(y)]
     return np.where(finite, total / np.where(finite, weight, 1.0), np.nan)
+
+
+def softened(curve: Curve) -> Curve:
+    """Return a curve without its noise: `smooth`, as wide as suits its length.
+
+    Example:
+        >>> noise = Curve("loss", "train", np.arange(400.0), np.random.default_rng(0).normal(size=400))
+        >>> float(softened(noise).y.std()) < 0.4 * float(noise.y.std())
+        True
+    """
+    # A fiftieth of the curve at most, and for long curves less.
+    width = max(3.0, min(len(curve.y) / 50, 2 * math.sqrt(len(curve.y))))
+    return replace(curve, y=smooth(curve.y, width))
 
 
 def wants_smoothing(curve: Curve) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.core.errors import DataError, UsageError
 from chainrule.draw.chart import STATIC_POINTS
-from chainrule.draw.curve import Curve, curves, smooth, thin, wants_smoothing
+from chainrule.draw.curve import Curve, curves, softened, thin, wants_smoothing
 from chainrule.draw.facts import read_facts
 from chainrule.draw.palette import PALETTES, Theme, matplotlib_style
 from chainrule.draw.scale import wants_log
@@ -63,7 +63,8 @@ def _draw(charts: Sequence[tuple[str, list[Curve]]], format: str, theme: Theme) 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(matplotlib_style(theme)):
+    style: Any = matplotlib_style(theme)
+    with rc_context(style):
         figure = Figure(figsize=(4.8 * len(charts), 3.0), dpi=200, layout="constrained")
         FigureCanvasAgg(figure)
         for number, (name, lines) in enumerate(charts):
@@ -83,8 +84,7 @@ def _fill(axes: Any, name: str, lines: Sequence[Curve], theme: Theme) -> None:
         label = _literal(curve.part)
         if wants_smoothing(curve):
             axes.plot(x, y, color=color, alpha=0.28, linewidth=0.7)
-            width = max(3.0, min(len(curve.y) / 50, 2 * len(curve.y) ** 0.5))
-            x, y = thin(curve.x, smooth(curve.y, width), STATIC_POINTS)
+            x, y = thin(curve.x, softened(curve).y, STATIC_POINTS)
         axes.plot(x, y, color=color, label=label, marker="o" if len(x) <= 40 else None, markersize=3)
     axes.set_title(_literal(TITLES.get(name, name)))
     axes.set_xlabel("step")

@@ -1,7 +1,7 @@
 """One HTML file that needs nothing else: style and script inside, nothing fetched, nothing from data that could run.
 
-Every value goes through Jinja's autoescape; data for the script stand in JSON blocks; the policy in the page's head lets
-only the one script of this package run, known by its hash.
+Every value goes through Jinja's autoescape; data for the script stand in JSON blocks; the policy in the page's head
+lets only the one script of this package run, known by its hash.
 """
 
 from __future__ import annotations

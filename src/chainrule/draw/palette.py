@@ -93,8 +93,10 @@ def ramp(theme: Theme, series: int) -> list[str]:
     """
     palette = PALETTES[theme]
     # The first step is a clear one: a single wrong example must be seen.
+    first = 0.2 if theme == "light" else 0.3
     return [palette.surface] + [
-        mix(palette.surface, palette.series[series], 0.14 + 0.86 * step / (LEVELS - 1)) for step in range(LEVELS)
+        mix(palette.surface, palette.series[series], first + (1 - first) * step / (LEVELS - 1))
+        for step in range(LEVELS)
     ]
 
 

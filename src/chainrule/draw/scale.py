@@ -16,8 +16,10 @@ class Scale:
     """A linear or logarithmic axis from `low` to `high`.
 
     Example:
-        >>> Scale(0.0, 4.0).place(np.array([1.0])).tolist(), Scale(1.0, 100.0, log=True).place(np.array([10.0])).tolist()
-        ([0.25], [0.5])
+        >>> Scale(0.0, 4.0).place(np.array([1.0, 4.0])).tolist()
+        [0.25, 1.0]
+        >>> Scale(1.0, 100.0, log=True).place(np.array([10.0])).tolist()
+        [0.5]
     """
 
     low: float
@@ -48,7 +50,7 @@ def _linear_ticks(low: float, high: float, count: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
     if power == 0.0 or not math.isfinite(power):
         return [low]
-    step = next((factor * power for factor in (1, 2, 5) if factor * power >= rough * 0.999), 10 * power)
+    step = next((factor * power for factor in (1, 2, 5) if factor * power >= rough * 0.9), 10 * power)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     # Through text, so that 3 * 0.1 is 0.3.
     return [float(f"{number * step:.12g}") for number in range(first, min(last, first + 20) + 1)]

@@ -166,11 +166,10 @@ def table_text(table: Table) -> RichTable:
     Example:
         >>> from rich.console import Console
         >>> table = Table("sizes", [Column("name"), Column("size", "count")], [["[red]a", 1200]])
-        >>> console = Console(width=40, no_color=True)
-        >>> console.print(table_text(table), end="")
-          name      size
-         ────────────────
-          [red]a   1,200
+        >>> with (console := Console(width=40, no_color=True)).capture() as shown:
+        ...     console.print(table_text(table))
+        >>> [line.strip() for line in shown.get().splitlines()]
+        ['name      size', '────────────────', '[red]a   1,200']
     """
     from rich import box
     from rich.table import Table as RichTable

@@ -18,4 +18,4 @@ def layers(shape: tuple[int, ...], classes: int, *, spec: str) -> nn.Module:
     Raises:
         NotationError: The specification is not valid for this input; points at the column.
     """
-    return build(spec, shape=shape)
+    return build(spec, shape=shape, outputs=classes)

@@ -238,7 +238,13 @@ def table(spec: str | Spec | Network, shape: Sequence[int] | None = None, *, str
     start = network.input
     size = (start.height, start.width) if isinstance(start, Volume) else None
     first = Row("", "INPUT", 0, start.sizes, 0, BYTES * start.elements, 0, *(_no_field if size is None else _one_pixel))
-    rows = [first, *(_row(path, depth, piece, size) for path, depth, piece in network.walk())]
+    sizes: dict[tuple[int, Shape], tuple[int, int] | None] = {}  # most layers hand their field on as it is
+    rows = [first]
+    for path, depth, piece in network.walk():
+        key = (id(piece.field), piece.after)
+        if key not in sizes:
+            sizes[key] = _field(piece.field, piece.after, size)
+        rows.append(_row(path, depth, piece, sizes[key]))
     warnings = tuple(f"{remark.path}: {remark.text}" for remark in network.remarks)
     return Table(str(Spec(start, network.spec.layers)), tuple(rows), warnings)
 
@@ -247,7 +253,7 @@ _no_field: tuple[None, None, bool] = (None, None, False)
 _one_pixel: tuple[Fraction, tuple[int, int], bool] = (Fraction(1), (1, 1), False)
 
 
-def _row(path: str, depth: int, piece: Piece, size: tuple[int, int] | None) -> Row:
+def _row(path: str, depth: int, piece: Piece, field: tuple[int, int] | None) -> Row:
     seen, after = piece.field, piece.after
     if isinstance(piece, Step):
         name, parameters, multiply_adds = str(piece.layer), piece.effect.parameters, piece.effect.multiply_adds
@@ -255,9 +261,7 @@ def _row(path: str, depth: int, piece: Piece, size: tuple[int, int] | None) -> R
         name, parameters, multiply_adds = "RES" if isinstance(piece.node, Residual) else "CAT", 0, 0
     memory = BYTES * after.elements
     stride = seen.stride if isinstance(after, Volume) else None
-    return Row(
-        path, name, depth, after.sizes, parameters, memory, multiply_adds, stride, _field(seen, after, size), seen.whole
-    )
+    return Row(path, name, depth, after.sizes, parameters, memory, multiply_adds, stride, field, seen.whole)
 
 
 def _field(seen: Field, after: Shape, size: tuple[int, int] | None) -> tuple[int, int] | None:

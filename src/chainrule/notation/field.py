@@ -154,6 +154,11 @@ class Field:
         """Input pixels from one output to the next; None for a vector, or where branches of different strides meet."""
         return self.paths[0].rate if len(self.paths) == 1 else None
 
+    @property
+    def phases(self) -> int:
+        """Positions for which intervals are kept: the work of moving on from here."""
+        return sum(path.period for path in self.paths)
+
     def size(self, positions: int) -> int:
         """The largest number of input pixels, along one axis, that one of the output positions spans."""
         longest = lcm(*(path.period for path in self.paths))

@@ -113,7 +113,7 @@ class _Parser:
         if match is None:
             raise self.error(
                 "INPUT needs the shape of one example", span,
-                expected="HxWxC or D", got=sizes or None,
+                expected="HxWxC or D", got=sizes[:20] or None,
                 remedy="write INPUT 32x32x3 for an image, INPUT 784 for a vector",
             )  # fmt: skip
         try:

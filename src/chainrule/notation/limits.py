@@ -26,5 +26,8 @@ STRIDE = 2**40
 PHASES = 1_024
 """Positions after which the pattern of what UPCONV reads repeats."""
 
+PHASES_IN_ALL = 500_000
+"""The same, added up over the layers that move positions: the work of following receptive fields."""
+
 RATES = 8
 """Different strides that paths through a network may arrive with."""

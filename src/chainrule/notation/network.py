@@ -196,6 +196,17 @@ class _Run:
 
     text: str
     remarks: list[Remark] = field(default_factory=list)
+    phases: int = 0
+
+    def moved(self, seen: Field) -> Field:
+        """Count the work of a field that was computed, and refuse what would take minutes."""
+        self.phases += seen.phases
+        if self.phases > limits.PHASES_IN_ALL:
+            raise NotationError(
+                "receptive fields cannot be followed through so many UPCONV of large strides",
+                remedy="use fewer layers or smaller strides",
+            )
+        return seen
 
     def chain(self, nodes: Chain, shape: Shape, seen: Field, prefix: str) -> _Chain:
         pieces: list[Piece] = []
@@ -222,7 +233,8 @@ class _Run:
         try:
             effect = layer.effect(shape)
             _check_size(effect.after)
-            seen = seen.after(effect.reach)
+            if not isinstance(effect.reach, Point):
+                seen = self.moved(seen.after(effect.reach))
         except NotationError as error:
             raise self.located(error, layer.span) from None
         if effect.remark:
@@ -246,7 +258,7 @@ class _Run:
         try:
             after = after_residual(shape, *ends) if isinstance(node, Residual) else after_concat(ends)
             _check_size(after)
-            seen = join(branch.field for branch in found.values())
+            seen = self.moved(join(branch.field for branch in found.values()))
         except NotationError as error:
             raise self.located(error, node.span) from None
         fork = Fork(name, node, {key: branch.pieces for key, branch in found.items()}, shape, after, seen)

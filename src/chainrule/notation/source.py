@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chainrule.core.errors import NotationError
 from chainrule.notation import limits
@@ -37,6 +37,7 @@ class PlacedError(NotationError):
         got: object = None,
         remedy: str | None = None,
     ) -> None:
+        self.raw, self.text, self.span = what, text, span
         start = min(span[0], len(text))
         before = text[:start]
         self.line, self.column = before.count("\n") + 1, start - before.rfind("\n")
@@ -44,8 +45,15 @@ class PlacedError(NotationError):
         self.picture = _picture(text, (start, max(span[1], start + 1)), self.column)
         super().__init__(f"{place}: {what}", expected=expected, got=got, remedy=remedy)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.raw, self.text, self.span, self.expected, self.got, self.remedy)
+
     def __str__(self) -> str:
         return f"{super().__str__()}\n{self.picture}"
+
+
+def _rebuild(what: str, text: str, span: Span, expected: object, got: object, remedy: str | None) -> PlacedError:
+    return PlacedError(what, text=text, span=span, expected=expected, got=got, remedy=remedy)
 
 
 def _picture(text: str, span: Span, column: int) -> str:

@@ -94,7 +94,7 @@ def format_spec(spec: Spec) -> str:
 
 
 def count_layers(chain: Chain) -> int:
-    """Layers after repetitions are written out; RES and CAT count as one more each.
+    """Layers after repetitions are written out; RES, CAT and an empty branch of CAT count as one each.
 
     Example:
         >>> from chainrule.notation.grammar import parse
@@ -109,7 +109,7 @@ def count_layers(chain: Chain) -> int:
             case Residual():
                 total += 1 + count_layers(node.body) + count_layers(node.shortcut)
             case Concat():
-                total += 1 + sum(count_layers(branch) for branch in node.branches)
+                total += 1 + sum(max(1, count_layers(branch)) for branch in node.branches)
             case _:
                 total += 1
     return total

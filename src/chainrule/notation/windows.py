@@ -122,7 +122,8 @@ def unread(name: str, before: Volume, window: Window, *, ceil: bool = False, may
     else:
         which = " and ".join(_listed(kind, rows) for kind, rows in lost.items())
     divisions = " and ".join(_division(size, window) for size in sorted(sizes))
-    text = f"{divisions} does not divide: {name} never reads {which} of its {before} input"
+    verb = "does" if len(sizes) == 1 else "do"
+    text = f"{divisions} {verb} not divide: {name} never reads {which} of its {before} input"
     return Unread(
         frozenset(lost.get("row", ())), frozenset(lost.get("column", ())), "; ".join(dict.fromkeys([text, *fix]))
     )

@@ -147,13 +147,15 @@ def read_weights(path: str | os.PathLike[str], *, key: str | None = None) -> dic
     """
     source = shown(path)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     except FileNotFoundError as error:
         raise WeightsError(f"there is no weights file {source}", remedy="check the path") from error
+    except IsADirectoryError as error:
+        raise WeightsError(f"{source} is a folder, no file") from error
     except (OSError, ValueError) as error:
         raise storage_error("read", path, error) from error
-    with open(fd, "rb") as file:
-        status = os.fstat(fd)
+    with file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise WeightsError(f"{source} is no file")
         try:

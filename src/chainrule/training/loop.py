@@ -66,7 +66,19 @@ def train_loop(
             if watchers:
                 rate = float(state.optimizers[phase.name].param_groups[0]["lr"])
                 count = sum(len(batch.index) for batch in parts.values())
-                seen = Seen(state.step, epoch, phase.name, report, norm, rate, count, evaluated, state.model, state.history)
+                seen = Seen(
+                    step=state.step,
+                    steps=plan.steps,
+                    epoch=epoch,
+                    phase=phase.name,
+                    report=report,
+                    norm=norm,
+                    rate=rate,
+                    examples=count,
+                    evaluated=evaluated,
+                    model=state.model,
+                    history=state.history,
+                )
                 for watch in watchers:
                     watch(seen)
             if plan.keep(state.at(plan)):

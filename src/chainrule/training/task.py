@@ -202,6 +202,7 @@ class Seen:
 
     Args:
         step: Steps taken.
+        steps: Steps in all.
         epoch: Epoch of the step.
         phase: Its name.
         report: Sums over the step divided by counts.
@@ -214,6 +215,7 @@ class Seen:
     """
 
     step: int
+    steps: int
     epoch: int
     phase: str
     report: Mapping[str, float]

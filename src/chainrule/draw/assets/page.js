@@ -25,6 +25,7 @@ theme.addEventListener("click", () => {
   nameTheme();
 });
 nameTheme();
+matchMedia("(prefers-color-scheme:dark)").addEventListener("change", nameTheme);
 document.querySelector("header.top").append(theme);
 
 /* The section in view stands out in the contents. */
@@ -117,7 +118,7 @@ const linearTicks = (low, high, count) => {
   const rough = high / count - low / count;
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.9);
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k <= Math.floor(high / step + 1e-9) && ticks.length < 20; k++) {
     ticks.push(Number((k * step).toPrecision(12)));
@@ -316,7 +317,7 @@ class Chart {
     });
     const yTicks = (this.log ? logTicks : linearTicks)(low, high, 5);
     this.axis(".axis.y", yTicks, "top", (tick) => 100 * (1 - place(tick)), this.data.share);
-    this.axis(".axis.x", linearTicks(left, right, this.area.clientWidth < 320 ? 3 : 5), "left", (tick) => across(tick) / 10, false);
+    this.axis(".axis.x", linearTicks(left, right, this.area.clientWidth < 320 ? 4 : 5), "left", (tick) => across(tick) / 10, false);
     const group = (name, paths) => this.svg.querySelector(name).replaceChildren(...paths);
     group(".grid", yTicks.map((tick) => this.stroke(`M0 ${down(tick).toFixed(1)}H1000`)));
     group(".marks", this.data.marks.filter((mark) => mark.x >= left && mark.x <= right).map((mark) => this.stroke(`M${across(mark.x).toFixed(1)} 0V1000`)));
@@ -333,7 +334,7 @@ class Chart {
     this.figure.querySelector(name).replaceChildren(...ticks.map((tick) => {
       const label = document.createElement("span");
       label.style[side] = `${at(tick)}%`;
-      label.textContent = numberText(tick, share);
+      label.textContent = share ? `${Number((100 * tick).toPrecision(6))} %` : numberText(tick, false);
       return label;
     }));
   }

@@ -28,7 +28,7 @@ def absent(facts: Facts, name: str, title: str) -> Absent:
     Example:
         >>> from pathlib import Path
         >>> absent(Facts(Path("run"), {"kind": "log"}), "network", "Network").why
-        'a hand-written loop logs numbers only (no facts/network.json)'
+        'a hand-written loop logs numbers only'
     """
     file = FILES[name]
     if name in facts.problems:
@@ -38,7 +38,7 @@ def absent(facts: Facts, name: str, title: str) -> Absent:
     if name == "regions":
         return Absent(title, f"{_BRINGS[name]} (no {file})")
     if facts.kind == "log" and name != "metrics":
-        return Absent(title, f"a hand-written loop logs numbers only (no {file})")
+        return Absent(title, "a hand-written loop logs numbers only")
     if facts.kind == "module" and name == "recipe":
         return Absent(title, "the network and the data were passed in Python; they cannot be rebuilt from the folder")
     if facts.status == "running" and name in ("evaluation", "weights", "metrics"):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chainrule.core.errors import RecipeError
 from chainrule.core.strict_yaml import parse_yaml
 from chainrule.draw.chart import Chart, Line, chart_html
-from chainrule.draw.curve import Curve, curves
+from chainrule.draw.curve import Curve, curves, softened, wants_smoothing
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.sections.data import flat_pairs
@@ -110,7 +110,7 @@ def _lines(label: str, found: Sequence[Curve], place: int) -> list[Line]:
     return [
         Line(
             f"{label} · {curve.part}" if len(found) > 1 else label,
-            curve,
+            softened(curve) if wants_smoothing(curve) else curve,  # the noise of one run would hide the next
             place,
             dashed=bool(measured) and curve.part not in ("valid", "test"),
         )
@@ -120,16 +120,18 @@ def _lines(label: str, found: Sequence[Curve], place: int) -> list[Line]:
 
 def differences_part(runs: Sequence[Facts]) -> Part | Absent:
     """Return the settings in which the recipes differ."""
-    settings = [_settings(run) for run in runs]
-    if not any(settings):
-        return Absent("Differences", "none of the runs has a recipe that can be read")
+    found = {label: _settings(run) for label, run in zip(run_labels(runs), runs, strict=True)}
+    known = {label: one for label, one in found.items() if one}
+    if len(known) < 2:
+        return Absent("Differences", "fewer than two of the runs have a recipe that can be read")
+    settings = list(known.values())
     names = list(dict.fromkeys(name for one in settings for name in one))
     rows = [
         [name, *(one.get(name) for one in settings)] for name in names if len({one.get(name) for one in settings}) > 1
     ][:MOST_SETTINGS]
     if not rows:
         return Absent("Differences", "the recipes of these runs are the same")
-    columns = [Column("setting"), *(Column(label) for label in run_labels(runs))]
+    columns = [Column("setting"), *(Column(label) for label in known)]
     return Part(
         "differences",
         "Differences",

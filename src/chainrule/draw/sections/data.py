@@ -46,7 +46,7 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         for part, count in mapping(data.get("parts")).items()
     ]
     if shape:
-        pairs.append(("shape", " × ".join("?" if size is None else str(size) for size in shape)))
+        pairs.append(("shape", "×".join("?" if size is None else str(size) for size in shape)))
     if listing(data.get("classes")):
         pairs.append(("classes", count_text(len(data["classes"]))))
     pairs += flat_pairs({name: data[name] for name in ("normalization", "augment") if data.get(name)})

@@ -13,7 +13,7 @@ from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.picture import is_picture, picture_size
 from chainrule.draw.sections.absence import absent
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import listing, mapping, number_text, plain_text, real, share_text, whole
+from chainrule.draw.wording import listing, mapping, plain_text, real, share_text, whole
 
 PARTS: Final = {"test": "test", "valid": "validation", "train": "training"}
 MOST_MISTAKES: Final = 36
@@ -148,9 +148,15 @@ def _table(mistakes: list[Mapping[str, Any]], names: list[str]) -> Markup:
             _name(one.get("truth"), names),
             _name(one.get("predicted"), names),
             real(one.get("probability")),
-            number_text(one.get("loss")),
+            real(one.get("loss")),
         ]
         for one in mistakes
     ]
-    columns = [Column("example"), Column("truth"), Column("predicted"), Column("probability", "share"), Column("loss")]
+    columns = [
+        Column("example"),
+        Column("truth"),
+        Column("predicted"),
+        Column("probability", "share"),
+        Column("loss", "number"),
+    ]
     return table_html(Table("Worst mistakes", columns, rows))

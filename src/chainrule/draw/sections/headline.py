@@ -91,15 +91,14 @@ def _cards(facts: Facts) -> list[dict[str, str]]:
 
 def _quality_cards(facts: Facts) -> list[dict[str, str]]:
     results = mapping(facts.run.get("result"))
-    found = []
+    found: list[dict[str, str]] = []
     for part in ("test", "valid"):
         measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
         if real(measured.get("accuracy")) is not None:
             count = whole(measured.get("count"))
-            more = f"loss {number_text(measured['loss'])}" if real(measured.get("loss")) is not None else ""
-            if count and not found:
-                more = f"of {count_text(count)} examples" + (f", {more}" if more else "")
-            found.append(_card(f"{_PARTS[part]} accuracy", share_text(measured["accuracy"], digits=2), more))
+            more = [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
+            more += [f"n = {count_text(count)}"] if count else []
+            found.append(_card(f"{_PARTS[part]} accuracy", share_text(measured["accuracy"], digits=2), ", ".join(more)))
         elif real(measured.get("loss")) is not None:
             found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
     return found

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from markupsafe import Markup
 
 from chainrule.draw.chart import Chart, Line, Mark, chart_html
 from chainrule.draw.curve import Curve, curves
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.sections.absence import absent
+from chainrule.draw.sections.lectures import ITEMS
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import mapping, number_text, plain_text, real, whole
 
@@ -74,7 +76,7 @@ def curves_part(facts: Facts) -> Part | Absent:
     items = tuple(item for name in names for item in _ITEMS.get(name, ()))
     if any(mark.label == "best" for mark in marks):
         items += ("B11",)
-    return Part("curves", "Curves", body, _lead(facts, marks), items)
+    return Part("curves", "Curves", body, _lead(facts, marks), tuple(item for item in ITEMS if item in items))
 
 
 def _lead(facts: Facts, marks: Sequence[Mark]) -> str:
@@ -127,7 +129,7 @@ def time_part(facts: Facts) -> Part | None:
     """Return speed and memory over the run; None if no times were logged."""
     found = curves(facts.timing)
     named = {"examples_per_second": "Examples per second", "memory": "Memory, MiB", "seconds": "Seconds"}
-    charts = []
+    charts: list[Markup] = []
     for name, title in named.items():
         if name not in found or (name == "seconds" and charts):
             continue

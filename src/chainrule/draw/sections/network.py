@@ -39,13 +39,12 @@ def network_part(facts: Facts) -> Part | Absent:
     ]
     indent = [depth - base for depth in depths]
     table = Table("Network", columns, rows, indent=indent)
-    return Part("network", "Network", table_html(table), _lead(facts, layers, depths), ("D3",))
+    return Part("network", "Network", table_html(table), _lead(facts, layers), ("D3",))
 
 
-def _lead(facts: Facts, layers: list[Mapping[str, Any]], depths: list[int]) -> str:
+def _lead(facts: Facts, layers: list[Mapping[str, Any]]) -> str:
     totals = mapping(mapping(facts.network).get("totals"))
-    # A layer that holds others is followed by a deeper one; its numbers are theirs.
-    leaves = [layer for layer, depth, after in zip(layers, depths, [*depths[1:], 0]) if after <= depth]
+    leaves = _leaves(layers)
     parameters = whole(totals.get("parameters")) or whole(facts.run.get("parameters"))
     if parameters is None:
         parameters = sum(whole(layer.get("parameters")) or 0 for layer in leaves)
@@ -56,6 +55,12 @@ def _lead(facts: Facts, layers: list[Mapping[str, Any]], depths: list[int]) -> s
     return f"{text}, {short_count(work)} multiply-adds for one example." if work else f"{text}."
 
 
+def _leaves(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    # A block ("stage1") is followed by what it holds ("stage1.conv"), and its numbers are theirs.
+    names = [plain_text(layer.get("name")) for layer in layers]
+    return [layer for layer, name, after in zip(layers, names, [*names[1:], ""]) if not after.startswith(f"{name}.")]
+
+
 def _shape(output: Any) -> str:
     sizes = [whole(size) for size in listing(output)]
-    return " × ".join("?" if size is None else str(size) for size in sizes) or "–"
+    return "×".join("?" if size is None else str(size) for size in sizes) or "–"

@@ -51,7 +51,9 @@ def colored(text: str) -> list[tuple[str, str]]:
 def command_part(facts: Facts) -> Part | Absent:
     """Return the command that makes the run again, and the environment in which it was made."""
     command = plain_text(facts.run.get("command"), limit=4000)
-    environment = mapping(facts.run.get("environment"))
+    environment = {**mapping(facts.run.get("environment"))}
+    if mapping(facts.run.get("program")):
+        environment["program"] = facts.run["program"]
     if not command and not environment:
         return Absent("Reproduce", "run.json names neither the command nor the environment of the run")
     body = render("code.html", text=command, label="Command", highlighted=None) if command else Markup()

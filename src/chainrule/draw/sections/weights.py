@@ -74,7 +74,9 @@ def regions_part(facts: Facts) -> Part | Absent | None:
         summary=f"The plane of the two features, colored by the predicted class, with {len(shown):,} examples",
         note=f"{len(shown):,} of {len(points):,} examples are drawn." if len(shown) < len(points) else "",
     )
-    lead = "The color of each place is the class that the model predicts there; the dots are examples in the color of their true class."
+    lead = (
+        "The color of a place is the class that is predicted there; the dots are examples, in the color of their class."
+    )
     return Part("regions", "Decision regions", body, lead, ("A2", "A3"))
 
 

@@ -1,0 +1,40 @@
+"""A run that is killed and goes on ends with the same bytes as one that is left alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HARNESS = Path(__file__).with_name("kill_harness.py")
+
+
+def killed(kills: int, seed: int, workers: int) -> dict[str, Any]:
+    words = [sys.executable, str(HARNESS), str(kills), str(seed), str(workers)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check(found: dict[str, Any], kills: int) -> None:
+    assert sum(found["kills"].values()) >= kills
+    assert min(found["kills"].values()) >= kills // len(found["kills"]) - 1, "each phase has its share"
+    assert found["differing"] == []
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes() -> None:
+    check(killed(12, seed=1, workers=0), 12)
+
+
+@pytest.mark.slow
+def test_sixty_kills_over_all_phases() -> None:
+    check(killed(60, seed=2, workers=0), 60)
+
+
+@pytest.mark.slow
+def test_kills_with_a_worker_process_end_with_the_same_bytes() -> None:
+    check(killed(6, seed=3, workers=1), 6)
