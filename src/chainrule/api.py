@@ -95,7 +95,9 @@ def repeat(
     text = checked.to_yaml()
     if not folder.path.exists():
         folder.path.mkdir(parents=True)
-        folder.write_json(folder.info_file, {"format": 1, "kind": "repeats", "name": name, "status": "running", "result": None})
+        folder.write_json(
+            folder.info_file, {"format": 1, "kind": "repeats", "name": name, "status": "running", "result": None}
+        )
         write_file(folder.recipe, text.encode())
     elif folder.info().get("kind") != "repeats" or folder.recipe.read_text() != text:
         raise UsageError(f"{folder.path} holds something else", remedy="choose another folder with -o")
@@ -105,7 +107,13 @@ def repeat(
         place = folder.path / f"seed-{one.train.seed}"
         job = Classification(one, network=own.build if own else None)
         if not place.exists():
-            begin_run(one, place, name=name, command=_command(recipe, {**(settings or {}), "train.seed": one.train.seed}), own=own)
+            begin_run(
+                one,
+                place,
+                name=name,
+                command=_command(recipe, {**(settings or {}), "train.seed": one.train.seed}),
+                own=own,
+            )
         if RunFolder(place).info()["status"] != "finished":
             continue_run(place, job, observers=observers(index), resume_command=command)
             write_report(RunFolder(place))
@@ -129,12 +137,15 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
     if opened.info["kind"] != "repeats" and opened.info["status"] == "finished":
         return opened
     if opened.info["kind"] == "repeats":
-        raise UsageError(f"{run} is a folder of repeated runs", remedy="call `chainrule train ... --repeats N -o` as before")
-    if opened.recipe.model.name == OWN and own is None:
-        raise CheckpointError(
-            f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME"
+        raise UsageError(
+            f"{run} is a folder of repeated runs", remedy="call `chainrule train ... --repeats N -o` as before"
         )
-    if own is not None and (known := opened.info.get("program", {}).get("sha256")) not in (None, own.facts.get("sha256")):
+    if opened.recipe.model.name == OWN and own is None:
+        raise CheckpointError(f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME")
+    if own is not None and (known := opened.info.get("program", {}).get("sha256")) not in (
+        None,
+        own.facts.get("sha256"),
+    ):
         raise CheckpointError(
             f"{own.facts.get('file')} is not the file that the run was started with",
             expected=f"sha256 {known}",
@@ -214,7 +225,13 @@ def list_recipes() -> list[dict[str, Any]]:
         text = recipe_file(name).read_text(encoding="utf-8")
         measured = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
         rows.append(
-            {"name": name, "about": recipe.about, "data": recipe.data.name, "model": recipe.model.name, "measured": measured}
+            {
+                "name": name,
+                "about": recipe.about,
+                "data": recipe.data.name,
+                "model": recipe.model.name,
+                "measured": measured,
+            }
         )
     return rows
 

@@ -96,7 +96,7 @@ def evaluation(
             {
                 "index": index,
                 "truth": int(labels[index]) % size,
-                "predicted": int(labels[index] + 1 + number) % size,
+                "predicted": (int(labels[index]) % size + 1 + number % (size - 1)) % size,
                 "probability": round(float(0.99 - 0.04 * number), 4),
                 "loss": round(4.8 - 0.3 * number, 4),
                 "picture": png_uri(images[index], scale=7) if pictures else None,

@@ -44,7 +44,7 @@ def test_d3_worked_table() -> None:
         ("CONV5-1 | CONV3-1", 7),
         ("CONV3-1 | CONV5-1", 7),
         ("CONV3-1 | CONV3-1 | CONV3-1", 7),
-        ("POOL2 | CONV3-1 | POOL2 | CONV3-1", 18),
+        ("POOL2 | CONV3-1 | POOL2 | CONV3-1", 16),
         ("CONV3-1 dil2 | CONV3-1 dil4", 13),
         ("CONV3-1 /2 | UPCONV2-1 | CONV3-1", 5),  # three neighbours come from two pixels of the half-size map
     ],
@@ -236,7 +236,7 @@ def test_u_net_by_nesting() -> None:
         ("INPUT 100 | RES[FC-50 | RELU]", "shapes differ", "RES[... ; FC-50 nobias]"),
         ("INPUT 8x8x4 | CAT[ ; POOL2]", "differ in rows", "same strides"),
         ("INPUT 8x8x4 | CAT[ ; GAP]", "differ", "every branch in a vector"),
-        ("INPUT 65536x65536x300 | RELU", "", None),
+        ("INPUT 65536x65536x300 | RELU", "too large", None),
         ("INPUT 1000x1x1 | UPCONV100-1", "too large", None),
         ("INPUT 1x1x1 | (CAT[ ; ])*50", "too large", None),
         ("INPUT 1x1x1 | (CONV1-1 /1000)*50", "strides multiply", None),
@@ -244,9 +244,6 @@ def test_u_net_by_nesting() -> None:
     ],
 )
 def test_what_does_not_fit_is_explained_at_its_column(text: str, why: str, remedy: str | None) -> None:
-    if not why:
-        assert table(text).memory > 2**40  # large, but within what can be counted
-        return
     with pytest.raises(NotationError) as caught:
         table(text)
     message = str(caught.value)

@@ -95,7 +95,6 @@ def calls(canary: str, folder: Path) -> Iterator[Payload]:
         "subprocess.check_output": call(named("subprocess", "check_output"), touch),
         "builtins.eval": call(named("builtins", "eval"), text(code)),
         "builtins.exec": call(named("builtins", "exec"), text(code)),
-        "__builtin__.eval": pickled(call(named("__builtin__", "eval"), text(code)), 2)[2:-1],
         "builtins.open": call(named("builtins", "open"), text(canary), text("w")),
         "io.open": call(named("io", "open"), text(canary), text("w")),
         "_io.FileIO": call(named("_io", "FileIO"), text(canary), text("w")),
@@ -130,6 +129,7 @@ def calls(canary: str, folder: Path) -> Iterator[Payload]:
     }  # fmt: skip
     for name, body in bodies.items():
         yield Payload(name, pickled(body))
+    yield Payload("__builtin__.eval", pickled(call(named("__builtin__", "eval"), text(code)), 2))  # Python 2's name
     dead = {
         "ctypes.CDLL": call(named("ctypes", "CDLL"), text("libc.so.6")),
         "socket": call(named("socket", "create_connection"), b"(" + text("127.0.0.1") + number(9) + b"t"),
@@ -175,11 +175,18 @@ def shapes(canary: str) -> Iterator[Payload]:
     yield Payload("STACK_GLOBAL from the memo", pickled(memoized, 4))
     yield Payload("INST", pickled(b"(" + line + b"ios\nsystem\n", 0))
     yield Payload("OBJ", pickled(b"(" + named("os", "system") + line + b"o", 1))
-    yield Payload("OBJ of a class", pickled(b"(" + named("subprocess", "Popen") + items(text("touch"), text(canary)) + b"o", 1))
+    yield Payload(
+        "OBJ of a class", pickled(b"(" + named("subprocess", "Popen") + items(text("touch"), text(canary)) + b"o", 1)
+    )
     state = b"}" + text("__setstate__") + named("os", "system") + b"s"
     yield Payload("BUILD", pickled(named("argparse", "Namespace") + b")R" + state + b"b" + text(command) + b"b"))
-    yield Payload("BUILD after NEWOBJ", pickled(named("argparse", "Namespace") + b")\x81" + state + b"b" + text(command) + b"b"))
-    yield Payload("BUILD after NEWOBJ_EX", pickled(named("argparse", "Namespace") + b")}\x92" + state + b"b" + text(command) + b"b", 4))
+    yield Payload(
+        "BUILD after NEWOBJ", pickled(named("argparse", "Namespace") + b")\x81" + state + b"b" + text(command) + b"b")
+    )
+    yield Payload(
+        "BUILD after NEWOBJ_EX",
+        pickled(named("argparse", "Namespace") + b")}\x92" + state + b"b" + text(command) + b"b", 4),
+    )
     yield Payload("BUILD of an OrderedDict", pickled(ORDERED + state + b"b" + text(command) + b"b"))
     yield Payload("NEWOBJ", pickled(named("subprocess", "Popen") + b"(" + items(text("touch")) + b"t\x81"), live=False)
     for opcode in (b"\x82\x01", b"\x83\x01\x00", b"\x84\x01\x00\x00\x00"):
@@ -194,22 +201,42 @@ def shapes(canary: str) -> Iterator[Payload]:
     yield Payload("set", pickled(b"\x8f(" + run + b"\x90", 4))
     yield Payload("frozenset", pickled(b"(" + run + b"\x91", 4))
     yield Payload("OrderedDict's value", pickled(ORDERED + text("w") + run + b"s"))
-    yield Payload("argument of a tensor", pickled(rebuilt(run)), live=False)
-    yield Payload("hooks of a tensor", pickled(b"}" + text("w") + rebuilt(STORAGE + b"0N", run) + b"s"), live=False)
+    yield Payload("argument of a tensor", pickled(rebuilt(run)))
+    yield Payload("hooks of a tensor", pickled(b"}" + text("w") + rebuilt(STORAGE + b"0N", run) + b"s"))
     yield Payload("persistent identifier", pickled(run + b"0" + STORAGE + b"0N"))
-    yield Payload("inside a persistent identifier", pickled(b"(" + text("storage") + run + b"tQ"), live=False)
+    yield Payload("inside a persistent identifier", pickled(b"(" + text("storage") + run + b"tQ"))
     yield Payload("state of an OrderedDict", pickled(ORDERED + b"}" + text("_metadata") + run + b"sb"))
     yield Payload("hidden by POP", pickled(run + b"0}"))
     yield Payload("hidden by POP_MARK", pickled(b"(" + run + b"1}"))
     yield Payload("hidden by DUP", pickled(run + b"200}"))
     yield Payload("from the memo", pickled(named("os", "system") + b"q\x07" + b"0h\x07" + b"(" + text(command) + b"tR"))
-    yield Payload("from the long memo", pickled(named("os", "system") + b"r\x07\0\0\x000j\x07\0\0\0(" + text(command) + b"tR"))
+    yield Payload(
+        "from the long memo", pickled(named("os", "system") + b"r\x07\0\0\x000j\x07\0\0\0(" + text(command) + b"tR")
+    )
     yield Payload("from the text memo", pickled(named("os", "system") + b"p7\n0g7\n(" + line + b"tR", 0))
     yield Payload("second after STOP", pickled(b"}") + pickled(run), live=False)
-    yield Payload("BINSTRING", pickled(named("os", "system") + b"T" + struct.pack("<I", len(command)) + command.encode() + b"\x85R"))
+    yield Payload(
+        "BINSTRING",
+        pickled(named("os", "system") + b"T" + struct.pack("<I", len(command)) + command.encode() + b"\x85R"),
+    )
     yield Payload("UNICODE", pickled(named("os", "system") + b"V" + command.encode() + b"\n\x85R", 0))
-    yield Payload("BINUNICODE8", pickled(named("os", "system") + b"\x8d" + struct.pack("<Q", len(command)) + command.encode() + b"\x85R", 4))
-    yield Payload("BYTEARRAY8", pickled(named("os", "system") + b"\x96" + struct.pack("<Q", len(command)) + command.encode() + b"0" + text(command) + b"\x85R", 5))
+    yield Payload(
+        "BINUNICODE8",
+        pickled(named("os", "system") + b"\x8d" + struct.pack("<Q", len(command)) + command.encode() + b"\x85R", 4),
+    )
+    yield Payload(
+        "BYTEARRAY8",
+        pickled(
+            named("os", "system")
+            + b"\x96"
+            + struct.pack("<Q", len(command))
+            + command.encode()
+            + b"0"
+            + text(command)
+            + b"\x85R",
+            5,
+        ),
+    )
     yield Payload("NEXT_BUFFER", pickled(b"\x97", 5), live=False)
     yield Payload("two PROTO", b"\x80\x02" + pickled(run, 2))
     yield Payload("no PROTO", pickled(run, 0))
@@ -222,7 +249,9 @@ def shapes(canary: str) -> Iterator[Payload]:
 Writer = Callable[[Path], object]
 
 
-def archive(path: Path, members: list[tuple[str, bytes]], *, compression: int = zipfile.ZIP_STORED, prefix: bytes = b"") -> None:
+def archive(
+    path: Path, members: list[tuple[str, bytes]], *, compression: int = zipfile.ZIP_STORED, prefix: bytes = b""
+) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of two members of one name
@@ -233,7 +262,12 @@ def archive(path: Path, members: list[tuple[str, bytes]], *, compression: int = 
 
 def wrapped(data: bytes, benign: bytes, folder: Path) -> dict[str, Writer]:
     """One hostile pickle in every kind of file that some loader somewhere opens; `benign`: a good pickle."""
-    good = [("archive/data.pkl", benign), ("archive/version", b"3\n"), ("archive/data/0", bytes(4)), ("archive/byteorder", b"little")]
+    good = [
+        ("archive/data.pkl", benign),
+        ("archive/version", b"3\n"),
+        ("archive/data/0", bytes(4)),
+        ("archive/byteorder", b"little"),
+    ]
     evil = [("archive/data.pkl", data), *good[1:]]
     magic = pickled(b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", 2)
     legacy = [magic, pickled(number(1001), 2), pickled(b"}", 2), benign, pickled(b"]", 2)]
@@ -270,9 +304,14 @@ def wrapped(data: bytes, benign: bytes, folder: Path) -> dict[str, Writer]:
         head += b" " * (53 - len(head) % 64) + b"\n"
         path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data)
 
-    writers: dict[str, Writer] = {f"bare{end}": lambda p: p.write_bytes(data) for end in ("", ".pt", ".pth", ".bin", ".safetensors")}
+    writers: dict[str, Writer] = {
+        f"bare{end}": lambda p: p.write_bytes(data) for end in ("", ".pt", ".pth", ".bin", ".safetensors")
+    }
     writers |= {f"zip{end}": lambda p: archive(p, evil) for end in (".pt", ".pth", ".safetensors", ".zip")}
-    writers |= {f"legacy-{i}.pth": lambda p, i=i: p.write_bytes(b"".join([*legacy[:i], data, *legacy[i + 1 :]])) for i in range(5)}  # type: ignore[misc]
+    writers |= {
+        f"legacy-{i}.pth": lambda p, i=i: p.write_bytes(b"".join([*legacy[:i], data, *legacy[i + 1 :]]))
+        for i in range(5)
+    }  # type: ignore[misc]
     writers |= {
         "several.pth": lambda p: archive(p, [*good, ("archive/evil.pkl", data)]),
         "constants.pth": lambda p: archive(p, [*good, ("archive/constants.pkl", data)]),

@@ -1,9 +1,9 @@
 """Loads every hostile pickle in one way, under watch, and prints what came of each; run by `test_weights_hostile.py`.
 
-    live     the plain pickle module, in a forked child: the payloads must be able to do harm
-    read     `read_weights` on every file
-    inner    `torch.load(weights_only=True)` of the guarded child, without the two walls before it
-    doors    the plain pickle module behind the closed doors of the guarded child, without any other wall
+live     the plain pickle module, in a forked child: the payloads must be able to do harm
+read     `read_weights` on every file
+inner    `torch.load(weights_only=True)` of the guarded child, without the two walls before it
+doors    the plain pickle module behind the closed doors of the guarded child, without any other wall
 """
 
 from __future__ import annotations
@@ -104,7 +104,11 @@ def read_all(payloads: list[hostile_pickles.Payload], folder: Path) -> list[dict
     watching = False
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
-        reading = event == "open" and isinstance(arguments[2], int) and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        reading = (
+            event == "open"
+            and isinstance(arguments[2], int)
+            and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        )
         if watching and not reading and event not in SAFE:
             events.append(f"{event} {str(arguments)[:100]}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json, debug = "--json" in words, "--debug" in words
     verb = words[0] if words and not words[0].startswith("-") else ""
+    logging.getLogger("chainrule").handlers[:] = [_ToStderr()]
     try:
         return _dispatch(words)
     except SystemExit as stop:
@@ -56,10 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(status, int):  # tasks.Interrupted, which this file does not import
             return _fail(verb, as_json, status, str(error))
         if "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":
-            return _fail(verb, as_json, 7, "the machine has not enough memory: make --train.batch smaller or --train.parts larger")
+            return _fail(
+                verb,
+                as_json,
+                7,
+                "the machine has not enough memory: make --train.batch smaller or --train.parts larger",
+            )
         if debug:
             traceback.print_exc()
-        return _fail(verb, as_json, 1, f"a bug of ours: {type(error).__name__}: {error}. Please report it with {_log(words)}")
+        return _fail(
+            verb, as_json, 1, f"a bug of ours: {type(error).__name__}: {error}. Please report it with {_log(words)}"
+        )
 
 
 def _dispatch(words: list[str]) -> int:
@@ -97,6 +106,13 @@ def _dispatch(words: list[str]) -> int:
         console().print(answer.text)
     sys.stdout.flush()
     return int(answer.status)
+
+
+class _ToStderr(logging.Handler):
+    """Warnings as one line each, to whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"chainrule: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -150,7 +166,9 @@ def _log(words: list[str]) -> str:
     try:
         handle, path = tempfile.mkstemp(prefix="chainrule-bug-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"chainrule {__version__}, python {sys.version}\narguments: {words!r}\n\n{traceback.format_exc()}")
+            file.write(
+                f"chainrule {__version__}, python {sys.version}\narguments: {words!r}\n\n{traceback.format_exc()}"
+            )
     except OSError:
         return "the output of --debug"
     return path

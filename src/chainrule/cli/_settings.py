@@ -33,7 +33,9 @@ def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         if match is None and word.partition("=")[0] not in _SHORT:
             rest.append(word)
             continue
-        path, value = (match[1], match[2]) if match else (_SHORT[word.partition("=")[0]], word.partition("=")[2] or None)
+        path, value = (
+            (match[1], match[2]) if match else (_SHORT[word.partition("=")[0]], word.partition("=")[2] or None)
+        )
         if value is None:
             if not queue or queue[0].startswith("--"):
                 raise UsageError(f"--{path} needs a value", remedy=f"write --{path} VALUE")

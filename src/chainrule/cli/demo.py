@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule import api
     from chainrule.cli._console import console
     from chainrule.cli.train import train_with_progress
+    from chainrule.core.folder import RunFolder
     from chainrule.draw import confusion_text
 
     if not args.quiet and not args.json:
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> Answer:
     folder = Path(args.out) if args.out else api.new_folder(RECIPE)
     args.command = f"chainrule train {RECIPE}"
     answer = train_with_progress(args, RECIPE, {}, folder)
-    facts = api.RunFolder(folder).read_json(api.RunFolder(folder).facts / "evaluation.json")["test"]
+    facts = RunFolder(folder).read_json(RunFolder(folder).facts / "evaluation.json")["test"]
     words = "Rows are the true digits, columns what the network said:"
     next_steps = f"Next:  chainrule runs show {folder}   or   chainrule recipes"
     return Answer(answer.data, Group(answer.text, "", words, confusion_text(facts["confusion"], facts["classes"]), "", next_steps))

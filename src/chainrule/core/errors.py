@@ -27,9 +27,7 @@ class ChainruleError(Exception):
 
     exit_status = 1
 
-    def __init__(
-        self, what: str, *, expected: object = None, got: object = None, remedy: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
         self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
         super().__init__(what)
 
@@ -38,12 +36,16 @@ class ChainruleError(Exception):
         return _rebuild, (type(self), self.what, self.expected, self.got, self.remedy)
 
     def __str__(self) -> str:
-        facts = [f"{word} {value}" for word, value in (("expected", self.expected), ("got", self.got)) if value is not None]
+        facts = [
+            f"{word} {value}" for word, value in (("expected", self.expected), ("got", self.got)) if value is not None
+        ]
         text = self.what + (": " + ", ".join(facts) if facts else "")
         return f"{text}. Remedy: {self.remedy.rstrip('.')}." if self.remedy else text
 
 
-def _rebuild(kind: type[ChainruleError], what: str, expected: object, got: object, remedy: str | None) -> ChainruleError:
+def _rebuild(
+    kind: type[ChainruleError], what: str, expected: object, got: object, remedy: str | None
+) -> ChainruleError:
     return kind(what, expected=expected, got=got, remedy=remedy)
 
 

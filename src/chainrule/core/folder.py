@@ -107,12 +107,18 @@ class RunFolder:
             raise CheckpointError(
                 f"{shown(self.path)} is no run",
                 expected="a folder with run.json",
-                got="a folder without it" if self.path.is_dir() else "a file" if self.path.exists() else "nothing there",
+                got="a folder without it"
+                if self.path.is_dir()
+                else "a file"
+                if self.path.exists()
+                else "nothing there",
                 remedy="`chainrule runs list` names the runs",
             )
         if info.get("format") != FORMAT:
             raise CheckpointError(
-                f"{shown(self.path)} was written by another version", expected=f"format {FORMAT}", got=info.get("format")
+                f"{shown(self.path)} was written by another version",
+                expected=f"format {FORMAT}",
+                got=info.get("format"),
             )
         return info
 

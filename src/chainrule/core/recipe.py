@@ -152,7 +152,7 @@ class Recipe(Section):
         LECTURES A1, A6, B9-B11.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     about: str = ""
     """One line for lists."""
     task: Literal["classify"] = "classify"
@@ -235,7 +235,7 @@ def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
         if section not in Recipe.model_fields:
             raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, _section_names()))
         old = merged.get(section)
-        values = old if isinstance(old, dict) else {}
+        values = old if isinstance(old, dict) else _standard(section)
         if key == "name" and values.get("name") != settings[path]:
             fixed = Data.model_fields if section == "data" else {}
             values = {word: value for word, value in values.items() if word in fixed}
@@ -274,6 +274,12 @@ def read_recipe(path: Path) -> Any:
         raise RecipeError(f"the recipe {path} is not text in UTF-8", got=f"byte {raw[error.start]:#04x}") from None
 
 
+def _standard(section: str) -> dict[str, Any]:
+    """What a section holds when a recipe leaves it out: its name, if it has one."""
+    default = Recipe.model_fields[section].default
+    return {"name": default.name} if isinstance(default, Named) else {}
+
+
 def _section_names() -> list[str]:
     return [name for name in Recipe.model_fields if name not in ("format", "about", "task")]
 
@@ -302,9 +308,17 @@ def _explain(error: ValidationError, source: str) -> RecipeError:
             fields = fields[section].annotation.model_fields
         kind = f"key of {'.'.join(sections)}" if sections else "section"
         options = list(fields) if sections else _section_names()
-        return RecipeError(f'{source}: there is no {kind} "{key}"{more}', remedy=unknown("key" if sections else "section", key, options))
+        return RecipeError(
+            f'{source}: there is no {kind} "{key}"{more}',
+            remedy=unknown("key" if sections else "section", key, options),
+        )
     if first["type"] == "missing":
-        return RecipeError(f"{source}: {place} is missing{more}", remedy=f"add `{place.replace('.', ': {')}: ...`" if "." not in place else f"add {place}")
+        return RecipeError(
+            f"{source}: {place} is missing{more}",
+            remedy=f"add `{place.replace('.', ': {')}: ...`" if "." not in place else f"add {place}",
+        )
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    return RecipeError(f"{source}: {place}: {message}{more}", got=_show(first.get("input")) if first["type"] != "value_error" else None)
+    return RecipeError(
+        f"{source}: {place}: {message}{more}", got=_show(first.get("input")) if first["type"] != "value_error" else None
+    )

@@ -20,7 +20,7 @@ MAX_DEPTH = 64
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_SPECIAL = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_SPECIAL: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _SPECIAL |= {word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())}
 _SPECIAL |= {sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")}
 _SPECIAL |= {word: float("nan") for word in (".nan", ".NaN", ".NAN")}
@@ -139,12 +139,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if not isinstance(scalar(text), str) else ("|" if "\n" in text else None)
+    style = '"' if not isinstance(scalar(text), str) or not text.isprintable() else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)
-_Dumper.ignore_aliases = lambda self, data: True  # type: ignore[method-assign, assignment]
+_Dumper.ignore_aliases = lambda self, data: True  # type: ignore[method-assign]
 
 
 def format_yaml(data: Any) -> str:

@@ -33,7 +33,9 @@ class _World(Protocol):
     size: int
 
 
-def feed(examples: Any, order: Any, plan: _Plan, world: _World, *, first: int) -> Iterator[tuple[int, dict[int, Batch]]]:
+def feed(
+    examples: Any, order: Any, plan: _Plan, world: _World, *, first: int
+) -> Iterator[tuple[int, dict[int, Batch]]]:
     """Yield `(epoch, {part: batch})` for the steps from `first` on.
 
     A step's examples are cut into `plan.parts` pieces, whoever computes them; this process takes its share. What a
@@ -101,8 +103,14 @@ def _worker_error(error: BaseException) -> ChainruleError:
     text = str(error)
     if "timed out" in text:
         return DataError(
-            f"a data worker gave no batch for {WORKER_SECONDS:.0f} s", remedy="look at slow or hanging files, or use --train.workers 0"
+            f"a data worker gave no batch for {WORKER_SECONDS:.0f} s",
+            remedy="look at slow or hanging files, or use --train.workers 0",
         )
     if "shared memory" in text or "No space left" in text:
-        return DataError("the shared memory is too small for data workers", remedy="use --train.workers 0, or enlarge /dev/shm")
-    return DataError(f"a data worker died: {text.splitlines()[0] if text else type(error).__name__}", remedy="use --train.workers 0 to see the cause")
+        return DataError(
+            "the shared memory is too small for data workers", remedy="use --train.workers 0, or enlarge /dev/shm"
+        )
+    return DataError(
+        f"a data worker died: {text.splitlines()[0] if text else type(error).__name__}",
+        remedy="use --train.workers 0 to see the cause",
+    )

@@ -56,7 +56,7 @@ PALETTES: Final[dict[Theme, Palette]] = {
         muted="#5a5f69",
         good="#0b7054",
         bad="#b3261e",
-        series=("#1d5fbf", "#c8560a", "#1da596", "#8c2469", "#402a04", "#b179fb"),
+        series=("#1d5fbf", "#bf5008", "#1da596", "#8c2469", "#402a04", "#b179fb"),
     ),
     "dark": Palette(
         page="#0f1115",
@@ -100,15 +100,14 @@ def ramp(theme: Theme, series: int) -> list[str]:
     ]
 
 
-def readable_on(color: str, theme: Theme) -> str:
-    """Return the text color, ink or surface, that is read better on a color.
+def readable_on(color: str) -> str:
+    """Return the text color, black or white, that is read better on a color: its contrast is always above 4.5.
 
     Example:
-        >>> readable_on("#1d5fbf", "light"), readable_on("#eeeeee", "light")
-        ('#ffffff', '#1a1c20')
+        >>> readable_on("#1d5fbf"), readable_on("#eeeeee")
+        ('#ffffff', '#000000')
     """
-    palette = PALETTES[theme]
-    return max((palette.ink, palette.surface), key=lambda ink: contrast(ink, color))
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, color))
 
 
 def css_variables(theme: Theme) -> str:
@@ -124,7 +123,7 @@ def css_variables(theme: Theme) -> str:
     pairs += [(f"s{number}", color) for number, color in enumerate(palette.series)]
     for word, series in (("right", 0), ("wrong", 1)):
         for step, color in enumerate(ramp(theme, series)):
-            pairs += [(f"{word}-{step}", color), (f"on-{word}-{step}", readable_on(color, theme))]
+            pairs += [(f"{word}-{step}", color), (f"on-{word}-{step}", readable_on(color))]
     return f"color-scheme:{theme};" + "".join(f"--{name}:{value};" for name, value in pairs)
 
 

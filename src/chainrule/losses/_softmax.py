@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def softmax_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, smoothing: float = 0.0) -> Float[Tensor, " n"]:
+def softmax_loss(
+    scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, smoothing: float = 0.0
+) -> Float[Tensor, " n"]:
     """Return -log(e^{s_y} / sum_j e^{s_j}) for each example, computed stably.
 
     Minimizing it maximizes the likelihood of the data. At initialization it is about log K.

@@ -32,7 +32,10 @@ METRICS = Registry(
     [
         ("mean", Entry("chainrule.metrics.mean:Mean", "mean of per-example values")),
         ("accuracy", Entry("chainrule.metrics.accuracy:Accuracy", "share of examples whose highest score is right")),
-        ("topk", Entry("chainrule.metrics.accuracy:TopK", "share of examples whose class is among the k highest scores")),
+        (
+            "topk",
+            Entry("chainrule.metrics.accuracy:TopK", "share of examples whose class is among the k highest scores"),
+        ),
         ("confusion", Entry("chainrule.metrics.confusion:Confusion", "how often each class was taken for each other")),
         ("mistakes", Entry("chainrule.metrics.mistakes:Mistakes", "the wrong answers with the highest losses")),
     ],

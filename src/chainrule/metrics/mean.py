@@ -22,7 +22,7 @@ class Mean:
     count: float = 0.0
 
     @classmethod
-    def of(cls, values: Float[Tensor, "..."], weights: Float[Tensor, "..."] | None = None) -> Mean:
+    def of(cls, values: Float[Tensor, ...], weights: Float[Tensor, ...] | None = None) -> Mean:
         """Return the tally of some values, each counted with its weight (1 when left out)."""
         if weights is None:
             return cls(float(values.double().sum()), float(values.numel()))

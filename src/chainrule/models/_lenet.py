@@ -34,7 +34,9 @@ def lenet(
         radial basis functions at its end.
     """
     if len(shape) != 3 or shape[1:] not in ((28, 28), (32, 32)):
-        raise RecipeError("LeNet takes images of 28x28 or 32x32", got="x".join(map(str, shape[1:])), remedy="--model.name cnn")
+        raise RecipeError(
+            "LeNet takes images of 28x28 or 32x32", got="x".join(map(str, shape[1:])), remedy="--model.name cnn"
+        )
     pooling = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
     return nn.Sequential(
         nn.Conv2d(shape[0], 6, 5, padding=2 if shape[1] == 28 else 0),

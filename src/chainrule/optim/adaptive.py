@@ -17,7 +17,13 @@ def adagrad(params: Any, *, lr: float = 0.01, eps: float = 1e-8, weight_decay: f
 
 
 def rmsprop(
-    params: Any, *, lr: float = 0.001, decay: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, weight_decay: float = 0.0
+    params: Any,
+    *,
+    lr: float = 0.001,
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Return RMSProp: s = decay s + (1 - decay) g^2; x -= lr g / (sqrt(s) + eps).
 
@@ -28,7 +34,12 @@ def rmsprop(
 
 
 def adam(
-    params: Any, *, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    params: Any,
+    *,
+    lr: float = 0.001,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Return Adam: m, v running means of g and g^2, corrected for their start at 0; x -= lr m / (sqrt(v) + eps).
 
@@ -46,7 +57,12 @@ def adam(
 
 
 def adamw(
-    params: Any, *, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+    params: Any,
+    *,
+    lr: float = 0.001,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
 ) -> torch.optim.Optimizer:
     """Return AdamW: as Adam, and x -= lr d x beside the gradient's step.
 

@@ -48,7 +48,9 @@ def cosine(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> 
         >>> [round(cosine(t, 10), 4) for t in (0, 5, 10)]
         [1.0, 0.5, 0.0]
     """
-    return _warmed(lambda u, n: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, u / max(n, 1)))), t, steps, warmup)
+    return _warmed(
+        lambda u, n: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, u / max(n, 1)))), t, steps, warmup
+    )
 
 
 def linear(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> float:

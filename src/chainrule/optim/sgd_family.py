@@ -69,9 +69,9 @@ class StepMomentum(torch.optim.Optimizer):
             parameters: list[Tensor] = [p for p in group["params"] if p.grad is not None]
             if not parameters:
                 continue
-            gradients = [p.grad for p in parameters]
+            gradients = [p.grad for p in parameters if p.grad is not None]
             if group["weight_decay"]:
-                gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+                gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
             for p in parameters:
                 self.state[p].setdefault("step_taken", torch.zeros_like(p))
             moves = [self.state[p]["step_taken"] for p in parameters]

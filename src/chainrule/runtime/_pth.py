@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import pickletools
 import re
+import struct
 import zipfile
 from typing import BinaryIO
 
@@ -22,7 +23,8 @@ from chainrule.core.paths import shown
 
 PICKLE_LIMIT = 8 << 20  # bytes of the pickle: about 200 for each tensor
 _OPCODE_LIMIT = 2_000_000
-_MEMBER_LIMIT = 200_000
+_DIRECTORY_LIMIT = 32 << 20  # bytes of the archive's table of contents: about 100 for each tensor
+_MEMBER_LIMIT = 100_000
 _CONVERT = "in Python: torch.save(torch.load(FILE, weights_only=True), NEW), if you trust where it comes from"
 _MEMBER = re.compile(
     r"[^/\0]{1,255}/(data\.pkl|data/[^/\0]{1,64}|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
@@ -84,6 +86,7 @@ def clean_archive(file: BinaryIO, size: int, source: str) -> bytes:
         WeightsError: It is damaged, hostile, or no state dictionary.
     """
     try:
+        _check_directory(file, size)
         with zipfile.ZipFile(file) as archive:
             return _rebuilt(archive, size)
     except _Refused as why:
@@ -93,6 +96,23 @@ def clean_archive(file: BinaryIO, size: int, source: str) -> bytes:
     ) as error:  # zipfile has no one error for bad files: BadZipFile, struct.error, NotImplementedError ...
         reason = shown(str(error)[:200])[1:-1]
         raise WeightsError(f"{source} is no whole zip archive", got=reason, remedy="fetch or save it again") from error
+
+
+def _check_directory(file: BinaryIO, size: int) -> None:
+    """Find the archive's table of contents as `torch.save` writes it, last in the file, and refuse it if it is huge."""
+    file.seek(max(0, size - 42))
+    tail = file.read(42)
+    signature, length, comment = struct.unpack("<4s8xI4xH", tail[-22:])
+    if signature != b"PK\x05\x06" or comment:
+        raise _Refused("it does not end as an archive does", "fetch or save it again: it may be cut short")
+    if length == 0xFFFFFFFF:
+        locator, start = struct.unpack("<4s4xQ4x", tail[:20])
+        file.seek(min(start, size))
+        record, length = struct.unpack("<4s36xQ", file.read(48))
+        if locator != b"PK\x06\x07" or record != b"PK\x06\x06":
+            raise _Refused("its table of contents is odd")
+    if length > _DIRECTORY_LIMIT:
+        raise _Refused(f"its table of contents claims {length} bytes, more than {_DIRECTORY_LIMIT}")
 
 
 def _rebuilt(archive: zipfile.ZipFile, size: int) -> bytes:

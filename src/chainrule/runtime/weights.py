@@ -34,7 +34,7 @@ from chainrule.runtime._safetensors import (
 
 _ARCHIVE_LIMIT = 4 << 30  # bytes of a .pth file, which is copied several times in memory
 _CHILD_MEMORY = 256 << 20  # bytes for the child, beyond four times the archive
-_CHILD_SECONDS = 60.0
+_CHILD_SECONDS, _CHILD_RATE = 5.0, 20e6  # of processor time: so many, and one for so many bytes
 _WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}
 _SHOWN = 6  # names of each kind in an error
 
@@ -197,7 +197,7 @@ def _read_pth(file: BinaryIO, size: int, source: str, key: str | None) -> dict[s
         json.dumps(key).encode("ascii") + b"\n" + archive,
         subject=source,
         memory=_CHILD_MEMORY + 4 * len(archive),
-        seconds=_CHILD_SECONDS,
+        seconds=_CHILD_SECONDS + len(archive) / _CHILD_RATE,
         error=WeightsError,
     )
     return from_bytes(answer, source)

@@ -87,7 +87,9 @@ class Classification:
         )
 
 
-def build_network(recipe: Recipe, shape: tuple[int, int, int], classes: int, network: Network | None = None) -> nn.Module:
+def build_network(
+    recipe: Recipe, shape: tuple[int, int, int], classes: int, network: Network | None = None
+) -> nn.Module:
     """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
 
     Raises:

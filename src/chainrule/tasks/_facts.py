@@ -26,7 +26,9 @@ FILTERS = 64
 def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
     """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes with pictures."""
     classes = list(job.images.classes)
-    found = tally(task or job.task(), model, part, measure=_Full(job, len(classes)), batch=job.recipe.train.evaluate_batch)
+    found = tally(
+        task or job.task(), model, part, measure=_Full(job, len(classes)), batch=job.recipe.train.evaluate_batch
+    )
     confusion, mistakes = found["confusion"], found["mistakes"]
     assert isinstance(confusion, Confusion) and isinstance(mistakes, Mistakes)
     indices = job.parts[part]
@@ -39,7 +41,11 @@ def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: 
         "confusion": confusion.matrix.tolist(),
         "per_class": [{"name": name, **row} for name, row in zip(classes, confusion.per_class())],
         "mistakes": [
-            {**record, "picture": _picture(job, int(indices[record["index"]])), "source": _source(job, int(indices[record["index"]]))}
+            {
+                **record,
+                "picture": _picture(job, int(indices[record["index"]])),
+                "source": _source(job, int(indices[record["index"]])),
+            }
             for record in mistakes.records()
         ],
     }
@@ -65,7 +71,9 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
 def write_data_facts(folder: RunFolder, job: Classification) -> None:
     """Write what the data are: parts, balance, shape, normalization, augmentation, a few pictures."""
     labels, classes = job.images.labels, list(job.images.classes)
-    samples = [int(job.parts["train"][labels[job.parts["train"]] == label][0]) for label in range(min(len(classes), 20))]
+    samples = [
+        int(job.parts["train"][labels[job.parts["train"]] == label][0]) for label in range(min(len(classes), 20))
+    ]
     normalization = job.normalization.to_json()
     facts = dict(job.images.facts)
     folder.write_json(
@@ -75,7 +83,8 @@ def write_data_facts(folder: RunFolder, job: Classification) -> None:
             "parts": {part: len(index) for part, index in job.parts.items()},
             "classes": classes,
             "counts": {
-                part: torch.bincount(labels[index], minlength=len(classes)).tolist() for part, index in job.parts.items()
+                part: torch.bincount(labels[index], minlength=len(classes)).tolist()
+                for part, index in job.parts.items()
             },
             "shape": list(job.images.shape),
             "normalization": normalization if normalization.get("kind") != "pixel" else {"kind": "pixel"},
@@ -138,14 +147,24 @@ def _first_layer(model: nn.Module, job: Classification) -> dict[str, Any] | None
         weight: Tensor | None = getattr(module, "weight", None)
         if isinstance(module, nn.Conv2d) and weight is not None and min(weight.shape[2:]) > 1:
             pictures = filter_pictures(weight.detach()[:FILTERS].contiguous().numpy())
-            return {"layer": name, "kind": "filters", "pictures": [png_uri(p, scale=_scale(p)) for p in pictures], "labels": None}
+            return {
+                "layer": name,
+                "kind": "filters",
+                "pictures": [png_uri(p, scale=_scale(p)) for p in pictures],
+                "labels": None,
+            }
         if isinstance(module, nn.Linear) and weight is not None:
             if weight.shape[1] != channels * height * width or channels not in (1, 3):
                 return None
             shaped = weight.detach()[:FILTERS].reshape(-1, channels, height, width).numpy()
             labels = list(job.images.classes) if len(weight) == len(job.images.classes) else None
             pictures = template_pictures(shaped)
-            return {"layer": name, "kind": "templates", "pictures": [png_uri(p, scale=_scale(p)) for p in pictures], "labels": labels}
+            return {
+                "layer": name,
+                "kind": "templates",
+                "pictures": [png_uri(p, scale=_scale(p)) for p in pictures],
+                "labels": labels,
+            }
     return None
 
 

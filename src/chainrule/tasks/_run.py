@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import CheckpointError, DataError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import Recipe
 from chainrule.data import ImageExamples, Normalization, open_image
 from chainrule.data.images import fitted
 from chainrule.runtime.weights import load_weights, read_weights
@@ -200,13 +200,17 @@ class Run:
             "parameters": f"{self.info.get('parameters') or 0:,}",
             **{f"{part} {name}": f"{value:.4f}" for part, name, value in _numbers(self.result)},
         }
-        cells = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items()
+        )
         return f"<table>{cells}</table>"
 
 
 def _numbers(result: Mapping[str, Any] | None) -> list[tuple[str, str, float]]:
     parts = [(part, (result or {}).get(part) or {}) for part in ("valid", "test")]
-    return [(part, name, value) for part, metrics in parts for name, value in metrics.items() if isinstance(value, float)]
+    return [
+        (part, name, value) for part, metrics in parts for name, value in metrics.items() if isinstance(value, float)
+    ]
 
 
 def _summary(result: Mapping[str, Any] | None) -> str:

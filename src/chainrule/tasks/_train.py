@@ -16,8 +16,9 @@ import torch
 from chainrule.core.errors import CheckpointError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
+from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
-from chainrule.core.store import Lock, clean_stale, write_file
+from chainrule.core.store import Lock, clean_stale, storage_error, write_file
 from chainrule.runtime.environment import environment, set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification, Network
@@ -50,7 +51,13 @@ class OwnNetwork:
 
 
 def begin_run(
-    recipe: Recipe, out: Path, *, name: str, command: str | None = None, own: OwnNetwork | None = None, images: Any = None
+    recipe: Recipe,
+    out: Path,
+    *,
+    name: str,
+    command: str | None = None,
+    own: OwnNetwork | None = None,
+    images: Any = None,
 ) -> Path:
     """Check everything, then make the run folder with its checkpoint of step 0, ready for `continue_run`.
 
@@ -125,6 +132,8 @@ def continue_run(
         )
         for path, reason in whole.passed_over:
             events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
+            aside = _set_aside(path)
+            warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
         if state.step > 0:
             events.append({"event": "resumed", "step": state.step})
         info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
@@ -148,6 +157,18 @@ def continue_run(
             folder.update(status="interrupted", seconds=round(seconds, 3))
             raise Interrupted(flag.number, command)
         return _finish(folder, job, task, state, seconds)
+
+
+def _set_aside(path: Path) -> Path:
+    """Free the name of a damaged checkpoint, which the run will want again; the bytes stay for whoever looks."""
+    number = 0
+    while (aside := path.with_name(f"damaged-{path.name}" + (f"-{number}" if number else ""))).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise storage_error("rename", path, error) from error
+    return aside
 
 
 def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
@@ -223,7 +244,9 @@ def _try_out(state: TrainState, job: Classification) -> None:
     expected = (len(index), len(job.images.classes))
     if tuple(getattr(scores, "shape", ())) != expected:
         raise RecipeError(
-            "the network does not give one score for each class", expected=expected, got=tuple(getattr(scores, "shape", ()))
+            "the network does not give one score for each class",
+            expected=expected,
+            got=tuple(getattr(scores, "shape", ())),
         )
 
 
@@ -235,5 +258,3 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
             "data": recipe.data.model_copy(update={"split_seed": None}),
         }
     )
-
-

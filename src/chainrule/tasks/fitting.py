@@ -289,7 +289,11 @@ def _tensors(x: Any, y: Any) -> tuple[Tensor, Tensor]:
         raise DataError("there are too few examples", expected="at least 2", got=len(inputs))
     for name, tensor in (("x", inputs), ("y", targets)):
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            row = int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0]) if tensor.ndim > 1 else int((~tensor.isfinite()).nonzero()[0])
+            row = (
+                int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0])
+                if tensor.ndim > 1
+                else int((~tensor.isfinite()).nonzero()[0])
+            )
             raise DataError(f"{name} holds values that are not finite", got=f"the first in example {row}")
     if inputs.dtype == torch.float64:
         inputs = inputs.float()

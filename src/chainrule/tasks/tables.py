@@ -80,12 +80,15 @@ def options(table: Registry, named: Named, section: str) -> dict[str, Any]:
     for key, value in given.items():
         if key not in accepted:
             raise RecipeError(
-                f'{section}.{key}: the {table.kind} "{named.name}" has no option "{key}"', remedy=unknown("option", key, accepted)
+                f'{section}.{key}: the {table.kind} "{named.name}" has no option "{key}"',
+                remedy=unknown("option", key, accepted),
             )
         result[key] = _typed(value, hints.get(key, Any), f"{section}.{key}")
     for key, parameter in accepted.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
-            raise RecipeError(f'{section}.{key} is missing: the {table.kind} "{named.name}" needs it', remedy=f"add --{section}.{key}")
+            raise RecipeError(
+                f'{section}.{key} is missing: the {table.kind} "{named.name}" needs it', remedy=f"add --{section}.{key}"
+            )
     return result
 
 

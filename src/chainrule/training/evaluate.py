@@ -12,7 +12,9 @@ from chainrule.metrics import Tally
 from chainrule.training.task import Task
 
 
-def tally(task: Task, model: nn.Module, part: str, *, batch: int = 500, measure: Callable[..., Any] | None = None) -> dict[str, Tally]:
+def tally(
+    task: Task, model: nn.Module, part: str, *, batch: int = 500, measure: Callable[..., Any] | None = None
+) -> dict[str, Tally]:
     """Run the network over a part in order and return its tallies.
 
     The mode of every layer is as before when it returns; no random number is drawn.

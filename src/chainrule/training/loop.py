@@ -52,7 +52,9 @@ def train_loop(
     world = world or Alone()
     watchers = list(observers)
     with torch.random.fork_rng(devices=world.devices):
-        batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step) if task.phases else ()
+        batches = (
+            feed(task.examples["train"], task.orders["train"], plan, world, first=state.step) if task.phases else ()
+        )
         for epoch, parts in batches:
             at = state.at(plan)
             if plan.stop(at):

@@ -51,9 +51,7 @@ class Separable:
             torch.manual_seed(derive(at.seed, "dropout", at.step, phase.name, part))
             values, carry[part] = self.values(state.model, batch, at, state.carry.get(part, {}))
             totals = {name: value.sum() for name, value in values.items()}
-            weighted = [
-                totals[name] * (weight(at) / max(counts[name], 1.0)) for name, weight in self.weight.items()
-            ]
+            weighted = [totals[name] * (weight(at) / max(counts[name], 1.0)) for name, weight in self.weight.items()]
             sum(weighted[1:], weighted[0]).backward()
             for name, total in totals.items():
                 sums[name] = sums[name] + total.detach() if name in sums else total.detach()
@@ -84,7 +82,9 @@ class _BufferTurns:
             return
         self.weight += weight
         scaled = [b.double() * weight if b.is_floating_point() else b.clone() for b in self.buffers]
-        self.sums = [s + new if new.is_floating_point() else torch.maximum(s, new) for s, new in zip(self.sums, scaled)] or scaled
+        self.sums = [
+            s + new if new.is_floating_point() else torch.maximum(s, new) for s, new in zip(self.sums, scaled)
+        ] or scaled
 
     def finish(self, world: World) -> None:
         if self.alone:

@@ -84,7 +84,8 @@ def stop_on_non_finite() -> Callable[[TrainState, Mapping[str, float], float, At
             return True
         bad = next((name for name, value in report.items() if not math.isfinite(value)), None)
         layer = next(
-            (name for name, p in state.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()), None
+            (name for name, p in state.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()),
+            None,
         )
         what = f"the {bad} is {report[bad]}" if bad else f"the gradient's norm is {norm}"
         where = f", first in the gradient of {layer}" if layer else ""
