@@ -85,8 +85,8 @@ def repeat(
     The runs stand in `OUT/seed-N`; what is finished is not done again, so an interrupted call can be repeated.
 
     Returns:
-        `{"folder", "seeds", "test": {"accuracy": {"mean", "deviation", "minimum", "maximum", "values"}, ...}, "valid"}`;
-        the deviation is that of a sample (n - 1).
+        `{"folder", "seeds", "valid", "test"}`, the parts as `{metric: {"mean", "deviation", "minimum", "maximum",
+        "values"}}`; the deviation is that of a sample (n - 1).
     """
     if count < 2:
         raise UsageError("repeats need at least two runs", got=count)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule.core.errors import ChainruleError, RecipeError
+from chainrule.core.errors import RecipeError
 from chainrule.core.recipe import lay_over, recipe_from_data
 from chainrule.core.strict_yaml import format_yaml, parse_yaml
 from chainrule.recipes import recipe_names
@@ -106,15 +107,20 @@ def test_hostile_yaml_is_refused_in_one_line(text: str) -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(RecipeError):
         parse_yaml(text)
-    except RecipeError:
-        pass
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(min_size=1, max_size=8), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -122,16 +128,8 @@ plain = st.recursive(
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(["a", "b", "name", "on", "1e3"]), plain, max_size=4))
 def test_what_is_written_reads_back_equal(data: dict[str, Any]) -> None:
-    try:
-        text = format_yaml(data)
-        again = parse_yaml(text)
-    except ChainruleError as error:
-        assert "<<" in repr(data), error
-        return
-    except Exception as error:  # PyYAML refuses some control characters
-        assert "special characters" in str(error)
-        return
-    assert again == data
+    assume("<<" not in repr(data))
+    assert parse_yaml(format_yaml(data)) == data
 
 
 def test_missing_and_odd_files_are_named(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_u_net_by_nesting() -> None:
         ("INPUT 1x1x4 | GN4", "one number in each group", "fewer groups"),
         ("INPUT 1x1x4 | IN", "leaves only beta", "LN or BN"),
         ("INPUT 15 | MAXOUT2", "multiple of 2", "16 channels"),
-        ("INPUT 1x1x4 | POOL2 dil3 pad2", "only padding", "smaller padding"),
+        ("INPUT 2x2x4 | POOL2 dil3 pad1", "only padding", "smaller padding"),
         ("INPUT 8x8x4 | RES[CONV3-8]", "shapes differ", "RES[... ; CONV1-8 nobias | BN]"),
         ("INPUT 15x9x4 | RES[CONV3-8 /2]", "shapes differ", "RES[... ; CONV1-8 /2 nobias | BN]"),
         ("INPUT 8x8x4 | RES[CONV3-4 pad0]", "shapes differ", "keep 8x8"),

@@ -4,6 +4,8 @@ Nothing here is read by name: pickles are put together opcode by opcode, since `
 A live payload, loaded with the plain `pickle`, makes a file, the canary; `hostile_reader.py live` proves that it does.
 """
 
+# ruff: noqa: E501 - tables of payloads
+
 from __future__ import annotations
 
 import gzip

@@ -8,6 +8,7 @@ doors    the plain pickle module behind the closed doors of the guarded child, w
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pickle
 import signal
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -28,8 +30,10 @@ from chainrule.runtime.weights import guarded_reader, read_weights, write_weight
 
 SAFE = {"sys._getframe", "object.__getattr__", "builtins.id", "os.listdir", "os.scandir"}
 # modules that payloads name, so that the doors meet the calls and not only the imports
-LOADED = "argparse cProfile ctypes functools importlib itertools logging marshal operator profile runpy shutil socket sqlite3 subprocess"
-LOADED += " tarfile threading timeit torch.utils.collect_env urllib.request zipfile gzip numpy"
+LOADED = """
+    argparse cProfile ctypes functools importlib itertools logging marshal operator profile runpy shutil socket sqlite3
+    subprocess tarfile threading timeit torch.utils.collect_env urllib.request zipfile gzip numpy
+"""
 
 
 def forked(act: Callable[[], object]) -> str:
@@ -76,8 +80,6 @@ def archive_of(data: bytes) -> bytes:
 def benign() -> bytes:
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(1)}, buffer)
-    import zipfile
-
     with zipfile.ZipFile(buffer) as file:
         return file.read("archive/data.pkl")
 
@@ -96,10 +98,8 @@ def read_all(payloads: list[hostile_pickles.Payload], folder: Path) -> list[dict
     read_weights(folder / "fine")
     (folder / "fine.pth").write_bytes(b"PK\x03\x04")
     for warm in ("fine.pth", "shape-0.pth"):
-        try:
+        with contextlib.suppress(WeightsError):
             read_weights(folder / warm)
-        except WeightsError:
-            pass
     events: list[str] = []
     watching = False
 

@@ -201,7 +201,7 @@ def save_legacy(path: Path) -> None:
         (lambda p: p.write_bytes(b""), "no weights file"),
         (lambda p: p.write_bytes(b"{}"), "no weights file"),
         (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "no weights file"),
-        (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "no whole zip archive"),
+        (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(100)), "it does not end as an archive does"),
         (lambda p: p.mkdir(), "is a folder, no file"),
         (os.mkfifo, "is no file"),
         (lambda p: None, "there is no weights file"),

@@ -1,5 +1,7 @@
 """Damaged and lying weights files are refused quickly, in little memory, with one kind of error."""
 
+# ruff: noqa: E501 - tables of headers
+
 from __future__ import annotations
 
 import copy
@@ -236,7 +238,7 @@ def test_bombs_are_refused_at_once_and_in_little_memory(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_archive_that_takes_for_ever_is_given_up(tmp_path: Path) -> None:
-    """A key of tuples in tuples, each twice in the next: 2^60 steps to hash, out of 300 bytes. The child's time ends it."""
+    """A key of tuples in tuples, each twice in the next: 2^60 steps to hash, out of 300 bytes; the child's time ends it."""
     pickle = b"\x80\x02})" + b"q\x00h\x00\x86" * 60 + b"K\x01s."
     path = tmp_path / "w.pth"
     with zipfile.ZipFile(path, "w") as file:

@@ -33,4 +33,6 @@ def run(args: argparse.Namespace) -> Answer:
     facts = RunFolder(folder).read_json(RunFolder(folder).facts / "evaluation.json")["test"]
     words = "Rows are the true digits, columns what the network said:"
     next_steps = f"Next:  chainrule runs show {folder}   or   chainrule recipes"
-    return Answer(answer.data, Group(answer.text, "", words, confusion_text(facts["confusion"], facts["classes"]), "", next_steps))
+    return Answer(
+        answer.data, Group(answer.text, "", words, confusion_text(facts["confusion"], facts["classes"]), "", next_steps)
+    )

@@ -10,7 +10,9 @@ from chainrule.cli.answer import Answer
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("--part", choices=("valid", "test", "train"), default="valid", help="which part (default: valid)")
+    parser.add_argument(
+        "--part", choices=("valid", "test", "train"), default="valid", help="which part (default: valid)"
+    )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
 
 

@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> Answer:
 
     function = MODELS.resolve(args.name)
     options = {
-        name: {"default": None if parameter.default is parameter.empty else repr(parameter.default), "type": str(parameter.annotation)}
+        name: {
+            "default": None if parameter.default is parameter.empty else repr(parameter.default),
+            "type": str(parameter.annotation),
+        }
         for name, parameter in accepted_options(function).items()
     }
     lines = [f"{args.name}: {entry.about}", *(f"  {key}: {value}" for key, value in entry.card.items()), "options:"]

@@ -16,7 +16,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.usage = "chainrule new [RECIPE] [--data.folder PHOTOS] [--section.key value ...] [-o recipe.yaml]"
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="recipe to start from; or give --data.folder")
-    parser.add_argument("-o", "--out", metavar="FILE", default="recipe.yaml", help="file to write (default: recipe.yaml)")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", default="recipe.yaml", help="file to write (default: recipe.yaml)"
+    )
 
 
 def run(args: argparse.Namespace) -> Answer:

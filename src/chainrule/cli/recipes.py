@@ -26,6 +26,8 @@ def run(args: argparse.Namespace) -> Answer:
     rows = []
     for name in recipe_names():
         data = read_recipe(recipe_file(name))
-        rows.append({"name": name, "about": data.get("about", ""), "data": data["data"]["name"], "model": data["model"]["name"]})
+        rows.append(
+            {"name": name, "about": data.get("about", ""), "data": data["data"]["name"], "model": data["model"]["name"]}
+        )
         table.add_row(name, data.get("about", ""))
     return Answer(rows, table)

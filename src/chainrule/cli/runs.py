@@ -21,7 +21,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Do what was asked."""
     if args.action not in ACTIONS:
-        raise UsageError(f'there is no action "{args.action}" of `runs`', remedy=unknown("action", args.action, ACTIONS))
+        raise UsageError(
+            f'there is no action "{args.action}" of `runs`', remedy=unknown("action", args.action, ACTIONS)
+        )
     if args.action != "list" and not args.runs:
         raise UsageError(f"`runs {args.action}` needs a run folder")
     return {"list": _list, "show": _show, "compare": _compare, "remove": _remove}[args.action](args.runs)
@@ -47,7 +49,9 @@ def _show(runs: list[str]) -> Answer:
         lines = [f"{info['run']}: {info['name']}, {info['status']}"]
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
-        lines += [f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, {environment.get('cpu')}"]
+        lines += [
+            f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, {environment.get('cpu')}"
+        ]
         blocks.append("\n".join(lines))
     return Answer(data, "\n".join(blocks))
 
@@ -68,7 +72,9 @@ def _compare(runs: list[str]) -> Answer:
     table = Table("setting", *[Path(path).name for path in runs], title="what differs", title_justify="left", box=None)
     for key, values in differing.items():
         table.add_row(key, *["" if value is None else str(value) for value in values])
-    return Answer({"runs": rows, "differing": differing}, Group(_table(rows), "", table if differing else "equal recipes"))
+    return Answer(
+        {"runs": rows, "differing": differing}, Group(_table(rows), "", table if differing else "equal recipes")
+    )
 
 
 def _remove(runs: list[str]) -> Answer:
@@ -84,7 +90,13 @@ def _remove(runs: list[str]) -> Answer:
 
 def _row(folder: Any) -> dict[str, Any]:
     info = folder.info()
-    row = {"run": str(folder.path), "name": info["name"], "kind": info["kind"], "status": info["status"], "created": info.get("created")}
+    row = {
+        "run": str(folder.path),
+        "name": info["name"],
+        "kind": info["kind"],
+        "status": info["status"],
+        "created": info.get("created"),
+    }
     for part, values in _parts(info):
         value = values.get("accuracy")
         row[part] = value["mean"] if isinstance(value, dict) else value

@@ -158,7 +158,8 @@ def _line(line: Line, reach: Scale, scale: Scale) -> dict[str, Any]:
 def _places(x: Array, y: Array, reach: Scale, scale: Scale) -> tuple[Array, Array]:
     # Only finite numbers are written: a huge value on a narrow axis is cut far outside the box.
     with np.errstate(over="ignore", invalid="ignore"):
-        return 1000 * reach.place(x), np.clip(1000 * (1 - scale.place(y)), -1e5, 1e5)
+        places = scale.place(np.where(np.isfinite(y), y, np.nan))
+        return 1000 * reach.place(x), np.clip(1000 * (1 - places), -1e5, 1e5)
 
 
 def _path(x: Array, y: Array, reach: Scale, scale: Scale) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
+from chainrule.core.errors import UsageError
 from chainrule.draw.page import render
 from chainrule.draw.wording import count_text, duration_text, number_text, plain_text, real, share_text
 
@@ -53,6 +54,9 @@ class Table:
         rows: The cells, one for each column; None is an empty cell.
         sortable: Whether a click on a heading sorts.
         indent: How deep each row's first cell is indented, if given.
+
+    Raises:
+        UsageError: A row has not one cell for each column.
     """
 
     caption: str
@@ -60,6 +64,12 @@ class Table:
     rows: Sequence[Sequence[Any]]
     sortable: bool = False
     indent: Sequence[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                what = f'row {number} of the table "{self.caption}" does not fit'
+                raise UsageError(what, expected=f"{len(self.columns)} cells", got=len(row))
 
 
 def cell_text(value: Any, kind: Kind) -> str:

@@ -192,7 +192,7 @@ class Pool(Layer):
         size, padding, dilation = whole(word.numbers[0], "rows of the window"), options.pad or 0, options.dil or 1
         if options.avg and dilation > 1:
             raise NotationError("avg pooling has no dilation", remedy="leave dil out, or avg")
-        half = (dilation * (size - 1) + 1) // 2
+        half = size // 2  # torch's rule, dilated or not
         if padding > half:
             raise NotationError(
                 f"POOL{size} can be padded by half its window at most",

@@ -24,7 +24,7 @@ from chainrule.core.paths import shown
 PICKLE_LIMIT = 8 << 20  # bytes of the pickle: about 200 for each tensor
 _OPCODE_LIMIT = 2_000_000
 _DIRECTORY_LIMIT = 32 << 20  # bytes of the archive's table of contents: about 100 for each tensor
-_MEMBER_LIMIT = 100_000
+_MEMBER_LIMIT = 50_000
 _CONVERT = "in Python: torch.save(torch.load(FILE, weights_only=True), NEW), if you trust where it comes from"
 _MEMBER = re.compile(
     r"[^/\0]{1,255}/(data\.pkl|data/[^/\0]{1,64}|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
@@ -86,8 +86,10 @@ def clean_archive(file: BinaryIO, size: int, source: str) -> bytes:
         WeightsError: It is damaged, hostile, or no state dictionary.
     """
     try:
-        _check_directory(file, size)
+        count = _count_members(file, size)
         with zipfile.ZipFile(file) as archive:
+            if len(archive.infolist()) != count:
+                raise _Refused(f"it states {count} members and has {len(archive.infolist())}")
             return _rebuilt(archive, size)
     except _Refused as why:
         raise WeightsError(f"{source} is refused: {why}", remedy=why.remedy) from why
@@ -98,21 +100,22 @@ def clean_archive(file: BinaryIO, size: int, source: str) -> bytes:
         raise WeightsError(f"{source} is no whole zip archive", got=reason, remedy="fetch or save it again") from error
 
 
-def _check_directory(file: BinaryIO, size: int) -> None:
-    """Find the archive's table of contents as `torch.save` writes it, last in the file, and refuse it if it is huge."""
+def _count_members(file: BinaryIO, size: int) -> int:
+    """Find the archive's table of contents, last in the file; refuse it if it is huge; return how many it states."""
     file.seek(max(0, size - 42))
     tail = file.read(42)
-    signature, length, comment = struct.unpack("<4s8xI4xH", tail[-22:])
+    signature, count, length, comment = struct.unpack("<4s6xHI4xH", tail[-22:])
     if signature != b"PK\x05\x06" or comment:
         raise _Refused("it does not end as an archive does", "fetch or save it again: it may be cut short")
     if length == 0xFFFFFFFF:
         locator, start = struct.unpack("<4s4xQ4x", tail[:20])
         file.seek(min(start, size))
-        record, length = struct.unpack("<4s36xQ", file.read(48))
+        record, count, length = struct.unpack("<4s28xQQ", file.read(48))
         if locator != b"PK\x06\x07" or record != b"PK\x06\x06":
             raise _Refused("its table of contents is odd")
     if length > _DIRECTORY_LIMIT:
         raise _Refused(f"its table of contents claims {length} bytes, more than {_DIRECTORY_LIMIT}")
+    return int(count)
 
 
 def _rebuilt(archive: zipfile.ZipFile, size: int) -> bytes:

@@ -24,13 +24,14 @@ FILTERS = 64
 
 
 def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
-    """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes with pictures."""
+    """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
     classes = list(job.images.classes)
     found = tally(
         task or job.task(), model, part, measure=_Full(job, len(classes)), batch=job.recipe.train.evaluate_batch
     )
     confusion, mistakes = found["confusion"], found["mistakes"]
-    assert isinstance(confusion, Confusion) and isinstance(mistakes, Mistakes)
+    assert isinstance(confusion, Confusion)
+    assert isinstance(mistakes, Mistakes)
     indices = job.parts[part]
     return {
         "part": part,
