@@ -109,8 +109,7 @@ def download(name: str, what: Download, *, progress: Progress | None = None) -> 
     except OSError as error:
         raise storage_error("write", folder, error) from error
     with _alone(folder):
-        if not path.is_file():  # else another process has just fetched it
-            _retrieve(name, what, folder, progress)
+        _retrieve(name, what, folder, progress)  # leaves what another process has just fetched as it is
     return path
 
 
