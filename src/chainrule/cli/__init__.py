@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ChainruleError as error:
         if debug:
             traceback.print_exc()
+        elif theirs := getattr(error, "user_traceback", ""):  # of a file that the user named, shown as theirs
+            print(theirs.rstrip(), file=sys.stderr)
         return _fail(verb, as_json, error.exit_status, str(error), error)
     except KeyboardInterrupt:
         return _fail(verb, as_json, 130, "stopped")
