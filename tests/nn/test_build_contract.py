@@ -8,8 +8,9 @@ that an input that is reached always shows.
 
 from __future__ import annotations
 
+import random
 import re
-from math import prod
+from math import lcm, prod
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from chainrule.nn import Maxout, build
 from chainrule.notation import Table, resolve, table
-from chainrule.notation.network import Fork, Network
+from chainrule.notation.field import Point
+from chainrule.notation.network import Fork, Network, Piece, Step
 
 BATCHES = 6
 
@@ -32,12 +34,12 @@ def specs(request: pytest.FixtureRequest, specifications: list[str]) -> list[str
 # -- measuring the module ----------------------------------------------------------------------------------------------
 
 
-def record(net: nn.Module, network: Network, x: Tensor) -> dict[str, Tensor]:
-    """The output of every row's module by the row's name."""
+def record(net: nn.Module, paths: list[str], x: Tensor) -> dict[str, Tensor]:
+    """The outputs of modules by their names."""
     found: dict[str, Tensor] = {}
     hooks = [
         net.get_submodule(path).register_forward_hook(lambda m, a, out, path=path: found.__setitem__(path, out))
-        for path, _, _ in network.walk()
+        for path in paths
     ]
     net(x)
     for hook in hooks:
@@ -151,7 +153,7 @@ def test_shapes_parameters_and_work(specs: list[str]) -> None:
         net = build(spec).eval()
         x = torch.randn(2, *network.input.torch_shape, generator=torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter:
-            outputs = record(net, network, x)
+            outputs = record(net, [row.path for row in found.rows[1:]], x)
         assert set(outputs) == {row.path for row in found.rows[1:]}
         for row in found.rows[1:]:
             sizes = row.output if len(row.output) == 1 else (row.output[2], *row.output[:2])
@@ -176,53 +178,65 @@ def phases(spec: str) -> int:
 def enlarged(spec: str) -> str | None:
     """The same layers on an input so large that the middle of every volume sees no border.
 
-    Rows and columns grow by multiples of the product of all strides, so that sizes divide as they did.
+    Rows and columns grow by multiples of the strides, so that sizes divide as they did.
     """
     match = re.match(r"input (\d+)x(\d+)x(\d+) \|", spec, re.IGNORECASE)
     if match is None:
         return None
     height, width, channels = map(int, match.groups())
     rows = [row for row in table(spec).rows if not row.whole and row.field]
-    pooled = [int(size) for size in re.findall(r"pool(\d)(?! /)", spec, re.IGNORECASE)]
-    strides = [int(stride) for stride in re.findall(r"/(\d)", spec)]
-    step = prod(strides + pooled)
-    need = max(row.field[0] for row in rows if row.field) + 2 * phases(spec) * prod(strides + pooled) + 8
+    step = lcm(*(row.stride.numerator for row in rows if row.stride))
+    need = max(row.field[0] for row in rows if row.field) + 2 * phases(spec) * step + 8
     grow = -(-need // step) * step
     return f"INPUT {height + grow}x{width + grow}x{channels} |{spec[match.end() :]}"
 
 
-def test_receptive_fields_away_from_the_border(specs: list[str]) -> None:
+@pytest.mark.parametrize("most", [3, pytest.param(100_000, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_receptive_fields_away_from_the_border(specs: list[str], most: int) -> None:
+    """Of the last local layer and a few others of each specification; of all of them in the slow form."""
     torch.set_num_threads(1)
     for spec in specs:
         large = enlarged(spec)
         if large is None:
             continue
         network, found = resolve(large), table(large)
-        fields = {row.path: row.field for row in found.rows}
         pieces = {path: piece for path, _, piece in network.walk()}
-        local = local_rows(network, found)
-        net = linear_stand_in(build(network))
-        spots = phases(spec)  # positions one after the other around the middle
-        x = torch.rand(1, *network.input.torch_shape, dtype=torch.float64).expand(spots, -1, -1, -1)
-        x = x.clone().requires_grad_()
-        outputs = record(net, network, x)
-        for path in local:
-            if not isinstance(pieces[path], Fork) and type(pieces[path].effect.reach).__name__ == "Point":
-                continue
-            out = outputs[path]
-            rows = [out.shape[2] // 2 + i - spots // 2 for i in range(spots)]
-            columns = [out.shape[3] // 2 + i - spots // 2 for i in range(spots)]
-            chosen = torch.stack([out[i, :, rows[i], columns[i]].sum() for i in range(spots)]).sum()
-            (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)
-            hulls = [hull(gradient[i]) for i in range(spots)]
-            sizes = [tuple(end - start + 1 for start, end in found_hull) for found_hull in hulls if found_hull]
-            assert len(sizes) == spots
-            measured = (max(size[0] for size in sizes), max(size[1] for size in sizes))
-            assert measured == fields[path], (large, path)
-            for i in range(spots):  # and where it lies
-                for axis, position in ((0, rows[i]), (1, columns[i])):
-                    (only,) = pieces[path].field.paths
-                    assert hulls[i][axis] == (only.first(position), only.last(position)), (large, path, position)  # type: ignore[index]
+        moving = [path for path in local_rows(network, found) if isinstance(pieces[path], Fork) or moves(pieces[path])]
+        others = random.Random(0).sample(moving[:-1], min(most - 1, len(moving[:-1])))
+        last = max((i for i, piece in enumerate(network.pieces) if piece.name in moving), default=-1)
+        modules = dict(list(linear_stand_in(build(network)).named_children())[: last + 1])
+        net = nn.Sequential()
+        for name, module in modules.items():
+            net.add_module(name, module)
+        measure(net, network, {path: pieces[path] for path in [*others, *moving[-1:]] if path.split(".")[0] in modules})
+
+
+def moves(step: Step) -> bool:
+    return not isinstance(step.effect.reach, Point)
+
+
+def measure(net: nn.Module, network: Network, pieces: dict[str, Piece]) -> None:
+    """Compare the fields of these pieces with gradients of positions one after the other around the middle."""
+    fields = {row.path: row.field for row in table(network).rows}
+    spots = phases(str(network.spec))
+    x = torch.rand(1, *network.input.torch_shape, dtype=torch.float64).expand(spots, -1, -1, -1).clone()
+    outputs = record(net, list(pieces), x.requires_grad_())
+    for path, piece in pieces.items():
+        out = outputs[path]
+        rows, columns = ([size // 2 + i - spots // 2 for i in range(spots)] for size in out.shape[2:])
+        chosen = torch.stack([out[i, :, rows[i], columns[i]].sum() for i in range(spots)]).sum()
+        (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)
+        hulls = [found for i in range(spots) if (found := hull(gradient[i]))]
+        assert len(hulls) == spots
+        sizes = [[end - start + 1 for start, end in axes] for axes in hulls]
+        assert (max(size[0] for size in sizes), max(size[1] for size in sizes)) == fields[path], (
+            str(network.spec),
+            path,
+        )
+        (only,) = piece.field.paths
+        for axes, row, column in zip(hulls, rows, columns):  # and where they lie
+            expected = tuple((only.first(position), only.last(position)) for position in (row, column))
+            assert axes == expected, (str(network.spec), path, row, column)
 
 
 def test_receptive_fields_at_the_borders_and_of_the_whole_input(specs: list[str]) -> None:
@@ -235,7 +249,7 @@ def test_receptive_fields_at_the_borders_and_of_the_whole_input(specs: list[str]
         net = linear_stand_in(build(network))
         generator = torch.Generator().manual_seed(1)
         x = torch.rand(3, *network.input.torch_shape, dtype=torch.float64, generator=generator).requires_grad_()
-        outputs = record(net, network, x)
+        outputs = record(net, [row.path for row in found.rows[1:]], x)
         height, width = found.rows[0].output[:2]
         for row in found.rows[1:]:
             out = outputs[row.path]

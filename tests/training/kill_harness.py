@@ -1,7 +1,7 @@
 """Kill a training at chosen moments, let it go on, and compare every byte with the run that was left alone.
 
-Run as a script: `python kill_harness.py KILLS SEED WORKERS`. Prints one JSON line. torch is imported once; each trial is
-a forked child. A moment is (phase, occurrence, before or after): the child kills itself there with SIGKILL.
+Run as a script: `python kill_harness.py KILLS SEED WORKERS`. Prints one JSON line. torch is imported once; each
+trial is a forked child. A moment is (phase, occurrence, before or after): the child kills itself there with SIGKILL.
 """
 
 from __future__ import annotations

@@ -144,11 +144,7 @@ def _totals(found: Table) -> list[tuple[str, str]]:
     if found.field is not None:
         last = next(row for row in reversed(found.rows) if row.depth == 0)
         rows, columns = found.field
-        sees = (
-            f"the whole input, {rows}x{columns}"
-            if last.whole
-            else f"{rows}x{columns} pixels, padding counted"
-        )
+        sees = f"the whole input, {rows}x{columns}" if last.whole else f"{rows}x{columns} pixels, padding counted"
         facts.append(("field", f"each output sees {sees}"))
     return facts
 

@@ -50,7 +50,8 @@ def _show(runs: list[str]) -> Answer:
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
         lines += [
-            f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, {environment.get('cpu')}"
+            f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, "
+            f"{environment.get('cpu')}"
         ]
         blocks.append("\n".join(lines))
     return Answer(data, "\n".join(blocks))

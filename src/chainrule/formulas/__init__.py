@@ -1,4 +1,13 @@
-"""The book: each idea of the lectures as one short function in NumPy, forward and backward. It judges the rest."""
+"""The book: the executable definition of what the lectures describe. NumPy, float64, written to be read.
+
+One short pure function for each idea; the hand-written backward pass stands beside its forward pass:
+
+    out, cache = relu_forward(x)
+    dx = relu_backward(dout, cache)
+
+Nothing here is fast. It is what the fast parts are compared with, value and gradient. `docs/formulas.md` maps the
+lectures to it, item by item.
+"""
 
 from __future__ import annotations
 
@@ -25,58 +34,81 @@ if TYPE_CHECKING:
     from chainrule.formulas.affine import affine_forward as affine_forward
     from chainrule.formulas.clipping import clip_by_norm as clip_by_norm
     from chainrule.formulas.clipping import clip_by_value as clip_by_value
+    from chainrule.formulas.convolution import affine_to_conv as affine_to_conv
     from chainrule.formulas.convolution import conv_backward as conv_backward
     from chainrule.formulas.convolution import conv_forward as conv_forward
     from chainrule.formulas.convolution import conv_output_size as conv_output_size
     from chainrule.formulas.convolution import conv_parameters as conv_parameters
+    from chainrule.formulas.convolution import conv_to_affine as conv_to_affine
+    from chainrule.formulas.convolution import conv_transpose_backward as conv_transpose_backward
     from chainrule.formulas.convolution import conv_transpose_forward as conv_transpose_forward
-    from chainrule.formulas.convolution import fully_connected_as_convolution as fully_connected_as_convolution
+    from chainrule.formulas.convolution import conv_transpose_output_size as conv_transpose_output_size
     from chainrule.formulas.dropout import dropout_backward as dropout_backward
     from chainrule.formulas.dropout import dropout_forward as dropout_forward
-    from chainrule.formulas.initializers import he as he
-    from chainrule.formulas.initializers import orthogonal as orthogonal
-    from chainrule.formulas.initializers import small_gaussian as small_gaussian
-    from chainrule.formulas.initializers import xavier as xavier
+    from chainrule.formulas.initializers import constant_biases as constant_biases
+    from chainrule.formulas.initializers import gaussian_weights as gaussian_weights
+    from chainrule.formulas.initializers import he_weights as he_weights
+    from chainrule.formulas.initializers import orthogonal_weights as orthogonal_weights
+    from chainrule.formulas.initializers import xavier_weights as xavier_weights
     from chainrule.formulas.losses import binary_cross_entropy as binary_cross_entropy
+    from chainrule.formulas.losses import binary_cross_entropy_backward as binary_cross_entropy_backward
+    from chainrule.formulas.losses import log_softmax as log_softmax
+    from chainrule.formulas.losses import mean_loss as mean_loss
+    from chainrule.formulas.losses import mean_loss_backward as mean_loss_backward
     from chainrule.formulas.losses import mean_squared_error as mean_squared_error
+    from chainrule.formulas.losses import mean_squared_error_backward as mean_squared_error_backward
     from chainrule.formulas.losses import softmax as softmax
     from chainrule.formulas.losses import softmax_loss as softmax_loss
+    from chainrule.formulas.losses import softmax_loss_backward as softmax_loss_backward
     from chainrule.formulas.losses import svm_loss as svm_loss
-    from chainrule.formulas.norms import batch_norm_backward as batch_norm_backward
-    from chainrule.formulas.norms import batch_norm_forward as batch_norm_forward
+    from chainrule.formulas.losses import svm_loss_backward as svm_loss_backward
     from chainrule.formulas.norms import batch_norm_test as batch_norm_test
+    from chainrule.formulas.norms import batch_norm_test_backward as batch_norm_test_backward
+    from chainrule.formulas.norms import batch_norm_train as batch_norm_train
+    from chainrule.formulas.norms import batch_norm_train_backward as batch_norm_train_backward
+    from chainrule.formulas.norms import batch_statistics as batch_statistics
     from chainrule.formulas.norms import group_norm_backward as group_norm_backward
     from chainrule.formulas.norms import group_norm_forward as group_norm_forward
+    from chainrule.formulas.norms import instance_norm_backward as instance_norm_backward
     from chainrule.formulas.norms import instance_norm_forward as instance_norm_forward
     from chainrule.formulas.norms import layer_norm_backward as layer_norm_backward
     from chainrule.formulas.norms import layer_norm_forward as layer_norm_forward
-    from chainrule.formulas.norms import local_response_norm_backward as local_response_norm_backward
-    from chainrule.formulas.norms import local_response_norm_forward as local_response_norm_forward
-    from chainrule.formulas.norms import normalize_backward as normalize_backward
-    from chainrule.formulas.norms import normalize_forward as normalize_forward
     from chainrule.formulas.norms import running_average as running_average
-    from chainrule.formulas.penalties import elastic_net as elastic_net
+    from chainrule.formulas.norms import standardize as standardize
+    from chainrule.formulas.norms import standardize_backward as standardize_backward
+    from chainrule.formulas.penalties import decay_to_penalty as decay_to_penalty
+    from chainrule.formulas.penalties import elastic_net_penalty as elastic_net_penalty
+    from chainrule.formulas.penalties import elastic_net_penalty_backward as elastic_net_penalty_backward
+    from chainrule.formulas.penalties import full_loss as full_loss
+    from chainrule.formulas.penalties import full_loss_backward as full_loss_backward
     from chainrule.formulas.penalties import l1_penalty as l1_penalty
+    from chainrule.formulas.penalties import l1_penalty_backward as l1_penalty_backward
     from chainrule.formulas.penalties import l2_penalty as l2_penalty
-    from chainrule.formulas.penalties import lambda_of_gaussian_prior as lambda_of_gaussian_prior
-    from chainrule.formulas.penalties import weight_decay_of_lambda as weight_decay_of_lambda
+    from chainrule.formulas.penalties import l2_penalty_backward as l2_penalty_backward
+    from chainrule.formulas.penalties import penalty_to_decay as penalty_to_decay
+    from chainrule.formulas.penalties import penalty_to_prior as penalty_to_prior
+    from chainrule.formulas.penalties import prior_to_penalty as prior_to_penalty
     from chainrule.formulas.pooling import average_pool_backward as average_pool_backward
     from chainrule.formulas.pooling import average_pool_forward as average_pool_forward
-    from chainrule.formulas.pooling import global_average_backward as global_average_backward
-    from chainrule.formulas.pooling import global_average_forward as global_average_forward
+    from chainrule.formulas.pooling import global_average_pool_backward as global_average_pool_backward
+    from chainrule.formulas.pooling import global_average_pool_forward as global_average_pool_forward
     from chainrule.formulas.pooling import max_pool_backward as max_pool_backward
     from chainrule.formulas.pooling import max_pool_forward as max_pool_forward
+    from chainrule.formulas.pooling import pool_output_size as pool_output_size
+    from chainrule.formulas.response_norm import local_response_norm_backward as local_response_norm_backward
+    from chainrule.formulas.response_norm import local_response_norm_forward as local_response_norm_forward
+    from chainrule.formulas.schedules import constant_rate as constant_rate
     from chainrule.formulas.schedules import cosine_rate as cosine_rate
     from chainrule.formulas.schedules import inverse_sqrt_rate as inverse_sqrt_rate
     from chainrule.formulas.schedules import linear_rate as linear_rate
     from chainrule.formulas.schedules import step_rate as step_rate
-    from chainrule.formulas.schedules import warmup_factor as warmup_factor
+    from chainrule.formulas.schedules import warm_up_rate as warm_up_rate
     from chainrule.formulas.updates import adagrad as adagrad
     from chainrule.formulas.updates import adam as adam
     from chainrule.formulas.updates import adam_l2 as adam_l2
     from chainrule.formulas.updates import adamw as adamw
     from chainrule.formulas.updates import momentum as momentum
-    from chainrule.formulas.updates import momentum_step as momentum_step
+    from chainrule.formulas.updates import momentum_step_form as momentum_step_form
     from chainrule.formulas.updates import nesterov as nesterov
     from chainrule.formulas.updates import rmsprop as rmsprop
     from chainrule.formulas.updates import sgd as sgd
@@ -84,80 +116,114 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        **dict.fromkeys(
-            [
-                "elu_backward",
-                "elu_forward",
-                "gelu_backward",
-                "gelu_forward",
-                "leaky_relu_backward",
-                "leaky_relu_forward",
-                "maxout_backward",
-                "maxout_forward",
-                "relu_backward",
-                "relu_forward",
-                "sigmoid_backward",
-                "sigmoid_forward",
-                "tanh_backward",
-                "tanh_forward",
-            ],
-            "activations",
-        ),
-        **dict.fromkeys(["affine_backward", "affine_forward"], "affine"),
-        **dict.fromkeys(["clip_by_norm", "clip_by_value"], "clipping"),
-        **dict.fromkeys(
-            [
-                "conv_backward",
-                "conv_forward",
-                "conv_output_size",
-                "conv_parameters",
-                "conv_transpose_forward",
-                "fully_connected_as_convolution",
-            ],
-            "convolution",
-        ),
-        **dict.fromkeys(["dropout_backward", "dropout_forward"], "dropout"),
-        **dict.fromkeys(["he", "orthogonal", "small_gaussian", "xavier"], "initializers"),
-        **dict.fromkeys(
-            ["binary_cross_entropy", "mean_squared_error", "softmax", "softmax_loss", "svm_loss"], "losses"
-        ),
-        **dict.fromkeys(
-            [
-                "batch_norm_backward",
-                "batch_norm_forward",
-                "batch_norm_test",
-                "group_norm_backward",
-                "group_norm_forward",
-                "instance_norm_forward",
-                "layer_norm_backward",
-                "layer_norm_forward",
-                "local_response_norm_backward",
-                "local_response_norm_forward",
-                "normalize_backward",
-                "normalize_forward",
-                "running_average",
-            ],
-            "norms",
-        ),
-        **dict.fromkeys(
-            ["elastic_net", "l1_penalty", "l2_penalty", "lambda_of_gaussian_prior", "weight_decay_of_lambda"],
-            "penalties",
-        ),
-        **dict.fromkeys(
-            [
-                "average_pool_backward",
-                "average_pool_forward",
-                "global_average_backward",
-                "global_average_forward",
-                "max_pool_backward",
-                "max_pool_forward",
-            ],
-            "pooling",
-        ),
-        **dict.fromkeys(["cosine_rate", "inverse_sqrt_rate", "linear_rate", "step_rate", "warmup_factor"], "schedules"),
-        **dict.fromkeys(
-            ["adagrad", "adam", "adam_l2", "adamw", "momentum", "momentum_step", "nesterov", "rmsprop", "sgd"],
-            "updates",
-        ),
+        # activations
+        "sigmoid_forward": "activations",
+        "sigmoid_backward": "activations",
+        "tanh_forward": "activations",
+        "tanh_backward": "activations",
+        "relu_forward": "activations",
+        "relu_backward": "activations",
+        "leaky_relu_forward": "activations",
+        "leaky_relu_backward": "activations",
+        "maxout_forward": "activations",
+        "maxout_backward": "activations",
+        "elu_forward": "activations",
+        "elu_backward": "activations",
+        "gelu_forward": "activations",
+        "gelu_backward": "activations",
+        # affine
+        "affine_forward": "affine",
+        "affine_backward": "affine",
+        # clipping
+        "clip_by_value": "clipping",
+        "clip_by_norm": "clipping",
+        # convolution
+        "conv_output_size": "convolution",
+        "conv_parameters": "convolution",
+        "conv_forward": "convolution",
+        "conv_backward": "convolution",
+        "conv_transpose_output_size": "convolution",
+        "conv_transpose_forward": "convolution",
+        "conv_transpose_backward": "convolution",
+        "affine_to_conv": "convolution",
+        "conv_to_affine": "convolution",
+        # dropout
+        "dropout_forward": "dropout",
+        "dropout_backward": "dropout",
+        # initializers
+        "gaussian_weights": "initializers",
+        "xavier_weights": "initializers",
+        "he_weights": "initializers",
+        "orthogonal_weights": "initializers",
+        "constant_biases": "initializers",
+        # losses
+        "svm_loss": "losses",
+        "svm_loss_backward": "losses",
+        "log_softmax": "losses",
+        "softmax": "losses",
+        "softmax_loss": "losses",
+        "softmax_loss_backward": "losses",
+        "binary_cross_entropy": "losses",
+        "binary_cross_entropy_backward": "losses",
+        "mean_squared_error": "losses",
+        "mean_squared_error_backward": "losses",
+        "mean_loss": "losses",
+        "mean_loss_backward": "losses",
+        # norms
+        "standardize": "norms",
+        "standardize_backward": "norms",
+        "batch_norm_train": "norms",
+        "batch_norm_train_backward": "norms",
+        "batch_norm_test": "norms",
+        "batch_norm_test_backward": "norms",
+        "batch_statistics": "norms",
+        "running_average": "norms",
+        "layer_norm_forward": "norms",
+        "layer_norm_backward": "norms",
+        "group_norm_forward": "norms",
+        "group_norm_backward": "norms",
+        "instance_norm_forward": "norms",
+        "instance_norm_backward": "norms",
+        # penalties
+        "full_loss": "penalties",
+        "full_loss_backward": "penalties",
+        "l2_penalty": "penalties",
+        "l2_penalty_backward": "penalties",
+        "l1_penalty": "penalties",
+        "l1_penalty_backward": "penalties",
+        "elastic_net_penalty": "penalties",
+        "elastic_net_penalty_backward": "penalties",
+        "prior_to_penalty": "penalties",
+        "penalty_to_prior": "penalties",
+        "penalty_to_decay": "penalties",
+        "decay_to_penalty": "penalties",
+        # pooling
+        "pool_output_size": "pooling",
+        "max_pool_forward": "pooling",
+        "max_pool_backward": "pooling",
+        "average_pool_forward": "pooling",
+        "average_pool_backward": "pooling",
+        "global_average_pool_forward": "pooling",
+        "global_average_pool_backward": "pooling",
+        # response_norm
+        "local_response_norm_forward": "response_norm",
+        "local_response_norm_backward": "response_norm",
+        # schedules
+        "constant_rate": "schedules",
+        "step_rate": "schedules",
+        "cosine_rate": "schedules",
+        "linear_rate": "schedules",
+        "inverse_sqrt_rate": "schedules",
+        "warm_up_rate": "schedules",
+        # updates
+        "sgd": "updates",
+        "momentum": "updates",
+        "momentum_step_form": "updates",
+        "nesterov": "updates",
+        "adagrad": "updates",
+        "rmsprop": "updates",
+        "adam": "updates",
+        "adam_l2": "updates",
+        "adamw": "updates",
     },
 )

@@ -1,36 +1,126 @@
-"""How weights (D_in, D_out) begin.
+"""Initialization: random weights that neither shrink nor blow up what flows through them.
 
-Source:
-    LECTURES C5.
+D_in is the fan-in, the number of inputs that one output sums over: D for an affine layer, F F C for a convolution.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from chainrule.formulas._array import Array
 
 
-def small_gaussian(D_in: int, D_out: int, rng: np.random.Generator) -> Array:
-    """0.01 randn: activations shrink layer by layer in a deep network."""
+def gaussian_weights(rng: np.random.Generator, D_in: int, D_out: int) -> Array:
+    """W = 0.01 randn(D_in, D_out). Fine for small networks; in deep ones the activations fade away.
+
+    Args:
+        rng: Source of the draws.
+        D_in: Inputs.
+        D_out: Outputs.
+
+    Returns:
+        (D_in, D_out), standard deviation 0.01.
+
+    Example:
+        >>> W = gaussian_weights(np.random.default_rng(0), 100, 100)
+        >>> round(float(W.std()), 4)
+        0.01
+
+    Source:
+        LECTURES C5.
+    """
     return 0.01 * rng.standard_normal((D_in, D_out))
 
 
-def xavier(D_in: int, D_out: int, rng: np.random.Generator) -> Array:
-    """Variance 1/D_in: keeps the variance through linear and tanh layers.
+def xavier_weights(rng: np.random.Generator, D_in: int, D_out: int) -> Array:
+    """W = randn(D_in, D_out) / sqrt(D_in): Var(y) = D_in Var(w) Var(x) equals Var(x) when Var(w) = 1/D_in.
 
-    Departures: torch's `xavier_normal_` has 2 / (D_in + D_out), the average of both sides.
+    Args:
+        rng: Source of the draws.
+        D_in: Inputs.
+        D_out: Outputs.
+
+    Returns:
+        (D_in, D_out), variance 1/D_in.
+
+    Example:
+        >>> W = xavier_weights(np.random.default_rng(0), 100, 100)
+        >>> round(float(W.std()), 2)
+        0.1
+
+    Source:
+        LECTURES C5.
+
+    Departures:
+        torch's `xavier_normal_` is another form, with the average of fan-in and fan-out: variance 2 / (D_in + D_out).
     """
     return rng.standard_normal((D_in, D_out)) / np.sqrt(D_in)
 
 
-def he(D_in: int, D_out: int, rng: np.random.Generator) -> Array:
-    """Variance 2/D_in: ReLU removes half."""
+def he_weights(rng: np.random.Generator, D_in: int, D_out: int) -> Array:
+    """W = randn(D_in, D_out) sqrt(2 / D_in): a ReLU halves the mean square, the 2 gives it back.
+
+    Args:
+        rng: Source of the draws.
+        D_in: Inputs.
+        D_out: Outputs.
+
+    Returns:
+        (D_in, D_out), variance 2/D_in.
+
+    Example:
+        >>> W = he_weights(np.random.default_rng(0), 200, 100)
+        >>> round(float(W.std()), 2)
+        0.1
+
+    Source:
+        LECTURES C5 (the ReLU form of Xavier).
+    """
     return rng.standard_normal((D_in, D_out)) * np.sqrt(2 / D_in)
 
 
-def orthogonal(D_in: int, D_out: int, rng: np.random.Generator) -> Array:
-    """The orthogonal factor of an SVD of a random matrix: columns (or rows) of length 1 at right angles."""
+def orthogonal_weights(rng: np.random.Generator, D_in: int, D_out: int) -> Array:
+    """The left or right orthogonal factor of a random matrix, whichever has the shape: W keeps lengths.
+
+    Args:
+        rng: Source of the draws.
+        D_in: Inputs.
+        D_out: Outputs.
+
+    Returns:
+        (D_in, D_out); its columns are orthonormal if D_out <= D_in, its rows if D_in <= D_out.
+
+    Example:
+        >>> W = orthogonal_weights(np.random.default_rng(0), 5, 3)
+        >>> bool(np.allclose(W.T @ W, np.eye(3)))
+        True
+
+    Source:
+        LECTURES C5.
+    """
     U, _, Vt = np.linalg.svd(rng.standard_normal((D_in, D_out)), full_matrices=False)
-    return U @ Vt
+    return U if D_out <= D_in else Vt
+
+
+def constant_biases(D_out: int, value: float = 0.0) -> Array:
+    """b = 0, or a small positive constant such as 0.1, which lets more ReLUs be active at the start.
+
+    Args:
+        D_out: Outputs.
+        value: Of each bias.
+
+    Returns:
+        (D_out,).
+
+    Example:
+        >>> print(constant_biases(3, 0.1))
+        [0.1 0.1 0.1]
+
+    Source:
+        LECTURES C5.
+
+    Departures:
+        003 says that half the units are dead at zero bias. They are inactive for that input; dead means zero on all
+        data.
+    """
+    return np.full(D_out, value)

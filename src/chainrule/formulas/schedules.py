@@ -1,61 +1,75 @@
-"""Learning rates over time: step t of T, base rate lr.
+"""Learning-rate schedules: the rate at time t of T, from the base rate lr.
 
-Source:
-    LECTURES B9.
+t counts steps or epochs from 0 (`inverse_sqrt_rate`: from 1).
+
+    >>> [round(cosine_rate(0.1, t, 4), 4) for t in range(5)]
+    [0.1, 0.0854, 0.05, 0.0146, 0.0]
+
+Source: LECTURES B9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
-import numpy as np
+
+def constant_rate(lr: float) -> float:
+    """Return lr, always."""
+    return lr
 
 
-def step_rate(lr: float, epoch: float, milestones: Sequence[float] = (30, 60, 90)) -> float:
-    """x 0.1 at each milestone.
+def step_rate(lr: float, epoch: float, milestones: Sequence[float] = (30, 60, 90), factor: float = 0.1) -> float:
+    """Return lr times the factor for each milestone reached: x 0.1 at epochs 30, 60 and 90.
 
     Example:
-        >>> [round(step_rate(1.0, epoch), 4) for epoch in (0, 30, 60, 90)]
-        [1.0, 0.1, 0.01, 0.001]
+        >>> [round(step_rate(1.0, epoch), 4) for epoch in (0, 29, 30, 60, 90)]
+        [1.0, 1.0, 0.1, 0.01, 0.001]
     """
-    return lr * 0.1 ** sum(epoch >= milestone for milestone in milestones)
+    return lr * factor ** sum(epoch >= m for m in milestones)
 
 
 def cosine_rate(lr: float, t: float, T: float) -> float:
-    """lr/2 (1 + cos(pi t/T)).
-
-    Example:
-        >>> [round(cosine_rate(1.0, t, 10), 4) for t in (0, 5, 10)]
-        [1.0, 0.5, 0.0]
-    """
-    return float(lr / 2 * (1 + np.cos(np.pi * t / T)))
+    """Return lr/2 (1 + cos(pi t/T)): slow at both ends, from lr to 0."""
+    return lr / 2 * (1 + math.cos(math.pi * t / T))
 
 
 def linear_rate(lr: float, t: float, T: float) -> float:
-    """lr (1 - t/T).
+    """Return lr (1 - t/T): a straight line from lr to 0.
 
     Example:
-        >>> linear_rate(1.0, 5, 10)
-        0.5
+        >>> [linear_rate(1.0, t, 4) for t in range(5)]
+        [1.0, 0.75, 0.5, 0.25, 0.0]
     """
     return lr * (1 - t / T)
 
 
 def inverse_sqrt_rate(lr: float, t: float) -> float:
-    """lr / sqrt(t), t from 1.
+    """Return lr / sqrt(t), t from 1.
 
     Example:
-        >>> inverse_sqrt_rate(1.0, 4)
-        0.5
+        >>> [inverse_sqrt_rate(1.0, t) for t in (1, 4, 16)]
+        [1.0, 0.5, 0.25]
     """
-    return float(lr / np.sqrt(t))
+    return lr / math.sqrt(t)
 
 
-def warmup_factor(t: float, warmup: float) -> float:
-    """Rises linearly from 1/warmup at t = 0 to 1 at t = warmup - 1, and stays.
+def warm_up_rate(rate: Callable[[float, float], float], t: float, T: float, warm: int) -> float:
+    """Return `rate`, after a linear warm-up of some steps.
+
+    In the first `warm` steps the rate rises linearly: 1/warm, 2/warm, ... of the schedule's own first value. The
+    schedule then runs over the T - warm steps that remain.
+
+    Args:
+        rate: A schedule (t, T) -> rate, such as `lambda t, T: cosine_rate(0.1, t, T)`.
+        t: Steps taken.
+        T: Steps in all.
+        warm: Steps of warm-up, 0 to T - 1.
 
     Example:
-        >>> [warmup_factor(t, 4) for t in (0, 1, 3, 100)]
-        [0.25, 0.5, 1.0, 1.0]
+        >>> [warm_up_rate(lambda t, T: linear_rate(1.0, t, T), t, T=8, warm=4) for t in range(8)]
+        [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
-    return min(1.0, (t + 1) / warmup) if warmup > 0 else 1.0
+    if t < warm:
+        return (t + 1) / warm * rate(0, T - warm)
+    return rate(t - warm, T - warm)

@@ -42,7 +42,7 @@ def open_recipe(source: str | Path | Mapping[str, Any] | Recipe, settings: Mappi
 
     Example:
         >>> open_recipe("digits-softmax", {"train.epochs": 3}).train.epochs
-        3
+        3.0
     """
     if isinstance(source, Recipe):
         data: Any = source.to_data()
