@@ -14,8 +14,8 @@ from chainrule.notation.layers import LAYERS
 
 EVERYTHING = (
     "INPUT 16x12x4 | CONV3-8 nobias | BN | RELU | (CONV3-8 groups2 | GN2 | LRELU)*2 | RES[CONV3-8 | IN | ELU"
-    " | DROPPATH0.5] | POOL2 | LRN | CAT[ ; CONV1-4 | GELU ; POOL3 /1 pad1 avg | TANH] | LN | UPCONV2-6 | SIGMOID | MAXOUT2"
-    " | RES[CONV3-5 /2 ; CONV1-5 /2 nobias | BN] | DROPOUT0.5 | FC-20 | BN | MAXOUT2 | FC-7"
+    " | DROPPATH0.5] | POOL2 | LRN | CAT[ ; CONV1-4 | GELU ; POOL3 /1 pad1 avg | TANH] | LN | UPCONV2-6 | SIGMOID"
+    " | MAXOUT2 | RES[CONV3-5 /2 ; CONV1-5 /2 nobias | BN] | DROPOUT0.5 | FC-20 | BN | MAXOUT2 | FC-7"
 )
 
 
