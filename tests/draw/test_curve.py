@@ -51,10 +51,12 @@ def test_every_single_spike_of_100000_points_survives():
 def test_smoothing_is_the_weighted_mean_of_the_finite_neighbors(y, width):
     found = smooth(y, width)
     place = np.arange(len(y))
-    reach = min(int(np.ceil(3 * width)), len(y) - 1)
-    for i in range(0, len(y), 7):
+    for i in range(len(y)):
+        reach = min(int(np.ceil(3 * width)), i)
+        inside = reach == int(np.ceil(3 * width))
         near = (abs(place - i) <= reach) & np.isfinite(y)
-        weight = np.exp(-0.5 * ((place[near] - i) / width) ** 2)
+        bell = width if inside else min(width, (reach + 1) / 3)
+        weight = np.exp(-0.5 * ((place[near] - i) / bell) ** 2)
         expected = np.sum(weight * y[near]) / np.sum(weight) if np.isfinite(y[i]) else np.nan
         assert found[i] == pytest.approx(expected, rel=1e-9, abs=1e-6, nan_ok=True)
 
@@ -63,6 +65,17 @@ def test_smoothing_does_not_lag():
     x = np.arange(500.0)
     step = np.where(x < 250, 1.0, 0.0)
     assert float(np.interp(0.5, softened(Curve("", "", x, step)).y[::-1], x[::-1])) == pytest.approx(249.5, abs=1)
+
+
+def test_smoothing_starts_where_the_curve_does_and_its_end_is_no_noise():
+    noise = np.random.default_rng(2).normal(size=400)
+    noise[-1] = 30.0
+    assert abs(softened(Curve("norm", "train", np.arange(400.0), noise)).y[-1]) < 6
+    y = np.exp(-np.arange(300.0) / 20)
+    found = softened(Curve("loss", "train", np.arange(300.0), y)).y
+    assert found[0] == y[0]
+    assert found[-1] == pytest.approx(y[-1], abs=1e-6)
+    assert np.abs(found - y).max() < 0.05
 
 
 def test_only_noise_is_smoothed():

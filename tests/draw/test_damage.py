@@ -65,9 +65,7 @@ def damaged(files: dict, name: str, number: int, value: object) -> None:
 
 
 @given(st.lists(DAMAGE, min_size=1, max_size=5))
-@settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_to_the_facts_stops_a_report(write, full, plane, damages):
     files = json.loads(json.dumps({**full, "facts/regions.json": plane["facts/regions.json"]}))
     files["metrics.jsonl"] = files["metrics.jsonl"][:30]

@@ -176,9 +176,11 @@ def test_folder_names_are_text_too(write, loop):
 
 
 def test_names_of_all_scripts_and_emoji_stay_whole(write, full):
-    names = ["größe", "猫", "قطة", "🙂🙃", "a\u0301", "Ω", "日本", "x" * 300, "", " "]
+    names = ["größe", "猫", "قطة", "🙂🙃", "a\u0301", "Ω", "日本", "x" * 300, "", "half \ud800"]
     full["facts/evaluation.json"]["test"]["classes"] = names
     page = report_html(write(full))
+    page.encode("utf-8")
+    assert r"half \ud800" in page
     for name in names[:7]:
         assert f"<bdi>{name}</bdi>" in page
     assert "x" * 300 not in page  # cut, with an ellipsis

@@ -124,22 +124,41 @@ def thin(x: Array, y: Array, points: int) -> tuple[Array, Array]:
 def smooth(y: Array, width: float) -> Array:
     """Return the mean of each value's neighbors, weighted by a bell curve: noise goes, and the curve does not lag.
 
-    s_i = sum_j w(i - j) y_j / sum_j w(i - j) over the finite y_j, with w(d) = exp(-d^2 / (2 width^2))
+    s_i = sum_j w_i(j - i) y_j / sum_j w_i(j - i) over the finite y_j with |j - i| <= r_i,
+    w_i(d) = exp(-d^2 / (2 v_i^2))
+
+    r_i = ceil(3 width) and v_i = width inside. At the start, where curves are steep, r_i = i and v_i is (i + 1) / 3 at
+    most, so that the first value stays; at the end, where they are flat, the bell is cut on its far side only.
 
     Args:
         y: Values, evenly spaced, shape (N,). Values that are not finite are left out, and stay NaN in the result.
         width: Standard deviation of the bell, in points.
 
     Example:
-        >>> smooth(np.array([1.0, 1.0, np.nan, 1.0]), width=2.0).round(6).tolist()
-        [1.0, 1.0, nan, 1.0]
+        >>> smooth(np.array([4.0, 1.0, np.nan, 1.0, 1.0]), width=2.0).round(2).tolist()
+        [4.0, 1.74, nan, 1.11, 1.08]
     """
-    reach = min(math.ceil(3 * width), max(len(y) - 1, 0))
-    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(width, 1e-9)) ** 2)
+    reach = max(math.ceil(3 * width), 0)
     finite = np.isfinite(y)
-    total = np.convolve(np.where(finite, y, 0.0), bell)[reach : reach + len(y)]
-    weight = np.convolve(finite.astype(np.float64), bell)[reach : reach + len(y)]
-    return np.where(finite, total / np.where(finite, weight, 1.0), np.nan)
+    known, mask = np.where(finite, y, 0.0), finite.astype(np.float64)
+    found = np.full(len(y), np.nan)
+    if len(y) > 2 * reach:
+        bell = _bell(reach, width)
+        inside = slice(reach, len(y) - reach)
+        with np.errstate(invalid="ignore"):  # no finite value as far as the bell reaches: 0 / 0
+            found[inside] = np.convolve(known, bell, "valid") / np.convolve(mask, bell, "valid")
+    for i in {*range(min(reach, len(y))), *range(max(len(y) - reach, 0), len(y))}:
+        before = min(i, reach)
+        after = min(before, len(y) - 1 - i)
+        bell = _bell(before, width if i >= reach else min(width, (before + 1) / 3))[: before + after + 1]
+        near = slice(i - before, i + after + 1)
+        if finite[i]:
+            found[i] = np.dot(bell, known[near]) / np.dot(bell, mask[near])
+    return np.where(finite, found, np.nan)
+
+
+def _bell(reach: int, width: float) -> Array:
+    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(width, 1e-9)) ** 2)
 
 
 def softened(curve: Curve) -> Curve:

@@ -17,7 +17,14 @@ from chainrule.draw.sections.lectures import ITEMS
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import mapping, number_text, plain_text, real, whole
 
-TITLES: Final = {"loss": "Loss", "accuracy": "Accuracy", "rate": "Learning rate", "norm": "Gradient norm"}
+TITLES: Final = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "rate": "Learning rate",
+    "norm": "Gradient norm",
+    "penalty": "Penalty",
+    "top5": "Top-5 accuracy",
+}
 SHARES: Final = frozenset({"accuracy", "top5", "error", "precision", "recall", "f1", "iou"})
 MOST_CHARTS: Final = 24
 _STYLES: Final = {"train": 0, "": 0, "valid": 1, "test": 2}
@@ -80,13 +87,10 @@ def curves_part(facts: Facts) -> Part | Absent:
 
 
 def _lead(facts: Facts, marks: Sequence[Mark]) -> str:
-    best = next((mark for mark in marks if mark.label == "best"), None)
-    dotted = "Dotted lines: the best step" if best else "Dotted lines: the run was resumed" if marks else ""
-    if best and len(marks) > 1:
-        dotted += " and where the run was resumed"
-    if facts.problems.get("metrics"):
-        return f"{facts.problems['metrics']}. {dotted}"
-    return f"{dotted}." if dotted else ""
+    known = {"best": "the best step", "resumed": "where the run was resumed"}
+    meant = " and ".join(known[label] for label in dict.fromkeys(mark.label for mark in marks))
+    text = f"Dotted line{'s' if len(marks) > 1 else ''}: {meant}." if marks else ""
+    return f"{facts.problems['metrics']}. {text}".strip() if "metrics" in facts.problems else text
 
 
 def _marks(facts: Facts) -> list[Mark]:

@@ -60,4 +60,4 @@ def command_part(facts: Facts) -> Part | Absent:
     if environment:
         body += render("facts.html", pairs=flat_pairs(environment))
     lead = "The same command with the same versions gives the same run." if command else ""
-    return Part("reproduce", "Reproduce", body, lead)
+    return Part("reproduce", "Reproduce" if command else "Environment", body, lead)

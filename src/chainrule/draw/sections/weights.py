@@ -25,7 +25,8 @@ def weights_part(facts: Facts) -> Part | Absent:
     """Return the first layer's filters, or a linear classifier's templates, as pictures."""
     given = listing(facts.weights.get("pictures"))
     labels = [plain_text(label, limit=80) for label in listing(facts.weights.get("labels"))]
-    layer = plain_text(facts.weights.get("layer"), limit=80) or "the first layer"
+    layer = plain_text(facts.weights.get("layer"), limit=80)
+    layer = f"layer {layer}" if layer else "the first layer"
     templates = facts.weights.get("kind") == "templates"
     pictures = []
     for number, picture in enumerate(given[:MOST_PICTURES]):
