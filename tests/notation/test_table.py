@@ -76,6 +76,8 @@ def test_strides() -> None:
     assert strides == [1, 2, 4, 2, 1, Fraction(1, 2), None]
     apart = table("INPUT 5x5x1 | CAT[CONV1-2 /3 ; CONV1-2 /4]").rows[1]
     assert (apart.stride, apart.field) == (None, (2, 2))  # at the second position, pixels 3 and 4
+    first = table("INPUT 16x16x1 | CAT[CONV1-2 /4 pad4 ; CONV1-2 /3]").rows[1]
+    assert first.field == (5, 5)  # at the first position, pixels -4 and 0
 
 
 def test_vectors_have_no_field() -> None:
