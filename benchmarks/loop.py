@@ -1,0 +1,91 @@
+"""What the loop costs over a bare PyTorch loop on `fashion-cnn`, and what checkpoints cost.
+
+Run with CHAINRULE_DATA set: `python benchmarks/loop.py [STEPS] [TURNS]`. The bare loop makes the same batches with the
+same augmentation, trains the same network from the same weights with the same optimizer, and writes nothing. All are
+taken in turn in one process; the figure is the ratio of medians.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from measure import in_turns, medians, write
+
+from chainrule.core.folder import RunFolder
+from chainrule.core.journal import Journal
+from chainrule.runtime.rng import keys
+from chainrule.tasks import Classification, open_recipe
+from chainrule.tasks._signals import Flag
+from chainrule.tasks._train import _plan, _save
+from chainrule.training.loop import start, train_loop
+from chainrule.training.observe import write_metrics, write_timing
+
+
+def main(steps: int, turns: int) -> None:
+    """Measure and write."""
+    settings = {"train.steps": steps, "train.evaluate_every": 10 * steps, "train.ema": None}
+    recipe = open_recipe("fashion-cnn", {key: value for key, value in settings.items() if value is not None})
+    job = Classification(recipe)
+    task = job.task()
+    train, order = task.examples["train"], task.orders["train"]
+
+    def bare() -> float:
+        state = start(task, 0)
+        model, optimizer = state.model, state.optimizers["learn"]
+        criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+        rates = [group.rate for group in task.phases[0].groups]
+        plan = _plan(RunFolder(Path("unused")), recipe, steps, None, Flag())  # type: ignore[arg-type]
+        model.train()
+        begun = time.perf_counter()
+        for step in range(steps):
+            epoch, index = order(step)
+            batch = train.fetch(index, keys(0, epoch, index, "example"))
+            state.step = step
+            for rate, group in zip(rates, optimizer.param_groups):
+                group["lr"] = rate(state.at(plan))
+            optimizer.zero_grad()
+            loss = criterion(model(batch.inputs), batch.targets)
+            loss.backward()
+            optimizer.step()
+            loss.item()
+        return time.perf_counter() - begun
+
+    def ours(keep_every: int) -> float:
+        with tempfile.TemporaryDirectory() as place:
+            folder = RunFolder(Path(place))
+            folder.checkpoints.mkdir()
+            chosen = recipe.model_copy(update={"train": recipe.train.model_copy(update={"keep_every": keep_every})})
+            with Journal(folder.metrics) as metrics, Journal(folder.timing) as timing:
+                state = start(task, 0)
+                plan = _plan(folder, chosen, steps + 1, metrics, Flag())
+                plan = type(plan)(
+                    **{**plan.__dict__, "evaluate": lambda at: False, "stop": lambda at: at.step >= steps}
+                )
+                watchers = [write_metrics(metrics, every=1, steps=steps), write_timing(timing)]
+                begun = time.perf_counter()
+                train_loop(task, state, plan, observers=watchers)
+                seconds = time.perf_counter() - begun
+                _save(folder, state, metrics, chosen)
+                return seconds
+
+    contestants = {"bare loop": bare, "chainrule": lambda: ours(0), "chainrule, kept every 200": lambda: ours(200)}
+    in_turns({name: contestants[name] for name in ("bare loop", "chainrule")}, 1)
+    found = medians(in_turns(contestants, turns))
+    write(
+        "loop",
+        {
+            "what": f"median seconds of {turns} turns of {steps} steps of fashion-cnn, batch {recipe.train.batch}",
+            "seconds": found,
+            "loop over bare loop": round(found["chainrule"] / found["bare loop"], 4),
+            "checkpoints every 200 steps over none": round(found["chainrule, kept every 200"] / found["chainrule"], 4),
+        },
+    )
+
+
+if __name__ == "__main__":
+    numbers = [int(word) for word in sys.argv[1:]]
+    main(*(numbers or (400, 5)))
