@@ -14,8 +14,8 @@ from chainrule.data import DATA, check_data
 def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Look at a folder with one directory per class, check it, and choose a recipe.
 
-    The network is a small residual one; size, batch and length follow the number and the size of the pictures, so that
-    a first result is there in minutes. What was chosen is written out: nothing is hidden in defaults.
+    The network is a small convolutional one; depth, batch and length follow the number and the size of the
+    pictures, so that a first result is there in minutes. What was chosen is written out: nothing is hidden in defaults.
 
     Raises:
         DataError: It is no folder of classes.
@@ -41,7 +41,7 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
         "about": f"pictures of {folder.name}: {len(images.classes)} classes, {len(images):,} pictures",
         "data": {"name": "folder", "folder": str(folder), **source_options},
         "augment": {"flip": 0.5, "shift": max(1, side // 16)},
-        "model": {"name": "cnn" if side <= 32 else "resnet", **({} if side <= 32 else {"depth": 18})},
+        "model": {"name": "cnn", "widths": [32, 64, 128] if side <= 32 else [32, 64, 128, 128]},
         "optim": {"name": "adamw", "lr": 0.002, "weight_decay": 0.05},
         "schedule": {"name": "cosine", "warmup": 0.1},
         "train": {"epochs": _epochs(count), "batch": 32 if side > 32 else 64},
