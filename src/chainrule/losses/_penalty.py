@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from chainrule.core.errors import UsageError
 
-def penalty(weights: Sequence[Tensor], *, l2: float = 0.0, l1: float = 0.0) -> Float[Tensor, ""]:
+
+def penalty(weights: Iterable[Tensor], *, l2: float = 0.0, l1: float = 0.0) -> Float[Tensor, ""]:
     """Return l2 * sum W^2 + l1 * sum |W| over some weights.
 
     A penalty lambda has the gradient 2 lambda W; an optimizer's weight decay d has d W: d = 2 lambda for SGD.
+    The elastic net lambda (beta W^2 + |W|) is `l2=lambda * beta, l1=lambda`.
 
     Args:
-        weights: The weights it applies to; the caller leaves out biases and norms.
-        l2: Weight of the squares (a Gaussian prior on the weights).
-        l1: Weight of the absolute values; both together are the elastic net.
+        weights: The weights it applies to; the caller leaves out biases and norms (`chainrule.optim.is_weight`).
+        l2: Weight of the squares (a Gaussian prior on the weights), at least 0.
+        l1: Weight of the absolute values, at least 0; at 0 itself they have no gradient.
+
+    Returns:
+        One number, on the device of the weights; 0 without weights.
+
+    Raises:
+        UsageError: A negative factor, which would reward large weights.
 
     Example:
         >>> penalty([torch.tensor([[1.0, -2.0]])], l2=0.1, l1=1.0).item()
@@ -26,6 +35,10 @@ def penalty(weights: Sequence[Tensor], *, l2: float = 0.0, l1: float = 0.0) -> F
     Source:
         LECTURES A6.
     """
+    for name, factor in (("l2", l2), ("l1", l1)):
+        if not factor >= 0:
+            raise UsageError(f"penalty: {name} is a strength", expected="at least 0", got=factor)
+    weights = list(weights)
     total = weights[0].new_zeros(()) if weights else torch.zeros(())
     for weight in weights:
         if l2:

@@ -1,10 +1,13 @@
-"""Cross-entropy of the softmax, and its binary form."""
+"""Cross-entropy of the softmax."""
 
 from __future__ import annotations
 
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
+
+from chainrule.core.errors import UsageError
+from chainrule.losses._check import check_classes, widened
 
 
 def softmax_loss(
@@ -19,6 +22,13 @@ def softmax_loss(
         targets: Right classes, 0 to K - 1.
         smoothing: Share of the target that is spread evenly over all classes, in [0, 1).
 
+    Returns:
+        One value an example, at least 0; in float32 for scores of 16 bits.
+
+    Raises:
+        UsageError: Shapes, types or the smoothing do not fit.
+        DataError: A class is out of range.
+
     Example:
         >>> import torch
         >>> round(softmax_loss(torch.tensor([[3.2, 5.1, -1.7]]), torch.tensor([0])).item(), 2)
@@ -27,22 +37,10 @@ def softmax_loss(
     Source:
         LECTURES A5. Smoothing: Szegedy et al. 2016, section 7.
     """
-    return functional.cross_entropy(scores, targets, reduction="none", label_smoothing=smoothing)
-
-
-def binary_cross_entropy(scores: Float[Tensor, " n"], targets: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return -[y log p + (1 - y) log(1 - p)] with p = sigmoid(score), computed stably from the score.
-
-    Args:
-        scores: One score an example.
-        targets: 0 or 1, or anything between.
-
-    Example:
-        >>> import torch
-        >>> round(binary_cross_entropy(torch.tensor([0.0]), torch.tensor([1.0])).item(), 4)
-        0.6931
-
-    Source:
-        LECTURES A5.
-    """
-    return functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+    check_classes("softmax_loss", scores, targets)
+    if not 0 <= smoothing < 1:
+        raise UsageError(
+            "softmax_loss: smoothing is a share of the target", expected="0 <= smoothing < 1", got=smoothing
+        )
+    # torch's kernel takes the largest score out first, so nothing overflows
+    return functional.cross_entropy(widened(scores), targets.long(), reduction="none", label_smoothing=smoothing)

@@ -5,14 +5,26 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from chainrule.core.errors import UsageError
+from chainrule.losses._check import check_classes, widened
+
 
 def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin: float = 1.0) -> Float[Tensor, " n"]:
     """Return sum over j != y of max(0, s_j - s_y + margin) for each example.
 
+    Exactly at the kink (s_j = s_y - margin) a score has no gradient.
+
     Args:
         scores: Scores of the K classes.
         targets: Right classes, 0 to K - 1.
-        margin: By how much the right score must lead.
+        margin: By how much the right score must lead, greater than 0.
+
+    Returns:
+        One value an example, at least 0; in float32 for scores of 16 bits.
+
+    Raises:
+        UsageError: Shapes, types or the margin do not fit.
+        DataError: A class is out of range.
 
     Example:
         >>> import torch
@@ -23,8 +35,12 @@ def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin
         LECTURES A4.
 
     Departures:
-        `torch.nn.functional.multi_margin_loss` divides by K; the lectures do not.
+        `torch.nn.functional.multi_margin_loss` divides by K, which the lectures do not, knows no 16-bit types and has
+        no second derivative: so this is written out.
     """
-    chosen = targets.long()[:, None]
-    margins = (scores - scores.gather(1, chosen) + margin).clamp_min(0)  # (n, k)
-    return margins.scatter(1, chosen, 0.0).sum(1)
+    check_classes("svm_loss", scores, targets)
+    if not margin > 0:
+        raise UsageError("svm_loss: the margin is a lead", expected="margin > 0", got=margin)
+    scores, right = widened(scores), targets.long()[:, None]  # (n, 1)
+    margins = (scores - scores.gather(1, right) + margin).relu()  # (n, k); relu, as clamp has a gradient at the kink
+    return margins.scatter(1, right, 0.0).sum(1)  # j != y
