@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from chainrule import formulas as f
+from chainrule.core.errors import DataError, UsageError
 from chainrule.losses import LOSSES, binary_cross_entropy, penalty
-from chainrule.nn import build
+from chainrule.nn import build, initialize
 from chainrule.optim import OPTIMIZERS, SCHEDULES, clip_gradients
 
 CASES = 50
@@ -41,7 +42,7 @@ def scores_of(rng: np.random.Generator, case: int) -> tuple[np.ndarray, np.ndarr
 
 
 def test_each_registered_loss_has_a_formula() -> None:
-    assert set(LOSSES.names()) == {*CLASSES, "squared_error"}
+    assert set(LOSSES.names()) == {*CLASSES, "squared_error", "binary_cross_entropy"}
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
@@ -81,6 +82,10 @@ def test_squared_error_and_binary_cross_entropy() -> None:
         close(values, wanted)
         assert s.grad is not None
         close(s.grad, f.binary_cross_entropy_backward(np.ones(len(y)), cache), 1e-9)
+        table, classes = rng.standard_normal(shape) * 5, rng.integers(0, shape[1], shape[0])
+        apart = f.binary_cross_entropy(table.ravel(), np.eye(shape[1])[classes].ravel())[0].reshape(shape)
+        if shape[1] > 1:  # with one score an example, the targets are its answers and no classes
+            close(binary_cross_entropy(torch.tensor(table), torch.tensor(classes)), apart.sum(1))
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
@@ -139,10 +144,20 @@ OPTIMIZED: dict[str, list[tuple[dict[str, Any], Callable[[], Callable[..., np.nd
         ({"momentum": 0.9, "form": "step"}, _with_memory(f.momentum_step_form, 1, mu=0.9)),
         ({"momentum": 0.8, "form": "step", "nesterov": True}, _with_memory(f.nesterov, 1, rho=0.8)),
     ],
-    "adagrad": [({}, _with_memory(f.adagrad, 1))],
-    "rmsprop": [({"decay": 0.9}, _with_memory(lambda x, g, s, lr: f.rmsprop(x, g, s, lr, 0.9), 1))],
+    "adagrad": [
+        ({}, _with_memory(f.adagrad, 1)),
+        ({"epsilon": "inside", "eps": 0.01}, _with_memory(f.adagrad, 1, eps=0.01, eps_inside=True)),
+    ],
+    "rmsprop": [
+        ({"decay": 0.9}, _with_memory(f.rmsprop, 1, decay_rate=0.9)),
+        (
+            {"decay": 0.9, "epsilon": "inside", "eps": 0.01},
+            _with_memory(f.rmsprop, 1, decay_rate=0.9, eps=0.01, eps_inside=True),
+        ),
+    ],
     "adam": [
         ({}, _with_memory(f.adam, 2)),
+        ({"epsilon": "inside", "eps": 0.01}, _with_memory(f.adam, 2, eps=0.01, eps_inside=True)),
         (
             {"weight_decay": 0.1},
             _with_memory(lambda x, g, m, v, t, lr: f.adam(x, g + 0.1 * x, m, v, t, lr), 2),
@@ -155,6 +170,41 @@ OPTIMIZED: dict[str, list[tuple[dict[str, Any], Callable[[], Callable[..., np.nd
         )
     ],
 }
+
+
+def _muon() -> Callable[..., np.ndarray]:
+    """Newton-Schulz iterations as Jordan (2024) writes them; no lecture has it."""
+    m: list[np.ndarray] = []
+
+    def step(x: np.ndarray, g: np.ndarray, t: int, lr: float) -> np.ndarray:
+        m[:] = [0.6 * m[0] + g] if m else [g]
+        move = (g + 0.6 * m[0]).reshape(len(x), -1)
+        move = move / np.linalg.norm(move)
+        for _ in range(3):
+            gram = move @ move.T
+            move = 3.4445 * move + (-4.7750 * gram + 2.0315 * gram @ gram) @ move
+        x = x * np.sqrt(len(x)) / np.linalg.norm(x)
+        return x - lr * move.reshape(x.shape)
+
+    return step
+
+
+def _muon_rest() -> Callable[..., np.ndarray]:
+    v: list[np.ndarray] = []
+
+    def step(x: np.ndarray, g: np.ndarray, t: int, lr: float) -> np.ndarray:
+        v[:] = [0.85 * v[0] + g] if v else [g]
+        return x - 2 * lr * (g + 0.85 * v[0])  # rest_lr / lr = 0.1 / 0.05
+
+    return step
+
+
+def _by_shape() -> Callable[..., np.ndarray]:
+    matrices, rest = _muon(), _muon_rest()
+    return lambda x, g, t, lr: (matrices if x.ndim > 1 else rest)(x, g, t, lr)
+
+
+OPTIMIZED["muon"] = [({}, _by_shape)]
 
 
 def _decayed(result: tuple[np.ndarray, ...], by: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -339,3 +389,118 @@ def test_fully_connected() -> None:
         for found, expected in zip([inputs.grad, *(p.grad for p in net.parameters())], [dx, dw.T, db]):
             assert found is not None
             close(found, expected)
+
+
+# initialization and dropout draw: their distributions are compared
+
+SCHEMES = {
+    "gaussian": lambda d_in, d_out: 0.01**2,
+    "xavier": lambda d_in, d_out: f.xavier_weights(np.random.default_rng(0), d_in, d_out).var(),
+    "xavier_average": lambda d_in, d_out: 2 / (d_in + d_out),
+    "he": lambda d_in, d_out: f.he_weights(np.random.default_rng(0), d_in, d_out).var(),
+    "orthogonal": lambda d_in, d_out: f.orthogonal_weights(np.random.default_rng(0), d_in, d_out).var(),
+    "default": lambda d_in, d_out: 1 / (3 * d_in),
+    "dirac": lambda d_in, d_out: 1 / (3 * d_in),
+}
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@pytest.mark.parametrize(("d_in", "d_out"), [(400, 300), (300, 400), (1, 50_000), (50_000, 1)])
+def test_initializers_of_fully_connected_layers(scheme: str, d_in: int, d_out: int) -> None:
+    layer = torch.nn.Linear(d_in, d_out)
+    initialize(layer, scheme, generator=torch.Generator().manual_seed(1))
+    weight = layer.weight.detach().double().numpy()
+    assert weight.shape == (d_out, d_in)
+    assert weight.var() == pytest.approx(SCHEMES[scheme](d_in, d_out), rel=0.03)
+    if scheme == "orthogonal":
+        few = min(weight.shape)
+        gram = weight @ weight.T if few == d_out else weight.T @ weight
+        np.testing.assert_allclose(gram, np.eye(few), atol=1e-5)
+    if scheme in ("default", "dirac"):
+        assert 0 < float(layer.bias.detach().abs().max()) <= 1 / np.sqrt(d_in)
+    else:
+        assert float(layer.bias.detach().abs().max()) == 0.0
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_initializers_of_convolutions(groups: int) -> None:
+    conv = torch.nn.Conv2d(64, 128, 3, groups=groups)
+    d_in = 9 * 64 // groups
+    for scheme, variance in (("xavier", 1 / d_in), ("he", 2 / d_in)):
+        initialize(conv, scheme, generator=torch.Generator().manual_seed(1), bias=0.1)
+        assert float(conv.weight.detach().var()) == pytest.approx(variance, rel=0.03)
+        assert torch.equal(conv.bias.detach(), torch.full((128,), 0.1))
+    up = torch.nn.ConvTranspose2d(64, 32, 4, stride=2)
+    initialize(up, "he", generator=torch.Generator().manual_seed(1))
+    out = up(torch.randn(8, 64, 9, 9, generator=torch.Generator().manual_seed(2)))[..., 4:-4, 4:-4]
+    assert float(out.detach().var()) == pytest.approx(2.0, rel=0.1)  # 2 / D_in, over D_in inputs of variance 1
+    same = torch.nn.Conv2d(8, 12, 3, padding=1, bias=False)
+    initialize(same, "dirac", generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 8, 5, 5)
+    assert torch.equal(same(x)[:, :8], x)
+
+
+def test_a_network_that_is_initialized_keeps_what_flows() -> None:
+    net = torch.nn.Sequential(*(m for _ in range(20) for m in (torch.nn.Linear(256, 256), torch.nn.ReLU())))
+    x = torch.randn(64, 256, generator=torch.Generator().manual_seed(0))
+    squares = {}
+    for scheme in ("gaussian", "xavier", "he"):
+        initialize(net, scheme, generator=torch.Generator().manual_seed(1))
+        squares[scheme] = float(net(x).detach().square().mean())
+    assert 0.3 < squares["he"] < 3
+    assert squares["xavier"] == pytest.approx(squares["he"] / 2**20, rel=1e-2)  # each ReLU halves the mean square
+    assert squares["gaussian"] < 1e-20
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])
+def test_dropout_keeps_scales_and_passes_gradients_alike(p: float) -> None:
+    torch.manual_seed(0)
+    x = np.random.default_rng(10).standard_normal((200, 300)) + 5.0
+    net, inputs = layer(f"DROPOUT{p}", x)
+    out = net.train()(inputs)
+    dout = np.random.default_rng(11).standard_normal(x.shape)
+    out.backward(torch.tensor(dout))
+    kept = out.detach().numpy() != 0
+    mask = kept / (1 - p)
+    close(out, x * mask)
+    assert inputs.grad is not None
+    close(inputs.grad, f.dropout_backward(dout, mask))
+    formula = f.dropout_forward(x, p, np.random.default_rng(12))[1] > 0
+    spread = 4 * np.sqrt(2 * p * (1 - p) / x.size)
+    assert abs(kept.mean() - formula.mean()) <= spread
+    assert torch.equal(net.eval()(inputs), inputs)
+
+
+BUILT = ["RELU", "LRELU", "ELU", "GELU", "SIGMOID", "TANH", "LRN", "POOL2", "POOL2 avg", "GAP", "LN", "IN", "GN2", "BN"]
+
+
+@pytest.mark.parametrize("spec", [*BUILT, "CONV3-4", "CONV3-4 /2 groups2", "UPCONV2-3", "FC-3", "RES[CONV3-4 | ELU]"])
+def test_gradients_agree_with_differences(spec: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for shape in ((1, 4, 3, 3), (2, 4, 2, 5), (3, 4, 4, 2), (2, 4, 6, 6), (1, 4, 5, 4), (4, 4, 3, 2)):
+        net = build(spec, shape=shape[1:]).double()
+        x = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(net, (x,), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES.names()))
+def test_losses_of_16_bits_and_of_nothing(name: str) -> None:
+    loss = LOSSES.resolve(name)
+    targets = torch.tensor([1, 0])
+    for dtype in (torch.float16, torch.bfloat16):
+        scores = torch.tensor([[300.0, -300.0, 2.0], [0.5, 0.25, -8.0]], dtype=dtype, requires_grad=True)
+        values = loss(scores, targets)
+        values.sum().backward()
+        assert values.dtype == torch.float32
+        assert torch.isfinite(values).all()
+        assert scores.grad is not None
+        assert scores.grad.dtype == dtype
+        assert torch.isfinite(scores.grad).all()
+        close(values.double(), loss(scores.detach().double(), targets), 1e-5)
+    for classes in (torch.tensor([3, 0]), torch.tensor([-1, 0])):
+        with pytest.raises(DataError, match="out of range"):
+            loss(torch.zeros(2, 3), classes)
+    with pytest.raises(UsageError, match="fit together"):
+        loss(torch.zeros(2, 3), torch.tensor([0]))
+    with pytest.raises(UsageError, match="real numbers"):
+        loss(torch.zeros(2, 3, dtype=torch.long), targets)

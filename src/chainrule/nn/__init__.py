@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from chainrule.nn._build import build as build
     from chainrule.nn._drop_path import DropPath as DropPath
     from chainrule.nn._drop_path import drop_path as drop_path
+    from chainrule.nn._initialize import fan_in as fan_in
+    from chainrule.nn._initialize import initialize as initialize
     from chainrule.nn._maxout import Maxout as Maxout
     from chainrule.nn._maxout import maxout as maxout
     from chainrule.nn._norm import alexnet_response_norm as alexnet_response_norm
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 _NAMES = {
     # notation -> modules
     "build": "_build",
+    # weights
+    "fan_in": "_initialize",
+    "initialize": "_initialize",
     # layers that torch lacks
     "Concat": "_residual",
     "DropPath": "_drop_path",

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, clipping, and what a rate may depend on."""
+"""Optimizers, schedules, clipping, averages of weights, and what a rate may depend on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,53 @@ from chainrule.core.lazy import lazy
 from chainrule.core.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from chainrule.optim._average import ema_decay as ema_decay
+    from chainrule.optim._average import ema_update as ema_update
     from chainrule.optim._clip import clip_gradients as clip_gradients
     from chainrule.optim._clip import suggest_clip as suggest_clip
+    from chainrule.optim._muon import muon as muon
+    from chainrule.optim._muon import orthogonalize as orthogonalize
+    from chainrule.optim.adaptive import adagrad as adagrad
+    from chainrule.optim.adaptive import adam as adam
+    from chainrule.optim.adaptive import adamw as adamw
+    from chainrule.optim.adaptive import rmsprop as rmsprop
     from chainrule.optim.place import At as At
     from chainrule.optim.place import Group as Group
+    from chainrule.optim.place import is_weight as is_weight
+    from chainrule.optim.schedules import constant as constant
+    from chainrule.optim.schedules import cosine as cosine
+    from chainrule.optim.schedules import inverse_sqrt as inverse_sqrt
+    from chainrule.optim.schedules import linear as linear
+    from chainrule.optim.schedules import step as step
+    from chainrule.optim.sgd_family import sgd as sgd
 
-__getattr__, __dir__, __all__ = lazy(
-    __name__, {"At": "place", "Group": "place", "clip_gradients": "_clip", "suggest_clip": "_clip"}
-)
+_NAMES = {
+    # what a rate may depend on
+    "At": "place",
+    "Group": "place",
+    "is_weight": "place",
+    # optimizers
+    "sgd": "sgd_family",
+    "adagrad": "adaptive",
+    "rmsprop": "adaptive",
+    "adam": "adaptive",
+    "adamw": "adaptive",
+    "muon": "_muon",
+    "orthogonalize": "_muon",
+    # schedules
+    "constant": "schedules",
+    "step": "schedules",
+    "cosine": "schedules",
+    "linear": "schedules",
+    "inverse_sqrt": "schedules",
+    # gradients and averages
+    "clip_gradients": "_clip",
+    "suggest_clip": "_clip",
+    "ema_decay": "_average",
+    "ema_update": "_average",
+}
+
+__getattr__, __dir__, __all__ = lazy(__name__, _NAMES)
 
 _HERE = "chainrule.optim"
 
@@ -27,6 +66,7 @@ OPTIMIZERS = Registry(
         ("rmsprop", Entry(f"{_HERE}.adaptive:rmsprop", "rates divided by recent gradients (LECTURES B5)")),
         ("adam", Entry(f"{_HERE}.adaptive:adam", "momentum and rmsprop, bias-corrected (LECTURES B6)")),
         ("adamw", Entry(f"{_HERE}.adaptive:adamw", "adam with decoupled weight decay (LECTURES B7)")),
+        ("muon", Entry(f"{_HERE}._muon:muon", "orthogonal steps for filters and matrices, Nesterov for the rest")),
     ],
     group="chainrule.optimizers",
 )

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from chainrule.core.errors import UsageError
+
 
 def clip_gradients(
-    parameters: Sequence[Tensor], *, norm: float | None = None, value: float | None = None
+    parameters: Iterable[Tensor], *, norm: float | None = None, value: float | None = None
 ) -> Float[Tensor, ""]:
     """Clip the gradients of some parameters in place and return their norm before.
 
     By value: each element to [-c, c]. By norm: g * min(||g||, c) / ||g|| over all of them together; a gradient of
-    zero stays zero.
+    zero stays zero. A norm that is not finite is returned, and the gradients are left for the caller to judge.
 
     Args:
         parameters: Their `.grad` is changed.
         norm: Largest norm, greater than 0.
         value: Largest absolute value of an element, greater than 0; applied first.
+
+    Returns:
+        The norm of all gradients together as they came; 0 without any.
+
+    Raises:
+        UsageError: A threshold is not above 0.
 
     Example:
         >>> p = torch.zeros(2, requires_grad=True)
@@ -35,25 +44,39 @@ def clip_gradients(
         001 compares the squared norm with the threshold; the norm itself is meant. torch's `clip_grad_norm_` adds 1e-6
         to the norm; here only a norm above the threshold is scaled, to exactly the threshold.
     """
+    for name, threshold in (("norm", norm), ("value", value)):
+        if threshold is not None and not threshold > 0:
+            raise UsageError(f"clip_gradients: {name} is a threshold", expected="above 0", got=threshold)
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return torch.zeros(())
-    before = torch.nn.utils.get_total_norm(gradients)
+    before = _norm(gradients)
     if value is not None:
         for gradient in gradients:
             gradient.clamp_(-value, value)
     if norm is not None:
-        now = before if value is None else torch.nn.utils.get_total_norm(gradients)
-        if bool(now > norm):
-            torch._foreach_mul_(gradients, norm / now)
+        now = before if value is None else _norm(gradients)
+        if norm < float(now) < math.inf:
+            torch._foreach_mul_(gradients, norm / float(now))
     return before
 
 
-def suggest_clip(norms: Sequence[float]) -> float:
+def _norm(gradients: list[Tensor]) -> Tensor:
+    """The norm of all together; in float64 where the squares overflow though the numbers are finite."""
+    norm = torch.nn.utils.get_total_norm(gradients)
+    return norm if torch.isfinite(norm) else torch.nn.utils.get_total_norm([g.double() for g in gradients])
+
+
+def suggest_clip(norms: Iterable[float]) -> float:
     """Return a threshold from the gradient norms seen in a healthy epoch: twice their 95th percentile.
 
+    Ordinary steps pass unchanged, and a gradient that explodes is cut to about the largest of them.
+
     Args:
-        norms: At least one, finite.
+        norms: Norms before clipping; those that are not finite do not count.
+
+    Raises:
+        UsageError: There is no finite norm above 0 among them.
 
     Example:
         >>> suggest_clip([1.0] * 99 + [50.0])
@@ -62,4 +85,10 @@ def suggest_clip(norms: Sequence[float]) -> float:
     Source:
         LECTURES B10.
     """
-    return 2.0 * float(torch.tensor(list(norms), dtype=torch.float64).quantile(0.95))
+    healthy = sorted(norm for norm in norms if math.isfinite(norm))
+    if not healthy or not healthy[-1] > 0:
+        raise UsageError("no healthy gradient to measure", expected="at least one finite norm above 0", got=healthy[:3])
+    place = 0.95 * (len(healthy) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(healthy) - 1)
+    return 2.0 * (healthy[low] + (place - low) * (healthy[high] - healthy[low])) or 2.0 * healthy[-1]

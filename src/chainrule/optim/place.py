@@ -23,7 +23,7 @@ class At:
     seed: int
     step: int
     steps: int
-    history: tuple[tuple[int, dict[str, float]], ...]
+    history: tuple[tuple[int, dict[str, float]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,35 @@ class Group:
         rate: Learning rate at a place.
         start: First step at which they learn.
         options: Other options of the optimizer for them, such as `weight_decay`.
+
+    Example:
+        >>> fading = Group(select=is_weight, rate=lambda at: 0.1 * (1 - at.step / at.steps))
+        >>> fading.rate(At(seed=0, step=5, steps=10))
+        0.05
     """
 
     select: Callable[[str, Tensor], bool]
     rate: Callable[[At], float]
     start: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_weight(name: str, parameter: Tensor) -> bool:
+    """Return whether a parameter is a weight rather than a bias or a norm's scale: two dimensions or more.
+
+    Penalties and weight decay apply to these unless told otherwise.
+
+    Args:
+        name: Of the parameter; a selection by name has the same arguments.
+        parameter: Its shape decides.
+
+    Example:
+        >>> from torch import nn
+        >>> layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+        >>> [name for name, parameter in layers.named_parameters() if is_weight(name, parameter)]
+        ['0.weight']
+
+    Source:
+        LECTURES A6.
+    """
+    return parameter.ndim >= 2

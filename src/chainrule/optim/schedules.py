@@ -1,7 +1,8 @@
 """Factors of the base rate at step t of T, each with optional linear warm-up.
 
 A warm-up of a share below 1 is that share of the steps; of 1 or more, that many steps. While it lasts the factor rises
-linearly and reaches the schedule's own first value at its end; the schedule runs over the steps that remain.
+linearly and reaches the schedule's own first value at its end; the schedule runs over the steps that remain. In a run
+that is shorter than its warm-up the factor only rises.
 
 Source:
     LECTURES B9.
@@ -12,9 +13,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from chainrule.core.errors import UsageError
+
 
 def constant(t: float, steps: int, *, warmup: float = 0.0) -> float:
     """Return 1.
+
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        warmup: Share of the steps, or steps.
+
+    Raises:
+        UsageError: t or the warm-up is negative.
 
     Example:
         >>> [constant(t, 10, warmup=4) for t in (0, 1, 3, 9)]
@@ -30,10 +41,22 @@ def step(
 
     The lectures' "x 0.1 at epochs 30, 60, 90" of 100 is `milestones=[0.3, 0.6, 0.9]`.
 
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        milestones: Above 0; counted after the warm-up.
+        factor: Above 0.
+        warmup: Share of the steps, or steps.
+
+    Raises:
+        UsageError: t, a milestone, the factor or the warm-up is out of range.
+
     Example:
         >>> [round(step(t, 100, milestones=[0.3, 0.6, 0.9]), 4) for t in (0, 30, 60, 90)]
         [1.0, 0.1, 0.01, 0.001]
     """
+    if not factor > 0 or any(not m > 0 for m in milestones):
+        raise UsageError("step: milestones and factor are above 0", got=f"{list(milestones)} and {factor}")
 
     def passed(u: float, n: float) -> float:
         return factor ** sum(u >= (m * n if m < 1 else m) for m in milestones)
@@ -44,27 +67,53 @@ def step(
 def cosine(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> float:
     """Return (1 + cos(pi t/T)) / 2, from 1 down to `final`.
 
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        warmup: Share of the steps, or steps.
+        final: At the end, in [0, 1].
+
+    Raises:
+        UsageError: t, the warm-up or the final factor is out of range.
+
     Example:
         >>> [round(cosine(t, 10), 4) for t in (0, 5, 10)]
         [1.0, 0.5, 0.0]
     """
-    return _warmed(
-        lambda u, n: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, u / max(n, 1)))), t, steps, warmup
-    )
+    _check_final("cosine", final)
+    return _warmed(lambda u, n: final + (1 - final) / 2 * (1 + math.cos(math.pi * _done(u, n))), t, steps, warmup)
 
 
 def linear(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> float:
     """Return 1 - t/T, from 1 down to `final`.
 
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        warmup: Share of the steps, or steps.
+        final: At the end, in [0, 1].
+
+    Raises:
+        UsageError: t, the warm-up or the final factor is out of range.
+
     Example:
         >>> [linear(t, 10) for t in (0, 5, 10)]
         [1.0, 0.5, 0.0]
     """
-    return _warmed(lambda u, n: final + (1 - final) * (1 - min(1.0, u / max(n, 1))), t, steps, warmup)
+    _check_final("linear", final)
+    return _warmed(lambda u, n: final + (1 - final) * (1 - _done(u, n)), t, steps, warmup)
 
 
 def inverse_sqrt(t: float, steps: int, *, warmup: float = 0.0) -> float:
-    """Return 1 / sqrt(t), t from 1.
+    """Return 1 / sqrt(t), t from 1: the first step, t = 0 here, has the factor 1.
+
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        warmup: Share of the steps, or steps.
+
+    Raises:
+        UsageError: t or the warm-up is negative.
 
     Example:
         >>> [inverse_sqrt(t, 100) for t in (0, 3, 15)]
@@ -74,7 +123,19 @@ def inverse_sqrt(t: float, steps: int, *, warmup: float = 0.0) -> float:
 
 
 def _warmed(schedule: Callable[[float, float], float], t: float, steps: int, warmup: float) -> float:
+    if not (t >= 0 and warmup >= 0):
+        raise UsageError("a schedule counts from 0", expected="t and warmup at least 0", got=f"{t} and {warmup}")
     length = math.floor(warmup * steps) if warmup < 1 else int(warmup)
     if t < length:
         return (t + 1) / length * schedule(0.0, steps - length)
     return schedule(t - length, steps - length)
+
+
+def _done(t: float, steps: float) -> float:
+    """The share of the steps that is done; 0 where there are none."""
+    return min(1.0, t / steps) if steps > 0 else 0.0
+
+
+def _check_final(name: str, final: float) -> None:
+    if not 0 <= final <= 1:
+        raise UsageError(f"{name}: final is the factor at the end", expected="0 to 1", got=final)
