@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import formulas as f
+from chainrule.optim import suggest_clip
 
 
 def test_by_hand() -> None:
@@ -60,3 +61,12 @@ def test_torch_clips_alike(rng) -> None:
         p.grad = torch.tensor(g)
         torch.nn.utils.clip_grad_norm_([p], c)
         np.testing.assert_allclose(f.clip_by_norm(g, c), p.grad.numpy(), rtol=1e-5)  # torch adds 1e-6 to the norm
+
+
+def test_the_suggested_threshold_lets_a_healthy_epoch_pass_and_stops_an_explosion(rng) -> None:
+    norms = list(1 + 0.2 * rng.random(500))
+    c = suggest_clip([*norms, 1e6])  # one explosion does not raise it
+    assert c == pytest.approx(2 * np.quantile([*norms, 1e6], 0.95))
+    for norm in norms:
+        np.testing.assert_array_equal(f.clip_by_norm(np.array([norm]), c), [norm])
+    assert f.clip_by_norm(np.array([1e6]), c) == pytest.approx(c)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from chainrule import formulas as f
 from chainrule.core.errors import UsageError
+from chainrule.nn import build
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
@@ -43,3 +45,18 @@ def test_no_dropping_changes_nothing(rng) -> None:
 def test_what_is_no_probability_below_one_is_refused(p: float, rng) -> None:
     with pytest.raises(UsageError, match="probability of dropping: expected 0 <= p < 1, got"):
         f.dropout_forward(np.ones(3), p, rng)
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5])
+def test_the_layer_of_the_product_drops_alike(p: float) -> None:
+    layer = build(f"DROPOUT{p}", shape=(2000,)).double()
+    x = torch.linspace(1, 2, 2000, dtype=torch.float64).repeat(20, 1).requires_grad_()
+    torch.manual_seed(3)
+    out = layer.train()(x)
+    out.sum().backward()
+    mask = x.grad.numpy()  # 0, or 1/(1 - p)
+    assert abs((mask == 0).mean() - p) < 5 * np.sqrt(p * (1 - p) / mask.size)
+    np.testing.assert_allclose(out.detach().numpy(), x.detach().numpy() * mask, rtol=1e-14)
+    ours = f.dropout_forward(np.ones(1000), p, np.random.default_rng(4))[0]
+    np.testing.assert_allclose(np.unique(mask), np.unique(ours), rtol=1e-14)
+    assert torch.equal(layer.eval()(x), x)

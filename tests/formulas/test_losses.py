@@ -85,7 +85,7 @@ def test_a_loss_of_zero_stays_zero_when_the_weights_double(rng) -> None:
             found += 1
             assert f.svm_loss(x @ (2 * W), y)[0].sum() == 0
             assert f.full_loss(f.svm_loss(x @ (2 * W), y)[0], f.l2_penalty(2 * W)[0], 0.1)[0] > 0.1 * (W**2).sum()
-    assert found >= 20
+    assert 20 <= found < 190
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])

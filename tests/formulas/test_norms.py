@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from chainrule import formulas as f
+from chainrule.nn import build
 
 VECTORS = [(2, 1), (5, 3), (4, 6)]
 IMAGES = [(1, 2, 1, 3), (2, 4, 3, 3), (3, 6, 2, 1), (2, 6, 3, 5)]
@@ -185,3 +186,18 @@ def test_no_variance_gives_beta_and_a_finite_gradient(value: float, rng) -> None
         out, cache = forward()
         np.testing.assert_array_equal(out, np.broadcast_to(beta.reshape(1, 4, *[1] * (out.ndim - 2)), out.shape))
         assert all(np.isfinite(g).all() for g in backward(dout[: len(out)].reshape(out.shape), cache))
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 2, 5)])
+def test_the_layer_of_the_product_agrees_at_test_time(shape: tuple[int, ...], rng) -> None:
+    layer = build("BN", shape=shape[1:]).double()
+    x = 2 + 3 * rng.standard_normal(shape)
+    layer.train()(torch.tensor(x))
+    gamma, beta = affine(rng, (3,))
+    bn = layer[0]
+    bn.weight.data, bn.bias.data = torch.tensor(gamma), torch.tensor(beta)
+    M = x.size // 3
+    now_mean, now_var = f.batch_statistics(x)
+    mean, var = f.running_average(np.zeros(3), now_mean), f.running_average(np.ones(3), now_var * M / (M - 1))
+    out, _ = f.batch_norm_test(x, gamma, beta, mean, var)
+    np.testing.assert_allclose(layer.eval()(torch.tensor(x)).detach().numpy(), out, rtol=1e-11)

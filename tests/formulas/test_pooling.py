@@ -82,7 +82,10 @@ def test_output_sizes_of_the_lectures() -> None:
     assert f.pool_output_size(112, 3, 2, 1) == 56
 
 
-@pytest.mark.parametrize(("W", "F", "P", "message"), [(2, 3, 0, "does not fit"), (5, 2, 2, "more than half")])
+@pytest.mark.parametrize(
+    ("W", "F", "P", "message"),
+    [(2, 3, 0, "does not fit"), (5, 2, 2, "more than half the window: expected at most 1, got 2")],
+)
 def test_windows_without_a_pixel_are_refused(W: int, F: int, P: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         f.pool_output_size(W, F, 1, P)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from chainrule import formulas as f
+from chainrule.optim import SCHEDULES
 
 T = 100
 
@@ -81,3 +82,13 @@ def test_warm_up_rises_in_equal_steps_and_then_the_schedule_runs_whole(name: str
     assert rates[warm:] == pytest.approx([FALLING[name](t, T - warm) for t in range(T - warm)])
     assert max(rates) == pytest.approx(0.2)
     assert min(rates) > 0
+
+
+@pytest.mark.parametrize("warm", [0, 1, 4, 50])
+def test_the_product_warms_up_alike(warm: int) -> None:
+    ours = {"cosine": f.cosine_rate, "linear": f.linear_rate}
+    for name, rate in ours.items():
+        part = SCHEDULES.resolve(name)
+        for t in range(T):
+            expected = f.warm_up_rate(lambda t, n, rate=rate: rate(1.0, t, n), t, T, warm)
+            assert part(t, T, warmup=warm) == pytest.approx(expected, rel=1e-12)
