@@ -452,11 +452,12 @@ def test_a_network_that_is_initialized_keeps_what_flows() -> None:
     assert squares["gaussian"] < 1e-20
 
 
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])
-def test_dropout_keeps_scales_and_passes_gradients_alike(p: float) -> None:
+def test_dropout_keeps_scales_and_passes_gradients_alike(p: float, keep: bool) -> None:
     torch.manual_seed(0)
     x = np.random.default_rng(10).standard_normal((200, 300)) + 5.0
-    net, inputs = layer(f"DROPOUT{p}", x)
+    net, inputs = layer(f"DROPOUT{1 - p} keep" if keep else f"DROPOUT{p}", x)
     out = net.train()(inputs)
     dout = np.random.default_rng(11).standard_normal(x.shape)
     out.backward(torch.tensor(dout))

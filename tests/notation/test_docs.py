@@ -38,7 +38,7 @@ def test_every_layer_and_option_has_an_example() -> None:
     text = " | ".join(EXAMPLES)
     for name in [*LAYERS, "INPUT", "RES", "CAT"]:
         assert re.search(rf"\b{name}(?![A-Z])", text), name
-    for option in (" /2", " pad1", " dil2", " groups2", " avg", " ceil", " nobias", ")*3", "CAT[ ;"):
+    for option in (" /2", " pad1", " dil2", " groups2", " avg", " ceil", " nobias", " keep", ")*3", "CAT[ ;"):
         assert option in text, option
 
 

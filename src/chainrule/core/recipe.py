@@ -84,13 +84,30 @@ class Augment(Section):
     """The a of Beta(a, a): mix each image with another one of the training set."""
 
 
+class Init(Section):
+    """How the weights of fully connected layers and convolutions are drawn."""
+
+    scheme: Literal["own", "gaussian", "xavier", "xavier_average", "he", "orthogonal", "dirac", "default"] = "own"
+    """`own`: as the network draws them. The others: `chainrule.nn.initialize`."""
+    bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Value of every bias; needs a scheme. As the scheme has it when left out."""
+
+    @model_validator(mode="after")
+    def _bias_of_a_scheme(self) -> Init:
+        if self.bias is not None and self.scheme == "own":
+            raise ValueError("a bias needs a scheme, such as he")
+        return self
+
+
 class Penalty(Section):
-    """R(W) of the full loss, on weights (not biases, not norms)."""
+    """R(W) of the full loss, and what it applies to."""
 
     l2: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the sum of squares."""
     l1: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the sum of absolute values."""
+    on: Literal["weights", "all"] = "weights"
+    """What penalties and the optimizer's weight decay apply to: weights alone, or biases and norms as well."""
 
 
 class Train(Section):
@@ -149,7 +166,7 @@ class Recipe(Section):
         ({'hidden': [64]}, 'adam', 64)
 
     Source:
-        LECTURES A1, A6, B9-B11.
+        LECTURES A1, A6, B9-B11, C5.
     """
 
     format: Literal[1] = 1
@@ -159,6 +176,7 @@ class Recipe(Section):
     data: Data
     augment: Augment = Augment()
     model: Named
+    init: Init = Init()
     loss: Named = Named(name="softmax")
     penalty: Penalty = Penalty()
     optim: Named = Named(name="adam")

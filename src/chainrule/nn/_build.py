@@ -152,7 +152,7 @@ BUILDERS: dict[type[Layer], Callable[[Any, Shape], nn.Module]] = {
     pointwise.LocalResponseNorm: lambda layer, before: alexnet_response_norm(),
     pointwise.Activation: lambda layer, before: _ACTIVATIONS[layer.name](),
     pointwise.Maxout: lambda layer, before: Maxout(layer.pieces),
-    pointwise.Dropout: lambda layer, before: nn.Dropout(layer.p),
+    pointwise.Dropout: lambda layer, before: nn.Dropout(layer.drop),
     pointwise.DropPath: lambda layer, before: DropPath(layer.p),
 }
 """One builder for each kind of layer: (layer, shape before it) -> module."""

@@ -2,8 +2,9 @@
 
     spec   = [ "INPUT" shape "|" ] chain          shape  = HxWxC or D
     chain  = item { "|" item }                    item   = layer | repeat | res | cat
-    layer  = NAME numbers { option }              option = /s | pad p | dil d | groups g | avg | ceil | nobias
+    layer  = NAME numbers { option }              option = /s | pad p | dil d | groups g | FLAG
     repeat = "(" chain ")" "*" n                            (the number joined to its word: pad2)
+    FLAG   = "avg" | "ceil" | "nobias" | "keep"
     res    = "RES" "[" chain [ ";" [ chain ] ] "]"
     cat    = "CAT" "[" [ chain ] ";" [ chain ] { ";" [ chain ] } "]"
 
@@ -27,8 +28,9 @@ from chainrule.notation.source import PlacedError, Span, Token, tokens
 from chainrule.notation.tree import Chain, Concat, Node, Repeat, Residual, Spec, count_layers
 
 _NAME = re.compile(r"([A-Za-z]+)(.*)")
-_OPTION = re.compile(r"(PAD|P|DIL|GROUPS)([0-9]+)|(AVG|CEIL|NOBIAS)")
-_OPTION_WORDS = ("pad", "dil", "groups", "avg", "ceil", "nobias")
+_OPTION = re.compile(r"(PAD|P|DIL|GROUPS)([0-9]+)|(AVG|CEIL|NOBIAS|KEEP)")
+_FLAGS = ("avg", "ceil", "nobias", "keep")
+_OPTION_WORDS = ("pad", "dil", "groups", *_FLAGS)
 _KEYS = {"PAD": "pad", "P": "pad", "DIL": "dil", "GROUPS": "groups"}
 _WRITTEN = {"stride": "/s", "pad": "padp", "dil": "dild", "groups": "groupsg"}
 _NAMES = [*LAYERS, "RES", "CAT", "INPUT"]
@@ -269,7 +271,7 @@ class _Parser:
             if key in found:
                 raise self.error(f"{token.text} is the second {key} of this {name}", token.span, remedy="state it once")
             try:
-                found[key] = True if key in ("avg", "ceil", "nobias") else self.option_number(key, digits)
+                found[key] = True if key in _FLAGS else self.option_number(key, digits)
             except NotationError as error:
                 raise self.located(error, token.span) from None
             end = self.advance().span[1]
@@ -372,7 +374,7 @@ class _Parser:
             return self.error(
                 f"{token.text[:20]} is no option", token.span,
                 remedy=(f"did you mean {guess}? " if guess else "")
-                + "The options are /s, padp, dild, groupsg, avg, ceil, nobias",
+                + "The options are /s, padp, dild, groupsg, avg, ceil, nobias, keep",
             )  # fmt: skip
         return self.error(
             f"{token.text[:20]} cannot follow a closing bracket", token.span, remedy="separate items by |"

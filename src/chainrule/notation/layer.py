@@ -25,6 +25,7 @@ class Options:
     avg: bool = False
     ceil: bool = False
     nobias: bool = False
+    keep: bool = False
 
     def given(self) -> list[str]:
         """The names of those that were given."""
@@ -119,18 +120,18 @@ def whole(text: str, what: str, *, least: int = 1) -> int:
     return int(digits)
 
 
-def probability(text: str, name: str) -> float:
-    """Read a probability of dropping, at least 0 and below 1.
+def probability(text: str, name: str, *, keep: bool = False) -> float:
+    """Read a probability of dropping, at least 0 and below 1; or of keeping, above 0 and at most 1.
 
     Example:
         >>> probability("0.5", "DROPOUT")
         0.5
     """
     value = float(text)
-    if not 0 <= value < 1:
+    if not (0 < value <= 1 if keep else 0 <= value < 1):
         raise NotationError(
-            f"{name} takes the probability of dropping",
-            expected="at least 0 and below 1",
+            f"{name} takes the probability of {'keeping' if keep else 'dropping'}",
+            expected="above 0 and at most 1" if keep else "at least 0 and below 1",
             got=text[:12],
             remedy=f"write {name}0.5 to drop half",
         )

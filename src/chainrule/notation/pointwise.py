@@ -254,31 +254,43 @@ class LocalResponseNorm(Layer):
 class Dropout(Layer):
     """Dropout: p is the probability of dropping; what is kept is divided by 1 - p while training.
 
+    With the option `keep` p is the probability of keeping, as 003 has it.
+
     Source: LECTURES C7.
 
     Example:
         >>> str(Dropout(0.5).effect(Vector(100)).after)
         '100'
+        >>> Dropout(0.75, keep=True).drop
+        0.25
     """
 
     p: float
+    keep: bool = False
 
     FORM: ClassVar[str] = "DROPOUTp"
     NUMBERS: ClassVar[str] = _PROBABILITY
+    TAKES: ClassVar[frozenset[str]] = frozenset({"keep"})
     EXAMPLE: ClassVar[str] = "INPUT 784 | FC-100 | RELU | DROPOUT0.5 | FC-10"
-    ABOUT: ClassVar[str] = "dropout, p the probability of dropping"
+    ABOUT: ClassVar[str] = "dropout, p the probability of dropping (keep: of keeping)"
 
     @classmethod
     def read(cls, word: Word, span: Span) -> Self:
         """Make the layer from its word."""
-        return cls(probability(word.numbers[0], "DROPOUT"), span=span)
+        keep = word.options.keep
+        return cls(probability(word.numbers[0], "DROPOUT", keep=keep), keep, span=span)
+
+    @property
+    def drop(self) -> float:
+        """The probability of dropping."""
+        return 1 - self.p if self.keep else self.p
 
     def effect(self, before: Shape) -> Effect:
         """The same shape."""
         return Effect(before)
 
     def __str__(self) -> str:
-        return f"DROPOUT{decimal(self.p)}"
+        return f"DROPOUT{decimal(self.p)}{' keep' if self.keep else ''}"
 
 
 @dataclass(frozen=True)

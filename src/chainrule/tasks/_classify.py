@@ -14,7 +14,8 @@ from chainrule.data import DATA, Augment, Batch, ImageExamples, LabeledImages, M
 from chainrule.losses import LOSSES, penalty
 from chainrule.metrics import Accuracy, Mean, Tally
 from chainrule.models import MODELS
-from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients
+from chainrule.nn import initialize
+from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, ema_decay, is_weight
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
 from chainrule.training.task import Average, Carry, Phase, Task
@@ -101,6 +102,8 @@ def build_network(
         model = network(**recipe.model.options)
     else:
         model = MODELS.resolve(recipe.model.name)(shape, classes, **options(TABLES["model"], recipe.model, "model"))
+    if recipe.init.scheme != "own":
+        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -117,11 +120,6 @@ def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
         return function(scores, targets, **chosen)
 
     return loss
-
-
-def is_weight(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter is a weight: not a bias, not a norm's scale. Penalties and weight decay apply to these."""
-    return parameter.ndim >= 2
 
 
 class Measure:
@@ -173,7 +171,7 @@ def _phase(recipe: Recipe) -> Phase:
         return base * schedule(at.step, at.steps, **shape)
 
     groups = [
-        Group(select=is_weight, rate=rate, options={} if decay is None else {"weight_decay": decay}),
+        Group(select=_penalized(recipe), rate=rate, options={} if decay is None else {"weight_decay": decay}),
         Group(select=lambda name, parameter: True, rate=rate, options={} if decay is None else {"weight_decay": 0.0}),
     ]
     train = recipe.train
@@ -183,32 +181,36 @@ def _phase(recipe: Recipe) -> Phase:
         optimizer=lambda params: optimizer(params, lr=base, **chosen),
         groups=groups,
         clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
-        averages=() if train.ema is None else (Average("ema", decay=_ema_decay(train.ema)),),
+        averages=() if train.ema is None else (Average("ema", decay=_ema(train.ema)),),
     )
 
 
-def _ema_decay(decay: float) -> Callable[[At], float]:
-    """Start with a short memory, so that the first weights are soon forgotten."""
-    return lambda at: min(decay, (1 + at.step) / (10 + at.step))
+def _penalized(recipe: Recipe) -> Callable[[str, Tensor], bool]:
+    """What penalties and weight decay apply to."""
+    return is_weight if recipe.penalty.on == "weights" else lambda name, parameter: True
+
+
+def _ema(decay: float) -> Callable[[At], float]:
+    return lambda at: ema_decay(at.step, decay)
 
 
 def _objective(recipe: Recipe) -> Separable:
     loss = per_example_loss(recipe)
     weights = recipe.penalty
-    penalized = weights.l2 > 0 or weights.l1 > 0
+    has_penalty, applies = weights.l2 > 0 or weights.l1 > 0, _penalized(recipe)
 
     def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
         scores = model(batch.inputs)
         plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
         found = {"loss": loss(scores, batch.targets), "accuracy": (scores.detach().argmax(1) == plain).float()}
-        if penalized:
-            matrices = [p for name, p in model.named_parameters() if is_weight(name, p)]
-            found["penalty"] = penalty(matrices, l2=weights.l2, l1=weights.l1).reshape(1)
+        if has_penalty:
+            penalized = [p for name, p in model.named_parameters() if applies(name, p)]
+            found["penalty"] = penalty(penalized, l2=weights.l2, l1=weights.l1).reshape(1)
         return found, carry
 
     def count(batch: Batch) -> dict[str, float]:
         number = float(len(batch.index))
-        return {"loss": number, "accuracy": number, **({"penalty": 1.0} if penalized else {})}
+        return {"loss": number, "accuracy": number, **({"penalty": 1.0} if has_penalty else {})}
 
-    terms = {"loss": lambda at: 1.0, **({"penalty": lambda at: 1.0} if penalized else {})}
+    terms = {"loss": lambda at: 1.0, **({"penalty": lambda at: 1.0} if has_penalty else {})}
     return Separable(values=values, count=count, weight=terms)

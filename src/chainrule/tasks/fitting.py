@@ -18,11 +18,10 @@ from chainrule.core.journal import Journal
 from chainrule.data import Batch, Sequential, Shuffled
 from chainrule.losses import LOSSES
 from chainrule.metrics import Accuracy, Mean, Tally
-from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients
+from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, is_weight
 from chainrule.runtime.environment import environment
 from chainrule.runtime.rng import keys
 from chainrule.runtime.weights import write_weights
-from chainrule.tasks._classify import is_weight
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._run import Run
 from chainrule.training.loop import start, train_loop
