@@ -25,10 +25,11 @@ def in_turns(contestants: Mapping[str, Callable[[], float]], turns: int) -> dict
 
 def write(name: str, facts: Mapping[str, Any]) -> None:
     """Write `results/NAME.json` and print it."""
-    RESULTS.mkdir(exist_ok=True)
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     text = json.dumps({"date": date, "environment": environment(), **facts}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
     print(text)
 
 

@@ -1,0 +1,87 @@
+"""What each recipe reaches, and how long it takes.
+
+    python benchmarks/recipes.py [NAME ...]          accuracy, over seeds (and splits, where the split is drawn)
+    python benchmarks/recipes.py --time [NAME ...]   wall time of one run; on a machine that does nothing else
+
+Run with CHAINRULE_DATA set where the data sets lie there. The runs stand in `runs/measured`, and what is finished there
+is not trained again. Results go to `results/recipes/NAME.json`; `publish.py` writes them into the docs and recipes.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measure import RESULTS, write
+
+from chainrule import api
+from chainrule.recipes import recipe_names
+
+RUNS = Path("runs", "measured")
+SEEDS = {"digits": 10}
+"""How many seeds by data set; the others take minutes a run."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "fashion-lenet-original": {"model.activation": "tanh", "model.pool": "average"},
+}
+"""Recipes with settings that are measured beside them: name -> settings; the recipe's name begins the variant's."""
+
+
+def recipe_of(name: str) -> tuple[str, dict[str, Any]]:
+    """The recipe and the settings of a measured name."""
+    return (name.rsplit("-", 1)[0], VARIANTS[name]) if name in VARIANTS else (name, {})
+
+
+def command(name: str, seeds: int) -> str:
+    """The command that measures the same."""
+    recipe, settings = recipe_of(name)
+    words = ["chainrule", "train", recipe, *(w for k, v in settings.items() for w in (f"--{k}", str(v)))]
+    return shlex.join([*words, "--repeats", str(seeds)])
+
+
+def accuracy(name: str) -> None:
+    """Train with several seeds and write what the test part says."""
+    recipe, settings = recipe_of(name)
+    seeds = SEEDS.get(recipe.split("-", maxsplit=1)[0], 3)
+    found = api.repeat(recipe, seeds, out=RUNS / name, settings=settings)
+    one = api.Run.open(RUNS / name / "seed-0")
+    data = one.folder.read_json(one.folder.facts / "data.json")
+    _update(
+        name,
+        {
+            "command": command(name, seeds),
+            "seeds": found["seeds"],
+            "test": found["test"]["accuracy"],
+            "valid": found["valid"]["accuracy"],
+            "data": data["name"],
+            "images": data["parts"],
+            "parameters": one.info["parameters"],
+        },
+    )
+
+
+def wall_time(name: str) -> None:
+    """Train once and write the seconds, reading the data and measuring the test part included."""
+    recipe, settings = recipe_of(name)
+    with tempfile.TemporaryDirectory() as place:
+        begun = time.perf_counter()
+        api.train(recipe, out=Path(place, "run"), settings=settings)
+        _update(name, {"seconds": round(time.perf_counter() - begun, 1)})
+
+
+def _update(name: str, facts: dict[str, Any]) -> None:
+    path = RESULTS / "recipes" / f"{name}.json"
+    old = json.loads(path.read_text()) if path.exists() else {}
+    kept = {key: value for key, value in old.items() if key not in ("date", "environment")}
+    write(f"recipes/{name}", {**kept, **facts})
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    measured = [word for word in words if word != "--time"] or [*recipe_names(), *VARIANTS]
+    for each in measured:
+        (wall_time if "--time" in words else accuracy)(each)
