@@ -10,12 +10,15 @@ from chainrule.cli.answer import Answer
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="show the text of one")
+    parser.add_argument("--keys", action="store_true", help="every key that a recipe may have, with its default")
 
 
 def run(args: argparse.Namespace) -> Answer:
     """List them, or show one."""
     from rich.table import Table
 
+    if args.keys:
+        return _keys(args.name)
     from chainrule.core.recipe import read_recipe
     from chainrule.recipes import recipe_file, recipe_names, recipe_text
 
@@ -30,4 +33,17 @@ def run(args: argparse.Namespace) -> Answer:
             {"name": name, "about": data.get("about", ""), "data": data["data"]["name"], "model": data["model"]["name"]}
         )
         table.add_row(name, data.get("about", ""))
+    return Answer(rows, table)
+
+
+def _keys(section: str | None) -> Answer:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from chainrule.tasks.tables import recipe_keys
+
+    rows = recipe_keys(section)
+    table = Table(Column("key", no_wrap=True), Column("of", no_wrap=True), "default", "what", box=None)
+    for row in rows:
+        table.add_row(*(Text(row[column]) for column in ("key", "part", "default", "about")))
     return Answer(rows, table)

@@ -36,15 +36,18 @@ class Names(Protocol):
 class Section(BaseModel):
     """A part of a recipe whose keys are all known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Named(BaseModel):
     """A part of a recipe that names a registered function; the other keys are that function's options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     name: Annotated[str, Field(strict=True)]
+    """Which of the registered parts."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from chainrule.core.errors import RecipeError, unknown
-from chainrule.core.recipe import OWN, Data, Named, Recipe, lay_over, read_recipe, recipe_from_data
+from chainrule.core.recipe import OWN, Data, Named, Recipe, Section, lay_over, read_recipe, recipe_from_data
 from chainrule.core.registry import Registry
 from chainrule.data import DATA
 from chainrule.losses import LOSSES
@@ -99,6 +100,66 @@ def accepted_options(function: Any) -> dict[str, inspect.Parameter]:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+
+
+def recipe_keys(section: str | None = None) -> list[dict[str, str]]:
+    """Every key of a recipe, options of the registered parts included: `{"key", "part", "default", "about"}`.
+
+    Args:
+        section: Only the keys of this one.
+
+    Raises:
+        RecipeError: There is no such section.
+
+    Example:
+        >>> [row["key"] for row in recipe_keys("penalty")]
+        ['penalty.l2', 'penalty.l1', 'penalty.on']
+    """
+    sections = {name: field for name, field in Recipe.model_fields.items() if isinstance(field.annotation, type)}
+    sections = {name: field for name, field in sections.items() if issubclass(field.annotation, (Section, Named))}  # type: ignore[arg-type]
+    if section is not None and section not in sections:
+        raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, sections))
+    rows = []
+    for name in sections if section is None else [section]:
+        for key, field in sections[name].annotation.model_fields.items():  # type: ignore[union-attr]
+            default = "" if field.is_required() else _written(field.default)
+            rows.append({"key": f"{name}.{key}", "part": "", "default": default, "about": field.description or ""})
+        for part in TABLES.get(name, ()):
+            function = TABLES[name].resolve(part)
+            about = argument_texts(function)
+            for key, parameter in accepted_options(function).items():
+                default = "" if parameter.default is inspect.Parameter.empty else _written(parameter.default)
+                rows.append({"key": f"{name}.{key}", "part": part, "default": default, "about": about.get(key, "")})
+    return rows
+
+
+def argument_texts(function: Any) -> dict[str, str]:
+    """What the docstring of a function says about each of its arguments.
+
+    Example:
+        >>> argument_texts(argument_texts)
+        {'function': 'With a docstring in sections.'}
+
+    Args:
+        function: With a docstring in sections.
+    """
+    _, _, args = (inspect.getdoc(function) or "").partition("\nArgs:\n")
+    found: dict[str, str] = {}
+    for line in args.splitlines():
+        if line and not line.startswith(" "):
+            break
+        if match := re.match(r" {4}(\w+): (.*)", line):
+            found[match[1]] = match[2]
+        elif found and line.strip():
+            found[list(found)[-1]] += f" {line.strip()}"
+    return found
+
+
+def _written(value: Any) -> str:
+    """A default as a recipe writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def _typed(value: Any, hint: Any, place: str) -> Any:

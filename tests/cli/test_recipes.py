@@ -1,0 +1,66 @@
+"""`chainrule recipes`, and what docs/recipes.md says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule.cli import main
+from chainrule.core.recipe import recipe_from_data
+from chainrule.core.strict_yaml import parse_yaml
+from chainrule.tasks.tables import TABLES, check_options, open_recipe, recipe_keys
+
+PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def test_every_key_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = said(capsys, "recipes", "--keys")
+    assert [row for row in rows if not row["about"]] == []
+    keys = {row["key"] for row in rows}
+    assert {"train.epochs", "optim.lr", "model.hidden", "data.folder", "init.scheme"} <= keys
+    assert {row["part"] for row in rows if row["key"] == "optim.lr"} == set(TABLES["optim"].names())
+
+
+def test_the_defaults_are_those_of_a_recipe_that_leaves_all_out() -> None:
+    given = recipe_from_data({"data": {"name": "digits"}, "model": {"name": "linear"}, "train": {"steps": 1}}, TABLES)
+    for row in recipe_keys():
+        section, key = row["key"].split(".")
+        if row["part"] or key in ("name", "steps"):
+            continue
+        value = getattr(getattr(given, section), key)
+        assert parse_yaml(f"x: {row['default']}")["x"] == value, row["key"]
+
+
+def test_keys_of_one_section(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {row["key"].split(".")[0] for row in said(capsys, "recipes", "penalty", "--keys")} == {"penalty"}
+    assert main(["recipes", "penlty", "--keys"]) == 2
+    assert 'did you mean "penalty"' in capsys.readouterr().err
+
+
+def test_the_page_shows_a_recipe_that_is_valid() -> None:
+    text = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert text is not None
+    data = parse_yaml(text[1])
+    check_options(recipe_from_data(data, TABLES))
+    assert {"data", "augment", "model", "init", "loss", "penalty", "optim", "schedule", "train"} <= set(data)
+
+
+def test_the_conventions_on_the_page_are_options() -> None:
+    table = PAGE.partition("## Conventions")[2]
+    sections = re.findall(r"`(\w+: \{[^`]*\})`", table)
+    assert len(sections) >= 6
+    for text in sections:
+        ((section, values),) = parse_yaml(re.sub(r": d\b", ": 0.1", text)).items()
+        check_options(open_recipe("digits-mlp", {f"{section}.{key}": value for key, value in values.items()}))
+    for setting in ({"optim.name": "sgd", "optim.form": "step"}, {"optim.epsilon": "inside"}, {"penalty.on": "all"}):
+        assert all(f"{key.split('.')[1]}: {value}" in PAGE for key, value in setting.items() if value != "sgd")
+        check_options(open_recipe("digits-mlp", setting))
