@@ -18,6 +18,7 @@ from chainrule.core.store import (
     publish_folder,
     read_folder,
     remove_folder,
+    set_aside,
     verify_folder,
     write_file,
 )
@@ -305,3 +306,15 @@ def test_a_newer_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.M
     ) as caught:
         newest_whole(tmp_path)
     assert not isinstance(caught.value, CheckpointCorrupt)
+
+
+def test_what_is_set_aside_frees_its_name_and_keeps_its_bytes(tmp_path: Path) -> None:
+    for expected in ("damaged-x", "damaged-x-1", "damaged-x-2"):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "part").write_text(expected)
+        aside = set_aside(tmp_path / "x", "damaged")
+        assert aside.name == expected
+        assert (aside / "part").read_text() == expected
+        assert not (tmp_path / "x").exists()
+    with pytest.raises(StorageError, match="cannot rename"):
+        set_aside(tmp_path / "x", "damaged")

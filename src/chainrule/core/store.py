@@ -295,6 +295,21 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
         shutil.rmtree(temporary)
 
 
+def set_aside(path: str | os.PathLike[str], prefix: str) -> Path:
+    """Free the name of a folder or file and return where it stands now: beside, as PREFIX-NAME, numbered when taken.
+
+    Raises:
+        StorageError: It cannot be renamed.
+    """
+    target, number = Path(path), 0
+    while (aside := target.with_name(f"{prefix}-{target.name}" + (f"-{number}" if number else ""))).exists():
+        number += 1
+    with _translated("rename", target):
+        os.rename(target, aside)
+        _sync_folder(target.parent)
+    return aside
+
+
 def clean_stale(parent: str | os.PathLike[str]) -> list[str]:
     """Remove the temporaries that dead processes left in a folder, and return their names.
 

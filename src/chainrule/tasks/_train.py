@@ -18,7 +18,7 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
-from chainrule.core.store import Lock, clean_stale, storage_error, write_file
+from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.runtime.environment import environment, set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification, Network
@@ -132,7 +132,7 @@ def continue_run(
         )
         for path, reason in whole.passed_over:
             events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
-            aside = _set_aside(path)
+            aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
             warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
         if state.step > 0:
             events.append({"event": "resumed", "step": state.step})
@@ -157,18 +157,6 @@ def continue_run(
             folder.update(status="interrupted", seconds=round(seconds, 3))
             raise Interrupted(flag.number, command)
         return _finish(folder, job, task, state, seconds)
-
-
-def _set_aside(path: Path) -> Path:
-    """Free the name of a damaged checkpoint, which the run will want again; the bytes stay for whoever looks."""
-    number = 0
-    while (aside := path.with_name(f"damaged-{path.name}" + (f"-{number}" if number else ""))).exists():
-        number += 1
-    try:
-        path.rename(aside)
-    except OSError as error:
-        raise storage_error("rename", path, error) from error
-    return aside
 
 
 def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.data.feed import feed
-from chainrule.optim import At
+from chainrule.optim import At, ema_update
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
@@ -105,7 +105,7 @@ def _step(
         turns.finish(world)
         state.carry = carry
         for average in phase.averages:
-            _follow(state.averages[average.name], state.model, average.decay(at))
+            ema_update(_tensors(state.averages[average.name]), _tensors(state.model), average.decay(at))
     else:
         turns.restore()
         state.skipped += 1
@@ -150,17 +150,6 @@ def _copy(model: nn.Module) -> nn.Module:
     for parameter in twin.parameters():
         parameter.requires_grad_(False)
     return twin.eval()
-
-
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """average = decay * average + (1 - decay) * model, buffers of whole numbers copied."""
-    with torch.no_grad():
-        ours, theirs = _tensors(average), _tensors(model)
-        floats = [i for i, tensor in enumerate(ours) if tensor.is_floating_point()]
-        torch._foreach_lerp_([ours[i] for i in floats], [theirs[i] for i in floats], 1 - decay)
-        for i, tensor in enumerate(ours):
-            if not tensor.is_floating_point():
-                tensor.copy_(theirs[i])
 
 
 def _tensors(model: nn.Module) -> Sequence[Tensor]:
