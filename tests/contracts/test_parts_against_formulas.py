@@ -505,3 +505,32 @@ def test_losses_of_16_bits_and_of_nothing(name: str) -> None:
         loss(torch.zeros(2, 3), torch.tensor([0]))
     with pytest.raises(UsageError, match="real numbers"):
         loss(torch.zeros(2, 3, dtype=torch.long), targets)
+
+
+def test_weight_decay_is_a_penalty_of_half_its_strength() -> None:
+    rng = np.random.default_rng(13)
+    for case in range(CASES):
+        w, g = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+        lam, sigma, count = rng.uniform(0.01, 1), rng.uniform(0.5, 2), int(rng.integers(1, 100))
+        decayed, penalized = (torch.tensor(w, requires_grad=True) for _ in range(2))
+        momentum = 0.9 if case % 2 else 0.0
+        steps = [
+            (
+                decayed,
+                OPTIMIZERS.resolve("sgd")([decayed], lr=0.1, momentum=momentum, weight_decay=f.penalty_to_decay(lam)),
+            ),
+            (penalized, OPTIMIZERS.resolve("sgd")([penalized], lr=0.1, momentum=momentum)),
+        ]
+        for _ in range(5):
+            for parameter, optimizer in steps:
+                optimizer.zero_grad()
+                loss = (parameter * torch.tensor(g)).sum()
+                if parameter is penalized:
+                    loss = loss + penalty([parameter], l2=lam)
+                loss.backward()
+                optimizer.step()
+        close(decayed, penalized.detach().numpy(), 1e-12)
+        # the same penalty, read as a Gaussian prior: -log p(W) / N, up to a constant
+        prior = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), sigma)
+        difference = (prior.log_prob(torch.zeros(3, 4, dtype=torch.float64)) - prior.log_prob(torch.tensor(w))).sum()
+        close(penalty([torch.tensor(w)], l2=f.prior_to_penalty(sigma, count)), difference / count)
