@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> Answer:
     answer = train_with_progress(args, RECIPE, {}, folder)
     facts = RunFolder(folder).read_json(RunFolder(folder).facts / "evaluation.json")["test"]
     words = "Rows are the true digits, columns what the network said:"
-    next_steps = f"Next:  chainrule runs show {folder}   or   chainrule recipes"
+    next_steps = f"Next:   chainrule runs show {folder}\n        chainrule recipes"
     return Answer(
         answer.data, Group(answer.text, "", words, confusion_text(facts["confusion"], facts["classes"]), "", next_steps)
     )
