@@ -1,0 +1,173 @@
+"""Residual networks: those of ImageNet, and the thinner ones of CIFAR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from chainrule.core.errors import RecipeError
+from chainrule.models._residual_blocks import BasicBlock, Block, Bottleneck, PaddedShortcut, projection
+
+STAGES: dict[int, tuple[type[Block], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
+}
+"""Layers with weights -> the kind of block, and how many in each stage."""
+CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+"""Those of the paper; any 6n + 2 can be built."""
+
+
+def resnet(
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    depth: Literal[18, 34, 50, 101, 152] = 18,
+    zero_init_residual: bool = False,
+) -> nn.Module:
+    """Return ResNet-18, 34, 50, 101 or 152: CONV7-64 /2, pooling, four stages of residual blocks, GAP, FC-K.
+
+    Args:
+        shape: (C, H, W), H and W at least 32; the paper's is (3, 224, 224).
+        classes: Number of scores.
+        depth: Layers with weights.
+        zero_init_residual: Start each block as the identity: gamma of its last norm is 0.
+
+    Raises:
+        RecipeError: Another depth, or images that are too small.
+
+    Example:
+        >>> resnet((3, 64, 64), 10)(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 10])
+
+    Source:
+        LECTURES C8, D5; He et al. 2015. Zero gammas: Goyal et al. 2017.
+
+    Departures:
+        Names of modules are torchvision's, so its weights fit. As there, a bottleneck strides in its 3x3 convolution;
+        the paper strides in the first 1x1.
+    """
+    if depth not in STAGES:
+        raise RecipeError("there is no ResNet of this depth", expected="18, 34, 50, 101 or 152", got=depth)
+    if len(shape) != 3 or min(shape[1:]) < 32:
+        raise RecipeError(
+            "this ResNet shrinks its images 32 times",
+            expected="at least 32x32",
+            got="x".join(map(str, shape[1:])),
+            remedy="--model.name resnet_cifar is made for small images",
+        )
+    kind, counts = STAGES[depth]
+    stem = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
+    network = ResNet(stem, nn.MaxPool2d(3, stride=2, padding=1), kind, (64, 128, 256, 512), counts, classes, projection)
+    _draw_weights(network, zero_init_residual)
+    return network
+
+
+def resnet_cifar(
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    depth: int = 20,
+    shortcut: Literal["pad", "project"] = "pad",
+    zero_init_residual: bool = False,
+) -> nn.Module:
+    """Return the ResNet of depth 6n + 2 for small images: CONV3-16, three stages of n blocks (16, 32, 64), GAP, FC-K.
+
+    Args:
+        shape: (C, H, W), H and W at least 4; the paper's is (3, 32, 32).
+        classes: Number of scores.
+        depth: Layers with weights, 6n + 2: 20, 32, 44, 56 and 110 are the paper's.
+        shortcut: Where a stage begins. "pad": every second pixel, new channels zero, no parameters (the paper's A);
+            "project": CONV1 and BN (its B).
+        zero_init_residual: Start each block as the identity: gamma of its last norm is 0.
+
+    Raises:
+        RecipeError: Another depth, or images that are too small.
+
+    Example:
+        >>> network = resnet_cifar((3, 32, 32), 10)
+        >>> sum(p.numel() for p in network.parameters())
+        269722
+
+    Source:
+        LECTURES C8, D5; He et al. 2015, section 4.2.
+    """
+    if depth < 8 or depth % 6 != 2:
+        near = max(8, round((depth - 2) / 6) * 6 + 2)
+        raise RecipeError(
+            "this ResNet has 6n + 2 layers", expected="8, 14, 20, 26, ...", got=depth, remedy=f"use {near}"
+        )
+    if shortcut not in ("pad", "project"):
+        raise RecipeError("there are two shortcuts", expected="pad or project", got=shortcut)
+    if len(shape) != 3 or min(shape[1:]) < 4:
+        raise RecipeError(
+            "this ResNet shrinks its images 4 times", expected="at least 4x4", got="x".join(map(str, shape[1:]))
+        )
+    counts = ((depth - 2) // 6,) * 3
+    stem = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
+    kind = PaddedShortcut if shortcut == "pad" else projection
+    network = ResNet(stem, nn.Identity(), BasicBlock, (16, 32, 64), counts, classes, kind)
+    _draw_weights(network, zero_init_residual)
+    return network
+
+
+class ResNet(nn.Module):
+    """A stem, stages of residual blocks that halve the image and double the channels, and a linear classifier.
+
+    Args:
+        stem: First convolution.
+        pool: After it.
+        block: Kind of block.
+        widths: Of each stage.
+        counts: Blocks in each stage.
+        classes: Number of scores.
+        shortcut: `(channels in, channels out, stride) -> module`, where a block changes the shape.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Conv2d,
+        pool: nn.Module,
+        block: type[Block],
+        widths: tuple[int, ...],
+        counts: tuple[int, ...],
+        classes: int,
+        shortcut: Callable[[int, int, int], nn.Module],
+    ) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = stem, nn.BatchNorm2d(stem.out_channels), nn.ReLU()
+        self.maxpool = pool
+        channels = stem.out_channels
+        self.stages = [f"layer{number}" for number in range(1, len(widths) + 1)]
+        for number, (name, width, count) in enumerate(zip(self.stages, widths, counts)):
+            blocks: list[nn.Module] = []
+            for place in range(count):
+                stride = 2 if number > 0 and place == 0 else 1
+                blocks.append(block(channels, width, stride, shortcut))
+                channels = width * block.EXPANSION
+            self.add_module(name, nn.Sequential(*blocks))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Return the scores."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for name in self.stages:
+            x = self.get_submodule(name)(x)
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def _draw_weights(network: nn.Module, zero_init_residual: bool) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if zero_init_residual:
+        for module in network.modules():
+            if isinstance(module, Block):
+                nn.init.zeros_(module.last_norm.weight)
