@@ -133,7 +133,12 @@ def prove(rows: list[Row], folder: Path) -> None:
     here = str(Path(__file__).parent)
     paths = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=280
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths, "JAXTYPING_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
     assert answer.is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads(answer.read_text())

@@ -484,6 +484,7 @@ def test_gradients_agree_with_differences(spec: str) -> None:
         assert torch.autograd.gradcheck(net, (x,), atol=1e-6)
 
 
+@pytest.mark.usefixtures("own_checks")
 @pytest.mark.parametrize("name", sorted(LOSSES.names()))
 def test_losses_of_16_bits_and_of_nothing(name: str) -> None:
     loss = LOSSES.resolve(name)

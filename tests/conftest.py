@@ -1,0 +1,47 @@
+"""For all tests: the shapes that public functions state in jaxtyping's words are checked whenever one is called.
+
+Of each annotation only those shapes are checked: whole numbers may stand for floats, as everywhere in Python, and what
+a function refuses by itself (a name that is none of a `Literal`) is its own affair.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from beartype import beartype
+from jaxtyping import config, install_import_hook
+
+CHECKED = ["analysis", "data", "losses", "metrics", "models", "nn", "optim", "runtime", "tasks", "training"]
+"""Packages whose annotations name shapes."""
+SHAPE = re.compile(r"\b(Float|Float32|Float64|Int|Int64|UInt8|Bool|Shaped|Num|Real)\[")
+
+
+def check_shapes(function: Any) -> Any:
+    """Check the arguments and the result of a function that are annotated with shapes, and nothing else."""
+    if isinstance(function, type):
+        return function
+    annotations = {name: hint for name, hint in function.__annotations__.items() if SHAPE.search(str(hint))}
+    if not annotations:
+        return function
+    function.__annotations__ = annotations
+    return beartype(function)
+
+
+checker = types.ModuleType("shape_checker")
+checker.check_shapes = check_shapes  # type: ignore[attr-defined]
+sys.modules["shape_checker"] = checker
+if not config.jaxtyping_disable:  # JAXTYPING_DISABLE=1 leaves the functions as they are
+    install_import_hook([f"chainrule.{name}" for name in CHECKED], "shape_checker.check_shapes")
+
+
+@pytest.fixture
+def own_checks() -> Iterator[None]:
+    """For tests of what a function itself says to a wrong shape: the check of all annotations is off."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
