@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from chainrule.analysis.regions import decision_regions as decision_regions
     from chainrule.analysis.table import network_table as network_table
 
-__getattr__, __dir__, __all__ = lazy(__name__, {"network_table": "table"})
+__getattr__, __dir__, __all__ = lazy(__name__, {"decision_regions": "regions", "network_table": "table"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,28 +26,51 @@ FILTERS = 64
 
 def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
     """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
-    classes = list(job.images.classes)
-    found = tally(
-        task or job.task(), model, part, measure=_Full(job, len(classes)), batch=job.recipe.train.evaluate_batch
+    classes, indices = list(job.images.classes), job.parts[part]
+    measure = FullMeasure(per_example_loss(job.recipe), len(classes))
+    found = tally(task or job.task(), model, part, measure=measure, batch=job.recipe.train.evaluate_batch)
+    return evaluation_of(
+        found,
+        part=part,
+        count=len(indices),
+        classes=classes,
+        picture=lambda i: _picture(job, int(indices[i])),
+        source=lambda i: _source(job, int(indices[i])),
     )
+
+
+def evaluation_of(
+    found: Mapping[str, Tally],
+    *,
+    part: str,
+    count: int,
+    classes: list[str],
+    picture: Callable[[int], str | None],
+    source: Callable[[int], str | None],
+) -> dict[str, Any]:
+    """Return the facts of a full evaluation from its tallies.
+
+    Args:
+        found: From `FullMeasure`.
+        part: Which part was measured.
+        count: Its examples.
+        classes: Names of all classes.
+        picture: Position in the part -> picture of that example.
+        source: Position in the part -> where that example comes from.
+    """
     confusion, mistakes = found["confusion"], found["mistakes"]
     assert isinstance(confusion, Confusion)
     assert isinstance(mistakes, Mistakes)
-    indices = job.parts[part]
     return {
         "part": part,
-        "count": len(indices),
+        "count": count,
         "loss": float(found["loss"].result()),
         "accuracy": float(found["accuracy"].result()),
         "classes": classes,
         "confusion": confusion.matrix.tolist(),
         "per_class": [{"name": name, **row} for name, row in zip(classes, confusion.per_class())],
         "mistakes": [
-            {
-                **record,
-                "picture": _picture(job, int(indices[record["index"]])),
-                "source": _source(job, int(indices[record["index"]])),
-            }
+            {**record, "picture": picture(record["index"]), "source": source(record["index"])}
             for record in mistakes.records()
         ],
     }
@@ -83,10 +107,7 @@ def write_data_facts(folder: RunFolder, job: Classification) -> None:
             "name": job.images.name,
             "parts": {part: len(index) for part, index in job.parts.items()},
             "classes": classes,
-            "counts": {
-                part: torch.bincount(labels[index], minlength=len(classes)).tolist()
-                for part, index in job.parts.items()
-            },
+            "counts": counted(labels, job.parts, len(classes)),
             "shape": list(job.images.shape),
             "normalization": normalization if normalization.get("kind") != "pixel" else {"kind": "pixel"},
             "augment": {key: value for key, value in job.recipe.augment.model_dump().items() if value},
@@ -107,11 +128,21 @@ def write_report(folder: RunFolder, *others: RunFolder) -> Any:
     return folder.report
 
 
-class _Full:
-    """All tallies of a full evaluation in one pass."""
+def counted(labels: Tensor, parts: Mapping[str, Tensor], classes: int) -> dict[str, list[int]]:
+    """Part -> how often each class occurs in it."""
+    return {part: torch.bincount(labels[index], minlength=classes).tolist() for part, index in parts.items()}
 
-    def __init__(self, job: Classification, classes: int) -> None:
-        self.loss, self.classes = per_example_loss(job.recipe), classes
+
+class FullMeasure:
+    """`(model, batch) -> all tallies of a full evaluation` in one pass.
+
+    Args:
+        loss: `(scores, targets) -> one loss an example`.
+        classes: How many.
+    """
+
+    def __init__(self, loss: Callable[[Tensor, Any], Tensor], classes: int) -> None:
+        self.loss, self.classes = loss, classes
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
         scores = model(batch.inputs)
@@ -125,13 +156,16 @@ class _Full:
 
 
 def _picture(job: Classification, index: int) -> str | None:
-    """A stored picture as a data URI; floats are stretched over their own range."""
-    values = job.images.pictures.read(torch.tensor([index]))[0]
-    if values.shape[0] not in (1, 3):
+    return picture_of(job.images.pictures.read(torch.tensor([index]))[0])
+
+
+def picture_of(values: Tensor) -> str | None:
+    """An image (C, H, W) as a data URI, floats stretched over their own range; None for what is no image."""
+    if values.ndim != 3 or values.shape[0] not in (1, 3) or not values.numel():
         return None
     if values.dtype != torch.uint8:
         low, high = values.min(), values.max()
-        values = (values - low) / (high - low).clamp_min(1e-12)
+        values = (values.float() - low) / (high - low).float().clamp_min(1e-12)
     side = max(values.shape[1:])
     return png_uri(values.numpy(), scale=max(1, 56 // side) if side < 56 else 1)
 

@@ -23,6 +23,7 @@ from chainrule.runtime.environment import environment
 from chainrule.runtime.rng import keys
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._facts import write_report
+from chainrule.tasks._fit_facts import write_fit_facts
 from chainrule.tasks._run import Run
 from chainrule.training.loop import start, train_loop
 from chainrule.training.objective import Separable
@@ -138,6 +139,9 @@ def fit(
     seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
     valid = dict(state.history[-1][1])
     result = {"valid": valid, "test": None, "best_step": state.step, "steps": state.step, "seconds": round(seconds, 3)}
+    parts = {name: examples.index for name, examples in task.examples.items() if isinstance(examples, Pairs)}
+    criterion = LOSSES.resolve(loss or ("softmax" if classes else "squared_error"))
+    write_fit_facts(folder, task, module, inputs, targets, parts, criterion)
     folder.update(status="finished", result=result, classes=int(targets.max()) + 1 if classes else None)
     write_report(folder)
     return Run.open(folder.path)

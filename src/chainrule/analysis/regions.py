@@ -1,0 +1,82 @@
+"""What a classifier of the plane says at every place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from chainrule.core.errors import UsageError
+
+GROUP = 4096
+"""Places that go through the network at once."""
+
+
+def decision_regions(
+    model: nn.Module,
+    points: Float[Tensor, "n 2"],
+    targets: Int[Tensor, " n"],
+    *,
+    size: int = 120,
+    margin: float = 0.08,
+    most_points: int = 500,
+) -> dict[str, Any]:
+    """Return the predicted class on a grid over the range of some points, and the points.
+
+    The module's modes are as before when it returns, and no random number is drawn.
+
+    Args:
+        model: (N, 2) -> scores (N, K).
+        points: Examples.
+        targets: Their classes.
+        size: Places along each axis, at least 2.
+        margin: Room around the points, as a share of their range.
+        most_points: At most so many examples are returned, evenly chosen.
+
+    Returns:
+        `{"x": [lowest, highest], "y": [lowest, highest], "grid": rows of class numbers from the lowest y up, the ends
+        of the axes included, "points": [[x, y, class], ...]}`.
+
+    Raises:
+        UsageError: The points are no points of the plane, or none is finite.
+
+    Example:
+        >>> side = nn.Linear(2, 2)
+        >>> _ = side.load_state_dict({"weight": torch.tensor([[0.0, 0.0], [1.0, 0.0]]), "bias": torch.zeros(2)})
+        >>> found = decision_regions(side, torch.tensor([[-1.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 1]), size=4)
+        >>> found["grid"][0]
+        [0, 0, 1, 1]
+
+    Source:
+        LECTURES A2, A3.
+    """
+    finite = points.isfinite().all(1)
+    points, targets = points[finite], targets[finite]
+    if not len(points):
+        raise UsageError("decision regions need points of the plane", expected="(N, 2), finite", got=len(finite))
+    axes = [_axis(points[:, k], size, margin) for k in (0, 1)]
+    places = torch.cartesian_prod(axes[1], axes[0]).flip(1).to(points)  # rows of y, x running fastest
+    grid = _classes(model, places).reshape(size, size)
+    chosen = torch.linspace(0, len(points) - 1, min(len(points), most_points)).round().long()
+    kept = zip(points[chosen].tolist(), targets[chosen].tolist())
+    reach = [[float(axis[0]), float(axis[-1])] for axis in axes]
+    return {"x": reach[0], "y": reach[1], "grid": grid.tolist(), "points": [[x, y, label] for (x, y), label in kept]}
+
+
+def _axis(values: Tensor, size: int, margin: float) -> Tensor:
+    low, high = float(values.min()), float(values.max())
+    room = (high - low) * margin or max(abs(high) * margin, 1.0)
+    return torch.linspace(low - room, high + room, size, dtype=torch.float64)
+
+
+def _classes(model: nn.Module, places: Tensor) -> Tensor:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode(), torch.random.fork_rng():
+            return torch.cat([model(group).argmax(1) for group in places.split(GROUP)])
+    finally:
+        for module, training in modes:
+            module.training = training

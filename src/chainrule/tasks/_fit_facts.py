@@ -1,0 +1,76 @@
+"""What a training on a person's own tensors writes down for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.analysis import decision_regions, network_table
+from chainrule.core.folder import RunFolder
+from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, picture_of
+from chainrule.training.evaluate import tally
+from chainrule.training.task import Task
+
+Loss = Callable[[Tensor, Any], Tensor]
+SHOWN = 20
+"""At most so many examples are drawn."""
+
+
+def write_fit_facts(
+    folder: RunFolder,
+    task: Task,
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    parts: dict[str, Tensor],
+    loss: Loss,
+) -> None:
+    """Write the data, the network and, of a classifier, the evaluation and (in the plane) the decision regions."""
+    classes = None if targets.is_floating_point() else [str(k) for k in range(int(targets.max()) + 1)]
+    _write_data(folder, inputs, targets, parts, classes)
+    if inputs.is_floating_point():  # the table runs the network on zeros, which are no indices
+        folder.write_json(folder.facts / "network.json", network_table(model, tuple(inputs.shape[1:])))
+    if classes is None:
+        return
+    names = _names(model, inputs, classes)
+    found = tally(task, model, "valid", measure=FullMeasure(loss, len(names)))
+    index = parts["valid"]
+    evaluation = evaluation_of(
+        found,
+        part="valid",
+        count=len(index),
+        classes=names,
+        picture=lambda i: picture_of(inputs[index[i]]),
+        source=lambda i: f"x[{int(index[i])}]",
+    )
+    folder.write_json(folder.facts / "evaluation.json", {"valid": evaluation})
+    if inputs.ndim == 2 and inputs.shape[1] == 2 and inputs.is_floating_point():
+        folder.write_json(folder.facts / "regions.json", {**decision_regions(model, inputs, targets), "classes": names})
+
+
+def _names(model: nn.Module, inputs: Tensor, classes: list[str]) -> list[str]:
+    """One name for each score of the network, which may know classes that do not occur."""
+    model.eval()
+    with torch.inference_mode():
+        scores = model(inputs[:1])
+    return [*classes, *(str(k) for k in range(len(classes), scores.shape[1]))]
+
+
+def _write_data(
+    folder: RunFolder, inputs: Tensor, targets: Tensor, parts: dict[str, Tensor], classes: list[str] | None
+) -> None:
+    pictures = [picture_of(inputs[int(i)]) for i in parts["train"][:SHOWN]] if inputs.ndim == 4 else []
+    folder.write_json(
+        folder.facts / "data.json",
+        {
+            "name": "tensors",
+            "parts": {part: len(index) for part, index in parts.items()},
+            "shape": list(inputs.shape[1:]),
+            "classes": classes or [],
+            "counts": counted(targets, parts, len(classes)) if classes else {},
+            "samples": [picture for picture in pictures if picture is not None],
+        },
+    )
