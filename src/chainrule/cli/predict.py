@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli.answer import Answer
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, UsageError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
@@ -26,10 +26,12 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule.cli._own import own_network
     from chainrule.tasks import Run
 
+    if args.count < 1:
+        raise UsageError("predict shows the most probable classes", expected="-n 1 or more", got=args.count)
     opened = Run.open(args.run)
     own = own_network(args.model)
     module = own.build(**opened.recipe.model.options) if own else None
-    answers = opened.predict(_pictures(args.sources), top=max(1, args.count), module=module)
+    answers = opened.predict(_pictures(args.sources), top=args.count, module=module)
     data = [
         {"source": a.source, "class": a.label, "probability": a.probability, "top": [list(pair) for pair in a.top]}
         for a in answers

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli.answer import Answer
-from chainrule.core.errors import UsageError, unknown
+from chainrule.core.errors import CheckpointError, UsageError, unknown
+from chainrule.core.log import warn
 
 ACTIONS = ("list", "show", "compare", "remove")
 
@@ -33,7 +34,7 @@ def _list(folders: list[str]) -> Answer:
     from chainrule.core.folder import find_runs
 
     found = [folder for parent in folders or ["runs"] for folder in find_runs(Path(parent))]
-    rows = [_row(folder) for folder in found]
+    rows = [row for folder in found if (row := _row_or_warning(folder)) is not None]
     if not rows:
         return Answer([], f"no runs in {', '.join(folders or ['runs'])}; `chainrule demo` makes one")
     return Answer(rows, _table(rows))
@@ -89,13 +90,22 @@ def _remove(runs: list[str]) -> Answer:
     return Answer({"removed": runs}, "\n".join(f"removed {path}" for path in runs))
 
 
+def _row_or_warning(folder: Any) -> dict[str, Any] | None:
+    """The row of a run; a damaged one is named and does not hide the others."""
+    try:
+        return _row(folder)
+    except CheckpointError as error:
+        warn(str(error))
+        return None
+
+
 def _row(folder: Any) -> dict[str, Any]:
     info = folder.info()
     row = {
         "run": str(folder.path),
-        "name": info["name"],
-        "kind": info["kind"],
-        "status": info["status"],
+        "name": info.get("name"),
+        "kind": info.get("kind"),
+        "status": info.get("status"),
         "created": info.get("created"),
     }
     for part, values in _parts(info):

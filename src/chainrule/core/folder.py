@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,14 +137,17 @@ class RunFolder:
             UsageError: The name is taken; nothing is changed.
             StorageError: The folder cannot be made.
         """
+        if os.path.lexists(self.path):
+            raise UsageError(
+                f"{shown(self.path)} exists already", remedy="choose another folder with -o, or remove it first"
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir()
             self.checkpoints.mkdir()
-        except FileExistsError:
-            raise UsageError(
-                f"{shown(self.path)} exists already", remedy="choose another folder with -o, or remove it first"
-            ) from None
+        except FileExistsError as error:  # of a parent, as the name itself was free
+            clash = NotADirectoryError(errno.ENOTDIR, "")
+            raise storage_error("make the folder", self.path, clash) from error
         except OSError as error:
             raise storage_error("make the folder", self.path, error) from error
         self.write_json(self.info_file, {"format": FORMAT, **info})
@@ -152,7 +157,11 @@ def find_runs(parent: Path) -> Iterator[RunFolder]:
     """Yield the runs in a folder, and in the folders of repeated runs within it, by name."""
     if not parent.is_dir():
         return
-    for child in sorted(parent.iterdir()):
+    try:
+        children = sorted(parent.iterdir())
+    except OSError as error:
+        raise storage_error("read", parent, error) from error
+    for child in children:
         if (child / "run.json").is_file():
             yield RunFolder(child)
             if not (child / "checkpoints").is_dir():

@@ -217,7 +217,7 @@ def newest_whole(parent: str | os.PathLike[str], prefix: str = "step-") -> Whole
     try:
         found = [(int(match[1]), name) for name in os.listdir(parent) if (match := number.match(name))]
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise CheckpointError(f"there is no folder {shown(parent)}") from error
+        raise CheckpointError(f"there is no whole checkpoint: there is no folder {shown(parent)}") from error
     except OSError as error:
         raise _unreadable(Path(parent), error) from error
     passed_over: list[tuple[Path, str]] = []

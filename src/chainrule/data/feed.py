@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -97,6 +98,21 @@ def _quiet_worker(worker: int) -> None:
     """Ctrl-C is for the main process, which lets its workers go."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+
+
+@contextmanager
+def worker_errors() -> Iterator[None]:
+    """Explain the death of a data worker, which torch reports from a signal handler, wherever the program is just then.
+
+    Raises:
+        DataError: A data worker died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise _worker_error(error) from None
 
 
 def _worker_error(error: BaseException) -> ChainruleError:

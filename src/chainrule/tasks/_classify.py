@@ -44,7 +44,7 @@ class Classification:
         self.recipe = recipe
         self.network = network
         self.images = images or DATA.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
-        self.parts = _split(recipe.data, recipe.train.seed, self.images)
+        self.parts = parts_of(recipe.data, recipe.train.seed, self.images)
         self.normalization = normalization or Normalization.measure(
             self.images.pictures, self.parts["train"], recipe.data.normalize
         )
@@ -99,7 +99,14 @@ def build_network(
     if recipe.model.name == OWN:
         if network is None:
             raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
-        model = network(**recipe.model.options)
+        try:
+            model = network(**recipe.model.options)
+        except Exception as error:  # a person's own code can fail in any way
+            raise RecipeError(f"the network of one's own cannot be built: {type(error).__name__}: {error}") from error
+        if not isinstance(model, nn.Module):
+            raise RecipeError(
+                "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
+            )
     else:
         model = MODELS.resolve(recipe.model.name)(shape, classes, **options(TABLES["model"], recipe.model, "model"))
     if recipe.init.scheme != "own":
@@ -141,7 +148,12 @@ def class_probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
     return torch.softmax(model(inputs).float(), dim=1)
 
 
-def _split(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
+def parts_of(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
+    """Return the images of each part as the recipe splits them.
+
+    Raises:
+        DataError: A class has too few images for every part.
+    """
     return split(
         images.labels,
         train=images.train,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import CheckpointError, DataError
+from chainrule.core.errors import CheckpointError, DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
 from chainrule.core.recipe import Recipe
@@ -81,8 +81,13 @@ class Run:
             CheckpointError: The run has none (a hand-written loop).
         """
         if not self.folder.recipe.is_file():
-            raise CheckpointError(f"{self.path} has no recipe", got=f"a run of kind {self.info.get('kind')}")
-        return open_recipe(str(self.folder.recipe))
+            kind = self.info.get("kind")
+            why = "expected recipe.yaml" if kind == "recipe" else f"got a run of kind {kind}"
+            raise CheckpointError(f"{self.path} has no recipe: {why}")
+        try:
+            return open_recipe(str(self.folder.recipe))
+        except RecipeError as error:
+            raise CheckpointError(f"the recipe of {self.path} is damaged or of another version: {error}") from error
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -95,6 +100,9 @@ class Run:
         data = self.folder.read_json(self.folder.processing)
         if not isinstance(data, dict):
             raise CheckpointError(f"{self.path} does not say how its images are prepared", expected="processing.json")
+        missing = [key for key in ("shape", "classes", "normalization") if not data.get(key)]
+        if missing:
+            raise CheckpointError(f"{self.folder.processing} is damaged", expected=f'an entry "{missing[0]}"')
         return data
 
     @property

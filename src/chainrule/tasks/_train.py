@@ -222,9 +222,12 @@ def _try_out(state: TrainState, job: Classification) -> None:
     try:
         with torch.inference_mode():
             scores = state.model(examples.fetch(index, index).inputs)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a network of one's own can fail in any way
+        said = (str(error).splitlines() or [""])[0]
         raise RecipeError(
-            f"the network cannot take images of shape {job.images.shape}: {str(error).splitlines()[0]}",
+            f"the network cannot take images of shape {job.images.shape}: {type(error).__name__}: {said}",
             remedy="look at its shapes with `chainrule design`",
         ) from error
     finally:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.core.errors import CheckFailed, RecipeError
-from chainrule.core.recipe import lay_over
+from chainrule.core.errors import DataError
+from chainrule.core.recipe import Data, lay_over
 from chainrule.data import DATA, check_data
+from chainrule.tasks._classify import parts_of
 
 
 def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -18,8 +19,8 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
     pictures, so that a first result is there in minutes. What was chosen is written out: nothing is hidden in defaults.
 
     Raises:
-        DataError: It is no folder of classes.
-        CheckFailed: The check of the data says no: unreadable pictures, an empty class, one class only.
+        DataError: It is no folder of classes, or the check of the data says no: unreadable pictures, an empty class,
+            one class only.
 
     Source:
         LECTURES A1, A9.
@@ -31,7 +32,7 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
     images = DATA.resolve("folder")(folder=str(folder), **source_options)
     checked = check_data(images)
     if not checked.good:
-        raise CheckFailed(
+        raise DataError(
             f"{folder} is not ready to train on: {'; '.join(checked.findings[:3])}",
             remedy=f"see all with `chainrule data check {folder}`",
         )
@@ -46,10 +47,9 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
         "schedule": {"name": "cosine", "warmup": 0.1},
         "train": {"epochs": _epochs(count), "batch": 32 if side > 32 else 64},
     }
-    try:
-        return lay_over(recipe, laid)
-    except KeyError as error:
-        raise RecipeError(f"no recipe fits {folder}: {error}") from None
+    chosen = lay_over(recipe, laid)
+    parts_of(Data.model_validate(chosen["data"]), 0, images)
+    return chosen
 
 
 def _epochs(count: int) -> int:

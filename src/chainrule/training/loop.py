@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.data.feed import feed
+from chainrule.data.feed import feed, worker_errors
 from chainrule.optim import At, ema_update
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
@@ -51,7 +51,7 @@ def train_loop(
     """
     world = world or Alone()
     watchers = list(observers)
-    with torch.random.fork_rng(devices=world.devices):
+    with torch.random.fork_rng(devices=world.devices), worker_errors():
         batches = (
             feed(task.examples["train"], task.orders["train"], plan, world, first=state.step) if task.phases else ()
         )
