@@ -1,0 +1,142 @@
+"""Schedules at their edges, clipping, thresholds, averages of weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.core.errors import UsageError
+from chainrule.optim import SCHEDULES, clip_gradients, ema_decay, ema_update, is_weight, suggest_clip
+
+SETTINGS = settings(deadline=None, max_examples=80, derandomize=True)
+
+
+@SETTINGS
+@given(st.sampled_from(SCHEDULES.names()), st.integers(1, 60), st.one_of(st.floats(0, 0.99), st.integers(1, 80)))
+def test_warm_up_rises_evenly_to_the_first_value_and_the_rest_is_the_schedule(
+    name: str, total: int, warmup: float
+) -> None:
+    schedule = SCHEDULES.resolve(name)
+    length = math.floor(warmup * total) if warmup < 1 else int(warmup)
+    values = [schedule(t, total, warmup=warmup) for t in range(total)]
+    first = schedule(0, max(total - length, 0))
+    for t, value in enumerate(values):
+        wanted = (t + 1) / length * first if t < length else schedule(t - length, total - length)
+        assert value == pytest.approx(wanted)
+    assert all(0 <= value <= 1 for value in values)
+
+
+def test_ends_of_the_schedules() -> None:
+    for name in ("cosine", "linear"):
+        schedule = SCHEDULES.resolve(name)
+        assert schedule(0, 10) == 1.0
+        assert schedule(10, 10) == pytest.approx(0.0, abs=1e-15)
+        assert schedule(99, 10) == pytest.approx(0.0, abs=1e-15)
+        assert schedule(10, 10, final=0.25) == pytest.approx(0.25)
+        assert schedule(0, 0) == 1.0
+    step = SCHEDULES.resolve("step")
+    assert [step(t, 10, milestones=[3, 0.5], factor=0.5) for t in (2, 3, 4, 5, 9)] == [1, 0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("constant", {"warmup": -0.1}),
+        ("cosine", {"final": 1.5}),
+        ("linear", {"final": -0.1}),
+        ("step", {"factor": 0.0}),
+        ("step", {"milestones": [0.5, -1]}),
+    ],
+)
+def test_schedules_out_of_range(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        SCHEDULES.resolve(name)(0, 10, **options)
+    with pytest.raises(UsageError, match="counts from 0"):
+        SCHEDULES.resolve(name)(-1, 10)
+
+
+def with_gradients(*gradients: list[float]) -> list[torch.Tensor]:
+    found = []
+    for gradient in gradients:
+        parameter = torch.zeros(len(gradient), requires_grad=True)
+        parameter.grad = torch.tensor(gradient)
+        found.append(parameter)
+    return found
+
+
+def test_clipping_is_over_all_together_and_the_value_comes_first() -> None:
+    a, b = with_gradients([3.0, 0.0], [4.0])
+    assert clip_gradients([a, b], norm=2.5).item() == 5.0
+    assert a.grad is not None
+    assert b.grad is not None
+    assert [*a.grad.tolist(), *b.grad.tolist()] == pytest.approx([1.5, 0.0, 2.0])
+    (c,) = with_gradients([30.0, -0.5])
+    assert clip_gradients([c], norm=1.0, value=1.0).item() == pytest.approx(math.hypot(30, 0.5))
+    assert c.grad is not None
+    assert c.grad.tolist() == pytest.approx([1 / math.hypot(1, 0.5), -0.5 / math.hypot(1, 0.5)])
+
+
+def test_clipping_of_nothing_of_huge_and_of_odd_gradients() -> None:
+    assert clip_gradients([torch.zeros(2, requires_grad=True)], norm=1.0).item() == 0.0
+    (huge,) = with_gradients([3e30, 4e30])  # the squares overflow in float32
+    assert clip_gradients([huge], norm=1.0).item() == pytest.approx(5e30)
+    assert huge.grad is not None
+    assert huge.grad.tolist() == pytest.approx([0.6, 0.8])
+    for odd in (float("nan"), float("inf")):
+        (p,) = with_gradients([1.0, odd])
+        assert not math.isfinite(clip_gradients([p], norm=1.0).item())
+        assert p.grad is not None
+        assert p.grad[0].item() == 1.0  # left for the caller to judge
+    for options in ({"norm": 0.0}, {"value": -1.0}, {"norm": float("nan")}):
+        with pytest.raises(UsageError, match="threshold"):
+            clip_gradients(with_gradients([1.0]), **options)
+
+
+@SETTINGS
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50).filter(lambda norms: max(norms) > 0))
+def test_the_threshold_is_twice_the_95th_percentile(norms: list[float]) -> None:
+    wanted = 2 * np.percentile(norms, 95) or 2 * max(norms)
+    assert suggest_clip([*norms, float("nan"), float("inf")]) == pytest.approx(wanted)
+
+
+def test_no_threshold_without_a_healthy_norm() -> None:
+    for norms in ([], [float("nan")], [0.0, 0.0]):
+        with pytest.raises(UsageError, match="no healthy gradient"):
+            suggest_clip(norms)
+
+
+def test_averages_follow_by_their_decay() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(3, 2, generator=generator), torch.zeros((), dtype=torch.long)]
+    average = [torch.zeros(3, 2), torch.zeros((), dtype=torch.long)]
+    wanted = np.zeros((3, 2))
+    for step in range(50):
+        weights[0] += 0.1
+        weights[1] += 1
+        decay = ema_decay(step, 0.9)
+        assert decay == min(0.9, (1 + step) / (10 + step))
+        ema_update(average, weights, decay)
+        wanted = decay * wanted + (1 - decay) * weights[0].double().numpy()
+        assert int(average[1]) == step + 1
+    np.testing.assert_allclose(average[0].numpy(), wanted, rtol=1e-5)
+    ema_update(average, weights, 0.0)
+    torch.testing.assert_close(average[0], weights[0])
+    with pytest.raises(UsageError, match="0 to 1, got 1.5"):
+        ema_update(average, weights, 1.5)
+    with pytest.raises(UsageError, match="differ"):
+        ema_update(average[:1], weights, 0.5)
+    with pytest.raises(UsageError, match="differ"):
+        ema_update([torch.zeros(2)], [torch.zeros(3)], 0.5)
+
+
+def test_what_counts_as_a_weight() -> None:
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Flatten(), torch.nn.Linear(2, 3)
+    )
+    assert [name for name, p in net.named_parameters() if is_weight(name, p)] == ["0.weight", "3.weight"]
