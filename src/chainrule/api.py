@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from chainrule.core.errors import CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder, find_runs
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import remove_folder, write_file
-from chainrule.recipes import recipe_file, recipe_names
+from chainrule.recipes import measured, recipe_names
+from chainrule.runtime.environment import environment
 from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._run import Prediction, Run
@@ -92,39 +93,59 @@ def repeat(
         raise UsageError("repeats need at least two runs", got=count)
     name, checked = _prepare(recipe, settings, own)
     folder = RunFolder(Path(out) if out is not None else new_folder(name))
-    text = checked.to_yaml()
-    if not folder.path.exists():
-        folder.path.mkdir(parents=True)
-        folder.write_json(
-            folder.info_file, {"format": 1, "kind": "repeats", "name": name, "status": "running", "result": None}
-        )
-        write_file(folder.recipe, text.encode())
-    elif folder.info().get("kind") != "repeats" or folder.recipe.read_text() != text:
-        raise UsageError(f"{folder.path} holds something else", remedy="choose another folder with -o")
+    one = _command(recipe, settings)
+    info = _begin_repeats(folder, name, checked, count, one, command or f"{one} --repeats {count}")
     runs = []
-    for index in range(count):
-        one = with_seed(checked, checked.train.seed + index)
-        place = folder.path / f"seed-{one.train.seed}"
-        job = Classification(one, network=own.build if own else None)
-        if not place.exists():
-            begin_run(
-                one,
-                place,
-                name=name,
-                command=_command(recipe, {**(settings or {}), "train.seed": one.train.seed}),
-                own=own,
-            )
-        if RunFolder(place).info()["status"] != "finished":
-            continue_run(place, job, observers=observers(index), resume_command=command)
-            write_report(RunFolder(place))
-        runs.append(Run.open(place))
+    for seed in range(checked.train.seed, checked.train.seed + count):
+        observed = observers(seed - checked.train.seed)
+        runs.append(_seed_run(with_seed(checked, seed), folder.path / f"seed-{seed}", info, own, observed))
     result = {
         "folder": str(folder.path),
         "seeds": [run.recipe.train.seed for run in runs],
         **{part: _spread([(run.result or {}).get(part) or {} for run in runs]) for part in ("valid", "test")},
     }
     folder.update(status="finished", result=result)
+    write_report(folder)
     return result
+
+
+def _begin_repeats(folder: RunFolder, name: str, recipe: Recipe, count: int, one: str, command: str) -> dict[str, Any]:
+    """Make the folder of repeated runs, or go on with the one that is there; return its `run.json`."""
+    text = recipe.to_yaml()
+    if folder.path.exists():
+        if folder.info().get("kind") != "repeats" or folder.recipe.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{folder.path} holds something else", remedy="choose another folder with -o")
+        return folder.update(status="running", count=count)
+    folder.create(
+        {
+            "kind": "repeats",
+            "name": name,
+            "status": "running",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+            "command_of_one": one,
+            "environment": environment(),
+            "count": count,
+            "result": None,
+        },
+        checkpoints=False,
+    )
+    write_file(folder.recipe, text.encode())
+    return folder.info()
+
+
+def _seed_run(
+    recipe: Recipe, place: Path, info: Mapping[str, Any], own: OwnNetwork | None, observers: Iterable[Observer]
+) -> Run:
+    """One of the repeated runs: begun, gone on with, or already there."""
+    if not place.exists():
+        command = f"{info['command_of_one']} --train.seed {recipe.train.seed}"
+        begin_run(recipe, place, name=info["name"], command=command, own=own)
+    if RunFolder(place).info()["status"] != "finished":
+        job = Classification(recipe, network=own.build if own else None)
+        continue_run(place, job, observers=observers, resume_command=resume_command(place.parent, own))
+        write_report(RunFolder(place))
+    return Run.open(place)
 
 
 def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterable[Observer] = ()) -> Run:
@@ -134,12 +155,8 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
         CheckpointError: It is no run, or it has no whole checkpoint, or its network is another one.
     """
     opened = Run.open(run)
-    if opened.info["kind"] != "repeats" and opened.info["status"] == "finished":
+    if opened.info["status"] == "finished":
         return opened
-    if opened.info["kind"] == "repeats":
-        raise UsageError(
-            f"{run} is a folder of repeated runs", remedy="call `chainrule train ... --repeats N -o` as before"
-        )
     if opened.recipe.model.name == OWN and own is None:
         raise CheckpointError(f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME")
     if own is not None and (known := opened.info.get("program", {}).get("sha256")) not in (
@@ -152,6 +169,10 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
             got=own.facts.get("sha256"),
             remedy=f"a copy stands in {opened.path / 'program.py'}",
         )
+    if opened.info["kind"] == "repeats":
+        watch = list(observers)
+        repeat(opened.recipe, opened.info["count"], out=run, observers=lambda index: watch, own=own)
+        return Run.open(run)
     job = Classification(opened.recipe, network=own.build if own else None, normalization=opened.normalization)
     continue_run(opened.path, job, observers=observers, resume_command=resume_command(opened.path, own))
     write_report(opened.folder)
@@ -218,21 +239,12 @@ def remove_run(run: str | Path) -> None:
 
 
 def list_recipes() -> list[dict[str, Any]]:
-    """Return name, task, data, model and one line about each recipe that comes with the package."""
+    """Return name, data, model, one line and the measured result of each recipe that comes with the package."""
     rows = []
     for name in recipe_names():
         recipe = open_recipe(name)
-        text = recipe_file(name).read_text(encoding="utf-8")
-        measured = " ".join(line[1:].strip() for line in text.splitlines() if line.startswith("#"))
-        rows.append(
-            {
-                "name": name,
-                "about": recipe.about,
-                "data": recipe.data.name,
-                "model": recipe.model.name,
-                "measured": measured,
-            }
-        )
+        facts = {"name": name, "about": recipe.about, "data": recipe.data.name, "model": recipe.model.name}
+        rows.append({**facts, "measured": measured(name)})
     return rows
 
 

@@ -7,8 +7,23 @@ from typing import Any
 from chainrule.cli.answer import Answer
 
 
+def repeats_answer(result: dict[str, Any]) -> Answer:
+    """Say what several seeds reached together."""
+    lines = [f"{len(result['seeds'])} runs in {result['folder']}"]
+    for part in ("valid", "test"):
+        for metric, spread in result[part].items():
+            lines.append(
+                f"{part} {metric}: mean {spread['mean']:.4f}, deviation {spread['deviation']:.4f}, "
+                f"{spread['minimum']:.4f} to {spread['maximum']:.4f} (n = {len(spread['values'])})"
+            )
+    lines.append(f"report  {result['folder']}/report.html")
+    return Answer(result, "\n".join(lines))
+
+
 def run_answer(run: Any, *, confusion: bool = False) -> Answer:
-    """Say what a finished run reached and where it stands."""
+    """Say what a finished run, or a folder of repeated runs, reached and where it stands."""
+    if run.info["kind"] == "repeats":
+        return repeats_answer(run.result)
     result = run.result or {}
     lines = []
     for part in ("valid", "test"):

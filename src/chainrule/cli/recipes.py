@@ -15,24 +15,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """List them, or show one."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     if args.keys:
         return _keys(args.name)
     from chainrule.core.recipe import read_recipe
-    from chainrule.recipes import recipe_file, recipe_names, recipe_text
+    from chainrule.recipes import measured, recipe_file, recipe_names, recipe_text
 
     if args.name is not None:
         text = recipe_text(args.name)
         return Answer({"name": args.name, "text": text}, text)
-    table = Table("recipe", "what", box=None)
+    table = Table(Column("recipe", no_wrap=True), "what", "measured", box=None)
     rows = []
     for name in recipe_names():
         data = read_recipe(recipe_file(name))
-        rows.append(
-            {"name": name, "about": data.get("about", ""), "data": data["data"]["name"], "model": data["model"]["name"]}
-        )
-        table.add_row(name, data.get("about", ""))
+        facts = {"name": name, "about": data.get("about", ""), "data": data["data"]["name"]}
+        rows.append({**facts, "model": data["model"]["name"], "measured": measured(name)})
+        table.add_row(name, facts["about"], measured(name))
     return Answer(rows, table)
 
 

@@ -63,6 +63,7 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
 def _repeats(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any) -> Answer:
     from chainrule import api
     from chainrule.cli._console import console
+    from chainrule.cli._summary import repeats_answer
 
     def observers(index: int) -> list[Any]:
         if not args.quiet and not args.json:
@@ -72,11 +73,4 @@ def _repeats(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], ow
     result = api.repeat(
         recipe, args.repeats, out=args.out, settings=settings, observers=observers, own=own, command=args.command
     )
-    lines = [f"{len(result['seeds'])} runs in {result['folder']}"]
-    for part in ("valid", "test"):
-        for metric, spread in result[part].items():
-            lines.append(
-                f"{part} {metric}: mean {spread['mean']:.4f}, deviation {spread['deviation']:.4f}, "
-                f"{spread['minimum']:.4f} to {spread['maximum']:.4f} (n = {len(spread['values'])})"
-            )
-    return Answer(result, "\n".join(lines))
+    return repeats_answer(result)

@@ -130,8 +130,8 @@ class RunFolder:
         self.write_json(self.info_file, info)
         return info
 
-    def create(self, info: dict[str, Any]) -> None:
-        """Make the folder with its `run.json`.
+    def create(self, info: dict[str, Any], *, checkpoints: bool = True) -> None:
+        """Make the folder with its `run.json` and, unless it will hold none, the folder of its checkpoints.
 
         Raises:
             UsageError: The name is taken; nothing is changed.
@@ -144,7 +144,8 @@ class RunFolder:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir()
-            self.checkpoints.mkdir()
+            if checkpoints:
+                self.checkpoints.mkdir()
         except FileExistsError as error:  # of a parent, as the name itself was free
             clash = NotADirectoryError(errno.ENOTDIR, "")
             raise storage_error("make the folder", self.path, clash) from error

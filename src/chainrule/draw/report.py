@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ from chainrule.draw.sections.history import curves_part, events_part, time_part
 from chainrule.draw.sections.lectures import lecture_rows
 from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
+from chainrule.draw.sections.repeats import spread_part
 from chainrule.draw.sections.weights import regions_part, weights_part
 from chainrule.draw.wording import plain_text
 
@@ -45,7 +47,7 @@ _DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, 
 
 
 def report_html(folder: Path | Sequence[Path]) -> str:
-    """Return the report of one run, or the comparison of several, as one HTML page.
+    """Return the report of one run, of one recipe's repeated runs, or the comparison of several, as one HTML page.
 
     What the folder lacks is named at the end with the reason; damaged facts cost their section only.
 
@@ -68,7 +70,8 @@ def report_html(folder: Path | Sequence[Path]) -> str:
         (True, False)
     """
     if isinstance(folder, str | os.PathLike):
-        return _one(read_facts(folder))
+        facts = read_facts(folder)
+        return _repeats(facts) if facts.kind == "repeats" else _one(facts)
     runs = [read_facts(one) for one in folder]
     if not runs:
         raise UsageError("there is no run to report", expected="one run folder or several")
@@ -101,13 +104,37 @@ def _foot(parts: Sequence[Part], missing: Sequence[Absent]) -> Markup:
     return render("foot.html", absent=absent, lectures=lecture_rows(parts), version=__version__)
 
 
+def _repeats(facts: Facts) -> str:
+    """The page of a recipe that was trained with several seeds: their spread, then all of them beside each other."""
+    runs = [read_facts(folder) for folder in _seeds(facts.folder)]
+    built: list[Part | Absent | None] = [_built(facts, "run", "Spread", spread_part)]
+    built += [results_part(runs), overlay_part(runs)] if runs else []
+    built += [_built(facts, "recipe", "Recipe", recipe_part), _built(facts, "run", "Reproduce", command_part)]
+    parts = [part for part in built if isinstance(part, Part)]
+    missing = [part for part in built if isinstance(part, Absent)]
+    return page_html(f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, missing + _problems(runs)))
+
+
+def _seeds(folder: Path) -> list[str]:
+    numbered = {
+        int(match[1]): entry.path
+        for entry in os.scandir(folder)
+        if (match := re.fullmatch(r"seed-(\d{1,19})", entry.name))
+    }
+    return [numbered[seed] for seed in sorted(numbered)]
+
+
+def _problems(runs: Sequence[Facts]) -> list[Absent]:
+    return [
+        Absent(label, why) for label, run in zip(run_labels(runs), runs, strict=True) for why in run.problems.values()
+    ]
+
+
 def _several(runs: Sequence[Facts]) -> str:
     built = [results_part(runs), overlay_part(runs), differences_part(runs)]
     parts = [part for part in built if isinstance(part, Part)]
     missing = [part for part in built if isinstance(part, Absent)]
-    missing += [
-        Absent(label, why) for label, run in zip(run_labels(runs), runs, strict=True) for why in run.problems.values()
-    ]
+    missing += _problems(runs)
     title = f"{len(runs):,} runs compared"
     head = render(
         "head.html",

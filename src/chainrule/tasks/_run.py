@@ -130,6 +130,8 @@ class Run:
         return module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def _build(self) -> nn.Module:
+        if self.info["kind"] == "repeats":
+            raise CheckpointError(f"{self.path} is a folder of repeated runs", remedy=f"name one: {self.path}/seed-0")
         if self.info["kind"] != "recipe":
             program = self.info.get("program", {})
             where = f" ({program['file']}:{','.join(program['names'])})" if program else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from chainrule.draw.page import render
 from chainrule.draw.wording import (
     count_text,
     duration_text,
+    listing,
     mapping,
     number_text,
     plain_text,
@@ -23,7 +25,12 @@ from chainrule.draw.wording import (
 )
 
 _TONES = {"finished": "good", "failed": "bad"}
-_KINDS = {"recipe": "a run of a recipe", "module": "a run of a module", "log": "a log of a hand-written loop"}
+_KINDS = {
+    "recipe": "a run of a recipe",
+    "module": "a run of a module",
+    "log": "a log of a hand-written loop",
+    "repeats": "a recipe trained with several seeds",
+}
 _PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 
 
@@ -94,7 +101,9 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for part in ("test", "valid"):
         measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
-        if real(measured.get("accuracy")) is not None:
+        if spread := mapping(measured.get("accuracy")):
+            found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
+        elif real(measured.get("accuracy")) is not None:
             count = whole(measured.get("count"))
             more = [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
             more += [f"n = {count_text(count)}"] if count else []
@@ -102,6 +111,14 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
         elif real(measured.get("loss")) is not None:
             found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
     return found
+
+
+def _spread_card(title: str, spread: Mapping[str, Any]) -> dict[str, str]:
+    deviation = real(spread.get("deviation"))
+    more = [] if deviation is None else [f"deviation {100 * deviation:.2f} points"]
+    mean = real(spread.get("mean"))
+    count = len(listing(spread.get("values")))
+    return _card(title, "?" if mean is None else share_text(mean, digits=2), ", ".join([*more, f"n = {count}"]))
 
 
 def _first_curve_card(facts: Facts) -> list[dict[str, str]]:
