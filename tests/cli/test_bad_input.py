@@ -451,3 +451,8 @@ def test_networks_of_ones_own(case: str, tmp_path: Path, fails: Callable[..., st
 def test_no_status_is_a_bug_of_ours(tmp_path: Path, fails: Callable[..., str]) -> None:
     fails("train", "digits-softmax", "--model", tmp_path / "absent.py:Net", *QUICK, status=2, says="no such file")
     fails("train", "digits-softmax", "--model", tmp_path / "absent.py", *QUICK, status=2, says="what to use of it")
+
+
+def test_batch_normalization_of_one_value(tmp_path: Path, fails: Callable[..., str]) -> None:
+    words = ["train", "digits-mlp", "--model.batch_norm", "true", "--train.batch", "1", "-o", tmp_path / "run", *QUICK]
+    fails(*words, status=2, says="more than one value per channel.*a larger --train.batch")

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from chainrule.analysis import network_table
 from chainrule.models import MODELS
 from chainrule.nn import build
 
@@ -101,18 +100,21 @@ def resnet_names(counts: tuple[int, ...], bottleneck: bool) -> dict[str, tuple[i
     ("name", "options", "wanted"),
     [
         ("vgg", {"depth": 11}, vgg_names((1, 1, 2, 2, 2), False)),
+        ("vgg", {"depth": 13, "batch_norm": True}, vgg_names((2, 2, 2, 2, 2), True)),
+        ("vgg", {"depth": 16}, vgg_names((2, 2, 3, 3, 3), False)),
         ("vgg", {"depth": 16, "batch_norm": True}, vgg_names((2, 2, 3, 3, 3), True)),
         ("vgg", {"depth": 19}, vgg_names((2, 2, 4, 4, 4), False)),
         ("resnet", {"depth": 18}, resnet_names((2, 2, 2, 2), False)),
         ("resnet", {"depth": 34}, resnet_names((3, 4, 6, 3), False)),
         ("resnet", {"depth": 50}, resnet_names((3, 4, 6, 3), True)),
+        ("resnet", {"depth": 101}, resnet_names((3, 4, 23, 3), True)),
         ("resnet", {"depth": 152}, resnet_names((3, 8, 36, 3), True)),
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_names_and_shapes_are_torchvisions(name: str, options: dict[str, Any], wanted: dict[str, Any]) -> None:
     found = {key: tuple(value.shape) for key, value in on_meta(name, IMAGENET, 1000, **options).state_dict().items()}
-    assert found == wanted
+    assert list(found.items()) == list(wanted.items()), "the order too: optimizers number the parameters in it"
 
 
 def test_vgg_is_what_the_notation_builds() -> None:
@@ -160,12 +162,3 @@ def test_blocks_can_start_as_the_identity(name: str, options: dict[str, Any]) ->
     block: Any = network.get_submodule("layer1.1")
     x = torch.randn(2, block.conv1.in_channels, 8, 8).relu()
     assert torch.equal(block(x), x)
-
-
-def test_cost_of_vgg_16_and_resnet_50() -> None:
-    for name, depth, giga in (("vgg", 16, 15.47), ("resnet", 50, 4.09), ("resnet", 18, 1.81)):
-        rows = network_table(MODELS.resolve(name)((3, 64, 64), 10, depth=depth), (3, 64, 64))
-        convolutions = sum(row["multiply_adds"] for row in rows if row["kind"] == "Conv2d")
-        whole = convolutions * (224 / 64) ** 2  # convolutions scale with the area; the head does not
-        head = {"vgg": 25088 * 4096 + 4096 * 4096 + 4096 * 1000, "resnet": 0}[name]
-        assert (whole + head) / 1e9 == pytest.approx(giga, rel=0.01), name

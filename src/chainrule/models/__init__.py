@@ -71,7 +71,7 @@ MODELS = Registry(
                 f"{_HERE}._resnet:resnet",
                 "ResNet-18, 34, 50, 101, 152",
                 {
-                    "paper": "He et al. 2015",
+                    "paper": "He et al. 2016",
                     "input": "224x224x3; at least 32x32",
                     "parameters": "11,689,512 (18) to 60,192,808 (152) for 1000 classes",
                     "source": "LECTURES C8, D5",
@@ -84,7 +84,7 @@ MODELS = Registry(
                 f"{_HERE}._resnet:resnet_cifar",
                 "thin ResNets for small images: 20, 32, 44, 56, 110 layers",
                 {
-                    "paper": "He et al. 2015, section 4.2",
+                    "paper": "He et al. 2016, section 4.2",
                     "input": "32x32x3; at least 4x4",
                     "parameters": "269,722 (20) to 1,727,962 (110) for 10 classes",
                     "source": "LECTURES C8, D5",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from chainrule.core.errors import RecipeError
+from chainrule.models._checks import check_share
 
 
 def cnn(
@@ -29,6 +30,7 @@ def cnn(
             expected=f"at least {2 ** len(widths)} pixels each way",
             remedy="give fewer --model.widths",
         )
+    check_share(dropout)
     layers: list[nn.Module] = []
     channels = shape[0]
     for width in widths:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from chainrule.core.errors import RecipeError, unknown
+from chainrule.models._checks import check_share
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -61,6 +62,7 @@ def mlp(
         dropout: Probability of dropping each hidden unit while training.
         batch_norm: Normalize before each activation.
     """
+    check_share(dropout)
     layers: list[nn.Module] = [nn.Flatten()]
     width = math.prod(shape)
     for size in hidden:

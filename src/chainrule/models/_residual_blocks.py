@@ -55,7 +55,7 @@ class BasicBlock(Block):
     """F: CONV3, BN, ReLU, CONV3, BN.
 
     Source:
-        LECTURES C8; He et al. 2015, figure 5 left.
+        LECTURES C8; He et al. 2016, figure 5 left.
     """
 
     EXPANSION = 1
@@ -81,7 +81,7 @@ class Bottleneck(Block):
     """F: CONV1 to the width, CONV3, CONV1 to four times the width, each with BN, ReLU between them.
 
     Source:
-        LECTURES C8; He et al. 2015, figure 5 right.
+        LECTURES C8; He et al. 2016, figure 5 right.
     """
 
     EXPANSION = 4
@@ -126,7 +126,7 @@ class PaddedShortcut(nn.Module):
         [0.0, 2.0, 8.0, 10.0, 0.0, 0.0, 0.0, 0.0]
 
     Source:
-        He et al. 2015, section 3.3, option A.
+        He et al. 2016, section 3.3, option A.
 
     Departures:
         The zeros stand behind the channels, as the paper's "extra zero entries"; some programs put half in front.

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
+from chainrule.models._checks import check_image
 from chainrule.models._residual_blocks import BasicBlock, Block, Bottleneck, PaddedShortcut, projection
 
 STAGES: dict[int, tuple[type[Block], tuple[int, ...]]] = {
@@ -47,21 +48,18 @@ def resnet(
         torch.Size([2, 10])
 
     Source:
-        LECTURES C8, D5; He et al. 2015. Zero gammas: Goyal et al. 2017.
+        LECTURES C8, D5; He et al. 2016, Deep residual learning, table 1. Initialization: convolutions from
+        N(0, 2 / fan out) (He et al. 2015, Delving deep into rectifiers), as torchvision. Zero gammas: Goyal et al.
+        2017, section 5.1.
 
     Departures:
-        Names of modules are torchvision's, so its weights fit. As there, a bottleneck strides in its 3x3 convolution;
-        the paper strides in the first 1x1.
+        Names of modules are torchvision's, so its weights fit. As there, a bottleneck strides in its 3x3 convolution
+        ("v1.5"); the paper strides in the first 1x1. Each ReLU is a module of its own.
     """
     if depth not in STAGES:
         raise RecipeError("there is no ResNet of this depth", expected="18, 34, 50, 101 or 152", got=depth)
-    if len(shape) != 3 or min(shape[1:]) < 32:
-        raise RecipeError(
-            "this ResNet shrinks its images 32 times",
-            expected="at least 32x32",
-            got="x".join(map(str, shape[1:])),
-            remedy="--model.name resnet_cifar is made for small images",
-        )
+    small = "--model.name resnet_cifar is made for small images"
+    check_image(shape, 32, "this ResNet shrinks its images 32 times", remedy=small)
     kind, counts = STAGES[depth]
     stem = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
     network = ResNet(stem, nn.MaxPool2d(3, stride=2, padding=1), kind, (64, 128, 256, 512), counts, classes, projection)
@@ -96,19 +94,15 @@ def resnet_cifar(
         269722
 
     Source:
-        LECTURES C8, D5; He et al. 2015, section 4.2.
+        LECTURES C8, D5; He et al. 2016, Deep residual learning, section 4.2. Initialization as `resnet`.
     """
     if depth < 8 or depth % 6 != 2:
-        near = max(8, round((depth - 2) / 6) * 6 + 2)
-        raise RecipeError(
-            "this ResNet has 6n + 2 layers", expected="8, 14, 20, 26, ...", got=depth, remedy=f"use {near}"
-        )
+        below = (depth - 2) // 6 * 6 + 2
+        near = "use 8" if depth < 8 else f"use {below} or {below + 6}"
+        raise RecipeError("this ResNet has 6n + 2 layers", expected="8, 14, 20, 26, ...", got=depth, remedy=near)
     if shortcut not in ("pad", "project"):
         raise RecipeError("there are two shortcuts", expected="pad or project", got=shortcut)
-    if len(shape) != 3 or min(shape[1:]) < 4:
-        raise RecipeError(
-            "this ResNet shrinks its images 4 times", expected="at least 4x4", got="x".join(map(str, shape[1:]))
-        )
+    check_image(shape, 4, "this ResNet shrinks its images 4 times")
     counts = ((depth - 2) // 6,) * 3
     stem = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
     kind = PaddedShortcut if shortcut == "pad" else projection

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
+from chainrule.models._checks import check_image, check_share
 
 GROUPS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Layers with weights, the three fully connected ones included -> convolutions in each group."""
@@ -35,10 +36,10 @@ def vgg(
         batch_norm: Normalize after each convolution.
         head: "original": pooled to 7x7, FC-4096, ReLU, dropout, twice, and FC-K (about 120 million parameters);
             "linear": global average pooling, dropout and FC-K, for small images.
-        dropout: Probability of dropping in the head.
+        dropout: Probability of dropping in the head, at least 0 and below 1.
 
     Raises:
-        RecipeError: Another depth or head, or images that are too small.
+        RecipeError: Another depth, head or probability, or images that are too small.
 
     Example:
         >>> network = vgg((3, 32, 32), 10, depth=11, batch_norm=True, head="linear")
@@ -46,20 +47,22 @@ def vgg(
         torch.Size([2, 10])
 
     Source:
-        LECTURES D3, D5; Simonyan and Zisserman 2015 (configurations A, B, D, E).
+        LECTURES D3, D5; Simonyan and Zisserman 2015 (configurations A, B, D, E). Initialization is torchvision's:
+        convolutions from N(0, 2 / fan out) (He et al. 2015, Delving deep into rectifiers), fully connected layers from
+        N(0, 0.01^2), biases 0.
 
     Departures:
-        Names of modules and their initialization are torchvision's, so its weights fit. The paper starts deep networks
-        from trained shallow ones.
+        Names of modules are torchvision's, so its weights fit; as there, the features of any image are averaged to 7x7
+        (at 224x224 they are 7x7). The paper (section 3.1) draws the weights of its shallowest network from a normal
+        distribution of variance 0.01 and starts deeper ones from it; it has no batch normalization.
     """
     if depth not in GROUPS:
         raise RecipeError("there is no VGG of this depth", expected="11, 13, 16 or 19", got=depth)
     if head not in ("original", "linear"):
         raise RecipeError("VGG has two heads", expected="original or linear", got=head)
-    if len(shape) != 3 or min(shape[1:]) < 32:
-        raise RecipeError(
-            "VGG halves its images five times", expected="at least 32x32", got="x".join(map(str, shape[1:]))
-        )
+    check_share(dropout)
+    small = "--model.name resnet_cifar is made for small images"
+    check_image(shape, 32, "VGG halves its images five times", remedy=small)
     network = VGG(
         _features(shape[0], GROUPS[depth], batch_norm), _head(head, classes, dropout), 7 if head == "original" else 1
     )

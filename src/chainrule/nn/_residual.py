@@ -22,7 +22,7 @@ class Residual(nn.Module):
         >>> Residual(nn.Linear(4, 4), nn.Identity())(torch.ones(2, 4)).shape
         torch.Size([2, 4])
 
-    Source: LECTURES C8; He et al. 2015.
+    Source: LECTURES C8; He et al. 2016.
     """
 
     def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:

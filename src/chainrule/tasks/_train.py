@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime
 import shlex
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from chainrule.core.errors import CheckpointError
+from chainrule.core.errors import CheckpointError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.core.log import warn
@@ -146,7 +146,8 @@ def continue_run(
         ]
         begun = time.perf_counter()
         try:
-            train_loop(task, state, plan, observers=watchers)
+            with _norm_errors():
+                train_loop(task, state, plan, observers=watchers)
         except BaseException:
             folder.update(status="failed")
             raise
@@ -157,6 +158,21 @@ def continue_run(
             folder.update(status="interrupted", seconds=round(seconds, 3))
             raise Interrupted(flag.number, command)
         return _finish(folder, job, task, state, seconds)
+
+
+@contextmanager
+def _norm_errors() -> Iterator[None]:
+    """Say what to do when batch normalization meets a batch that has one value in each channel."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise RecipeError(
+            "batch normalization has nothing to average over",
+            expected="more than one value per channel in each step",
+            remedy="a larger --train.batch (the last one of an epoch may be smaller), or fewer --train.parts",
+        ) from error
 
 
 def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
@@ -214,8 +230,6 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
 
 def _try_out(state: TrainState, job: Classification) -> None:
     """One forward pass of two images: a network of the wrong shape is found before anything is made."""
-    from chainrule.core.errors import RecipeError
-
     examples = job.examples("valid")
     index = torch.arange(min(2, len(examples)))
     state.model.eval()
