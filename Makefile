@@ -20,9 +20,11 @@ check: .venv/test.stamp
 	$(BIN)/lint-imports
 	$(BIN)/pytest --doctest-modules src/chainrule -p no:cacheprovider
 
+# Measures the loop and the start (minutes), then writes what is in benchmarks/results into the docs and recipes.
 bench: .venv/test.stamp
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/publish.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
