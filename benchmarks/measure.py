@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import statistics
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def in_turns(contestants: Mapping[str, Callable[[], float]], turns: int) -> dict
     for _ in range(turns):
         for name, contestant in contestants.items():
             seconds[name].append(contestant())
+            print(f"{name}: {seconds[name][-1]:.3f} s", file=sys.stderr, flush=True)
     return seconds
 
 
