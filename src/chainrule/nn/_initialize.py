@@ -96,7 +96,7 @@ def fan_in(layer: nn.Module) -> float:
         layer: Fully connected, convolution or transposed convolution.
 
     Example:
-        >>> fan_in(nn.Linear(7, 3)), fan_in(nn.Conv2d(8, 5, 3, groups=2)), fan_in(nn.ConvTranspose2d(8, 5, 4, stride=2))
+        >>> fan_in(nn.Linear(7, 3)), fan_in(nn.Conv2d(8, 6, 3, groups=2)), fan_in(nn.ConvTranspose2d(8, 5, 4, stride=2))
         (7.0, 36.0, 32.0)
 
     Source:
