@@ -41,7 +41,7 @@ def _list(folders: list[str]) -> Answer:
 
 
 def _show(runs: list[str]) -> Answer:
-    from chainrule.core.folder import RunFolder
+    from chainrule.core.folder import RunFolder, find_runs
 
     data = [{"run": path, **RunFolder(Path(path)).info()} for path in runs]
     blocks = []
@@ -50,6 +50,8 @@ def _show(runs: list[str]) -> Answer:
         lines = [f"{info['run']}: {info['name']}, {info['status']}"]
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
+        if info.get("kind") == "repeats":
+            lines += [f"  {seed.path.name:<10} {_seed_line(seed)}" for seed in find_runs(Path(info["run"]))]
         lines += [
             f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, "
             f"{environment.get('cpu')}"
@@ -59,11 +61,13 @@ def _show(runs: list[str]) -> Answer:
 
 
 def _compare(runs: list[str]) -> Answer:
-    from chainrule.core.folder import RunFolder
+    from chainrule.core.folder import RunFolder, find_runs
 
-    if len(runs) < 2:
-        raise UsageError("`runs compare` needs at least two run folders")
     folders = [RunFolder(Path(path)) for path in runs]
+    if len(folders) == 1 and folders[0].info().get("kind") == "repeats":
+        folders = list(find_runs(folders[0].path))  # one folder of repeated runs: its seeds beside each other
+    if len(folders) < 2:
+        raise UsageError("`runs compare` needs at least two run folders")
     rows = [_row(folder) for folder in folders]
     recipes = [_flat(folder) for folder in folders]
     keys = sorted({key for recipe in recipes for key in recipe})
@@ -71,7 +75,9 @@ def _compare(runs: list[str]) -> Answer:
     from rich.console import Group
     from rich.table import Table
 
-    table = Table("setting", *[Path(path).name for path in runs], title="what differs", title_justify="left", box=None)
+    table = Table(
+        "setting", *[folder.path.name for folder in folders], title="what differs", title_justify="left", box=None
+    )
     for key, values in differing.items():
         table.add_row(key, *["" if value is None else str(value) for value in values])
     return Answer(
@@ -111,7 +117,19 @@ def _row(folder: Any) -> dict[str, Any]:
     for part, values in _parts(info):
         value = values.get("accuracy")
         row[part] = value["mean"] if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            row[f"{part}_deviation"] = value["deviation"]
+            row["seeds"] = len(value["values"])
     return row
+
+
+def _seed_line(folder: Any) -> str:
+    """How one of repeated runs stands; a damaged one is named and does not hide the others."""
+    try:
+        info = folder.info()
+    except CheckpointError as error:
+        return str(error)
+    return "  ".join([info["status"], *(f"{part} {_metrics(values)}" for part, values in _parts(info))])
 
 
 def _parts(info: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -120,18 +138,31 @@ def _parts(info: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _metrics(values: dict[str, Any]) -> str:
-    numbers = {name: value["mean"] if isinstance(value, dict) else value for name, value in values.items()}
-    return "  ".join(f"{name} {value:.4f}" for name, value in sorted(numbers.items()) if isinstance(value, float))
+    return "  ".join(f"{name} {text}" for name, value in sorted(values.items()) if (text := _number(value)))
+
+
+def _number(value: Any) -> str:
+    """One number, or of repeated runs the mean, the deviation, and from where to where."""
+    if isinstance(value, dict):
+        reach = f"{value['minimum']:.4f} to {value['maximum']:.4f}"
+        return f"{value['mean']:.4f} ± {value['deviation']:.4f} ({reach}, n = {len(value['values'])})"
+    return f"{value:.4f}" if isinstance(value, float) else ""
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("run", "recipe", "status", "valid accuracy", "test accuracy", box=None)
+    run = Column("run", overflow="fold")  # a path that is cut short cannot be given to the next command
+    table = Table(run, "recipe", "status", "valid accuracy", "test accuracy", box=None)
     for row in rows:
-        numbers = [f"{row[part]:.4f}" if isinstance(row.get(part), float) else "" for part in ("valid", "test")]
+        numbers = [_cell(row.get(part), row.get(f"{part}_deviation")) for part in ("valid", "test")]
         table.add_row(row["run"], row["name"], row["status"], *numbers)
     return table
+
+
+def _cell(value: Any, deviation: Any) -> str:
+    spread = f" ± {deviation:.4f}" if isinstance(deviation, float) else ""
+    return f"{value:.4f}{spread}" if isinstance(value, float) else ""
 
 
 def _flat(folder: Any) -> dict[str, Any]:
