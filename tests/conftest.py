@@ -16,9 +16,11 @@ import pytest
 from beartype import beartype
 from jaxtyping import config, install_import_hook
 
-CHECKED = ["analysis", "data", "losses", "metrics", "models", "nn", "optim", "runtime", "tasks", "training"]
+CHECKED = ["analysis", "data", "losses", "metrics", "models", "nn", "ops", "optim", "runtime", "tasks", "training"]
 """Packages whose annotations name shapes."""
-SHAPE = re.compile(r"\b(Float|Float32|Float64|Int|Int64|UInt8|Bool|Shaped|Num|Real)\[")
+NAMES = ["Float", "Float32", "Float64", "Int", "Int64", "UInt8", "Bool", "Shaped", "Num", "Real"]
+"""Words of jaxtyping; `tests/architecture/test_annotations.py` sees to it that both lists are whole."""
+SHAPE = re.compile(rf"\b({'|'.join(NAMES)})\[")
 
 
 def check_shapes(function: Any) -> Any:
@@ -33,7 +35,7 @@ def check_shapes(function: Any) -> Any:
 
 
 checker = types.ModuleType("shape_checker")
-checker.check_shapes = check_shapes  # type: ignore[attr-defined]
+checker.__dict__.update(check_shapes=check_shapes, CHECKED=CHECKED, NAMES=NAMES)
 sys.modules["shape_checker"] = checker
 if not config.jaxtyping_disable:  # JAXTYPING_DISABLE=1 leaves the functions as they are
     install_import_hook([f"chainrule.{name}" for name in CHECKED], "shape_checker.check_shapes")

@@ -267,7 +267,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         (["train", "digits-softmax", "--optim.name", "adamm"], 'no optimizer "adamm".*did you mean "adam"'),
         (["train", "digits-softmax", "--data.name", "digts"], 'no data set "digts".*did you mean "digits"'),
         (["train", "digits-softmax", "--optim.lr"], "needs a value"),
-        (["train", "digits-softmax", "--optim.lr", "-1"], "lr is out of range: expected at least 0, got -1"),
+        (["train", "digits-softmax", "--optim.lr", "-1"], "lr is out of range: expected at least 0, finite, got -1"),
         (["train", "digits-softmax", "--optim.lr", "nan"], "optim.lr: .*number: got 'nan'"),
         (["train", "digits-softmax", "--train.epochs", "0"], "train.epochs: .*greater than 0"),
         (["train", "digits-softmax", "--repeats", "1"], "at least two runs"),

@@ -108,8 +108,8 @@ def test_one_output_may_stand_as_a_column() -> None:
         (lambda: binary_cross_entropy(torch.zeros(2), torch.zeros(3)), UsageError, "fit together"),
         (lambda: binary_cross_entropy(torch.zeros(2), torch.tensor([0.0, 1.5])), DataError, "0 to 1, got 1.5"),
         (lambda: binary_cross_entropy(torch.zeros(2), torch.tensor([0.0, float("nan")])), DataError, "0 to 1"),
-        (lambda: penalty([torch.ones(2)], l2=-1.0), UsageError, "at least 0, got -1"),
-        (lambda: penalty([torch.ones(2)], l1=float("nan")), UsageError, "at least 0, got nan"),
+        (lambda: penalty([torch.ones(2)], l2=-1.0), UsageError, "at least 0, finite, got -1"),
+        (lambda: penalty([torch.ones(2)], l1=float("nan")), UsageError, "at least 0, finite, got nan"),
     ],
 )
 def test_what_is_refused(call: Any, error: type[Exception], message: str) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.losses._check import check_classes, check_scores, widened
+from chainrule.losses._check import check_classes, check_numbers, check_scores, widened
 
 
 def binary_cross_entropy(scores: Float[Tensor, "n ..."], targets: Shaped[Tensor, "n ..."]) -> Float[Tensor, " n"]:
@@ -17,7 +17,8 @@ def binary_cross_entropy(scores: Float[Tensor, "n ..."], targets: Shaped[Tensor,
     With K scores an example the K answers are independent, and their losses are added: the negative log-likelihood.
 
     Args:
-        scores: One score an example, (N,) or (N, 1), or K of them, (N, K).
+        scores: One score an example, (N,) or (N, 1), or K of them, (N, K); an infinite one gives a loss that is not
+            finite.
         targets: For one score, (N,) or (N, 1): 0 or 1, or a probability between. For K scores: the same (N, K), or
             right classes (N,) of an integer type, where each class is asked for apart (one against the rest).
 
@@ -45,14 +46,21 @@ def binary_cross_entropy(scores: Float[Tensor, "n ..."], targets: Shaped[Tensor,
         targets = targets[:, None]
     elif scores.ndim == 1 and targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
-    if scores.ndim not in (1, 2) or targets.shape != scores.shape:
+    if scores.ndim not in (1, 2):
+        raise UsageError(
+            "binary_cross_entropy: an example has one score or K of them",
+            expected="scores (N,), (N, 1) or (N, K)",
+            got=tuple(scores.shape),
+        )
+    if targets.shape != scores.shape:
         raise UsageError(
             "binary_cross_entropy: scores and targets do not fit together",
             expected=f"targets of shape {tuple(scores.shape)}",
             got=tuple(targets.shape),
         )
+    check_numbers("binary_cross_entropy", targets)
     if targets.device.type == "cpu" and targets.numel() and not torch.compiler.is_compiling():
-        low, high = (float(end) for end in targets.aminmax())
+        low, high = (float(end) for end in targets.double().aminmax())
         if not (low >= 0 and high <= 1):
             raise DataError(
                 "binary_cross_entropy: a target is no probability",

@@ -39,7 +39,7 @@ def check_classes(loss: str, scores: Tensor, targets: Tensor) -> None:
             f"{loss}: classes are whole numbers", expected="an integer type such as int64", got=targets.dtype
         )
     if targets.device.type == "cpu" and targets.numel() and not torch.compiler.is_compiling():
-        low, high = (int(end) for end in targets.aminmax())
+        low, high = (int(end) for end in targets.long().aminmax())
         if low < 0 or high >= scores.shape[1]:
             raise DataError(
                 f"{loss}: a class is out of range",
@@ -56,6 +56,16 @@ def check_scores(loss: str, scores: Tensor) -> None:
     """
     if not scores.is_floating_point():
         raise UsageError(f"{loss}: scores are real numbers", expected="a floating type", got=scores.dtype)
+
+
+def check_numbers(loss: str, targets: Tensor) -> None:
+    """Check that targets of regressions and probabilities are real: torch would drop what is imaginary.
+
+    Raises:
+        UsageError: They are complex.
+    """
+    if targets.is_complex():
+        raise UsageError(f"{loss}: targets are real numbers", expected="a real type", got=targets.dtype)
 
 
 def widened(scores: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -26,7 +27,7 @@ def penalty(weights: Iterable[Tensor], *, l2: float = 0.0, l1: float = 0.0) -> F
         One number, on the device of the weights; 0 without weights.
 
     Raises:
-        UsageError: A negative factor, which would reward large weights.
+        UsageError: A negative factor, which would reward large weights, or one that is not finite.
 
     Example:
         >>> penalty([torch.tensor([[1.0, -2.0]])], l2=0.1, l1=1.0).item()
@@ -36,8 +37,8 @@ def penalty(weights: Iterable[Tensor], *, l2: float = 0.0, l1: float = 0.0) -> F
         LECTURES A6.
     """
     for name, factor in (("l2", l2), ("l1", l1)):
-        if not factor >= 0:
-            raise UsageError(f"penalty: {name} is a strength", expected="at least 0", got=factor)
+        if not 0 <= factor < math.inf:
+            raise UsageError(f"penalty: {name} is a strength", expected="at least 0, finite", got=factor)
     weights = list(weights)
     total = weights[0].new_zeros(()) if weights else torch.zeros(())
     for weight in weights:

@@ -18,7 +18,7 @@ def softmax_loss(
     Minimizing it maximizes the likelihood of the data. At initialization it is about log K.
 
     Args:
-        scores: Scores of the K classes.
+        scores: Scores of the K classes; minus infinity rules a class out, infinity or NaN gives NaN.
         targets: Right classes, 0 to K - 1.
         smoothing: Share of the target that is spread evenly over all classes, in [0, 1).
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
-from chainrule.losses._check import check_classes, check_scores, widened
+from chainrule.losses._check import check_classes, check_numbers, check_scores, widened
 
 
 def squared_error(scores: Float[Tensor, "n ..."], targets: Shaped[Tensor, "n ..."]) -> Float[Tensor, " n"]:
@@ -38,6 +38,7 @@ def squared_error(scores: Float[Tensor, "n ..."], targets: Shaped[Tensor, "n ...
     if scores.ndim == 2 and scores.shape[1] > 1 and targets.ndim == 1 and not targets.is_floating_point():
         check_classes("squared_error", scores, targets)
         targets = torch.nn.functional.one_hot(targets.long(), scores.shape[1])  # (n, k)
+    check_numbers("squared_error", targets)
     if scores.ndim == 0 or _without_one(scores) != _without_one(targets):
         raise UsageError(
             "squared_error: outputs and targets do not fit together",

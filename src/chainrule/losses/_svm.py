@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -17,7 +19,7 @@ def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin
     Args:
         scores: Scores of the K classes.
         targets: Right classes, 0 to K - 1.
-        margin: By how much the right score must lead, greater than 0.
+        margin: By how much the right score must lead, greater than 0 and finite.
 
     Returns:
         One value an example, at least 0; in float32 for scores of 16 bits.
@@ -39,8 +41,8 @@ def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin
         no second derivative: so this is written out.
     """
     check_classes("svm_loss", scores, targets)
-    if not margin > 0:
-        raise UsageError("svm_loss: the margin is a lead", expected="margin > 0", got=margin)
+    if not 0 < margin < math.inf:
+        raise UsageError("svm_loss: the margin is a lead", expected="margin > 0, finite", got=margin)
     scores, right = widened(scores), targets.long()[:, None]  # (n, 1)
     margins = (scores - scores.gather(1, right) + margin).relu()  # (n, k); relu, as clamp has a gradient at the kink
     return margins.scatter(1, right, 0.0).sum(1)  # j != y

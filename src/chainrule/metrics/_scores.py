@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from chainrule.core.errors import DataError, NonFiniteError, UsageError
@@ -26,7 +27,7 @@ def check_scores(metric: str, scores: Tensor, targets: Tensor) -> None:
         Traceback (most recent call last):
         chainrule.core.errors.NonFiniteError: accuracy: a score is NaN: got the first in example 1 of 2
     """
-    if scores.ndim != 2 or targets.shape != scores.shape[:1] or targets.is_floating_point():
+    if scores.ndim != 2 or targets.shape != scores.shape[:1] or _are_no_classes(targets):
         raise UsageError(
             f"{metric}: scores and classes do not fit together",
             expected="scores (N, K) and classes (N,), whole numbers",
@@ -34,7 +35,7 @@ def check_scores(metric: str, scores: Tensor, targets: Tensor) -> None:
         )
     if not len(targets):
         return
-    low, high = (int(end) for end in targets.aminmax())
+    low, high = (int(end) for end in targets.long().aminmax())
     if low < 0 or high >= scores.shape[1]:
         wrong = low if low < 0 else high
         raise DataError(f"{metric}: a class is out of range", expected=f"0 to {scores.shape[1] - 1}", got=wrong)
@@ -42,3 +43,7 @@ def check_scores(metric: str, scores: Tensor, targets: Tensor) -> None:
     if odd.any():
         first = int(odd.nonzero()[0])
         raise NonFiniteError(f"{metric}: a score is NaN", got=f"the first in example {first} of {len(targets)}")
+
+
+def _are_no_classes(targets: Tensor) -> bool:
+    return targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool

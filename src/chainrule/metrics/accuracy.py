@@ -41,7 +41,7 @@ class Accuracy:
             NonFiniteError: A score is NaN.
         """
         check_scores("accuracy", scores, targets)
-        return cls(int((scores.argmax(1) == targets).sum()) if len(targets) else 0, len(targets))
+        return cls(int((scores.argmax(1) == targets.long()).sum()) if len(targets) else 0, len(targets))
 
     def merge(self, other: Accuracy) -> Accuracy:
         """Return the tally of both."""

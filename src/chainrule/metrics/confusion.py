@@ -55,7 +55,7 @@ class Confusion:
         if not len(targets):
             return cls(torch.zeros(known, known, dtype=torch.int64))
         pairs = targets.long() * known + scores.argmax(1)
-        return cls(torch.bincount(pairs, minlength=known * known).reshape(known, known))
+        return cls(torch.bincount(pairs, minlength=known * known).reshape(known, known).cpu())
 
     def merge(self, other: Confusion) -> Confusion:
         """Return the counts of both.

@@ -51,8 +51,9 @@ class Mean:
             )
         numbers = _numbers(values)
         shares = np.ones(numbers.shape) if weights is None else _numbers(weights)
-        if not (np.isfinite(shares) & (shares >= 0)).all():
-            raise UsageError("mean: weights count examples", expected="finite and at least 0", got=float(shares.min()))
+        odd_ones = shares[~(np.isfinite(shares) & (shares >= 0))]
+        if odd_ones.size:
+            raise UsageError("mean: weights count examples", expected="finite and at least 0", got=float(odd_ones[0]))
         numbers, shares = numbers[shares > 0], shares[shares > 0]
         with np.errstate(over="ignore"):
             products = numbers if weights is None else numbers * shares

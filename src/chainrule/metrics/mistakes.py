@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from chainrule.core.errors import UsageError
 from chainrule.metrics._scores import check_scores
 
 By = Literal["loss", "probability"]
+_NAMES = ("index", "truth", "predicted", "probability", "loss")
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,15 @@ class Mistakes:
             by: "loss" or "probability".
 
         Raises:
-            UsageError: The shapes do not fit together, or another word for `by`.
+            UsageError: The shapes do not fit together, a negative count, or another word for `by`.
             DataError: A class is out of range.
             NonFiniteError: A score is NaN.
         """
         check_scores("mistakes", scores, targets)
-        if by not in ("loss", "probability") or count < 0:
+        targets = targets.long()
+        if count < 0:
+            raise UsageError("mistakes: count is how many are kept", expected="at least 0", got=count)
+        if by not in ("loss", "probability"):
             raise UsageError("mistakes are ordered by loss or probability", expected="loss or probability", got=by)
         if index.shape != targets.shape or losses.shape != targets.shape:
             raise UsageError(
@@ -79,12 +84,13 @@ class Mistakes:
             return cls((), count, 0, by)
         chances, predicted = torch.softmax(scores.double(), dim=1).max(1).values, scores.argmax(1)
         wrong = (predicted != targets).nonzero().flatten()
-        columns = [values[wrong].cpu() for values in (index, targets, predicted, chances, losses.double())]
-        keys = _badness((columns[4] if by == "loss" else columns[3]).numpy())
-        worst = np.lexsort((columns[0].numpy(), -keys))[:count]
-        names = ("index", "truth", "predicted", "probability", "loss")
-        rows = zip(*(column[torch.from_numpy(worst)].tolist() for column in columns))
-        return cls(_by_example(dict(zip(names, row)) for row in rows), count, len(wrong), by)
+        columns = {
+            name: values[wrong].cpu().numpy()
+            for name, values in zip(_NAMES, (index, targets, predicted, chances, losses.double()))
+        }
+        worst = np.lexsort(_ranks(columns, by)[::-1])[:count]  # the last key is the first for numpy
+        rows = zip(*(column[worst].tolist() for column in columns.values()))
+        return cls(_by_example(dict(zip(_NAMES, row)) for row in rows), count, len(wrong), by)
 
     def merge(self, other: Mistakes) -> Mistakes:
         """Return the worst of both.
@@ -110,10 +116,16 @@ class Mistakes:
         return [dict(record) for record in self._worst_first(self.kept)]
 
     def _worst_first(self, records: Any) -> list[dict[str, Any]]:
-        return sorted(records, key=lambda record: (-float(_badness(np.array(record[self.by]))), record["index"]))
+        return sorted(records, key=lambda record: _ranks(record, self.by))
 
 
-def _badness(values: np.ndarray) -> np.ndarray:
+def _ranks(record: Mapping[str, Any], by: By) -> list[Any]:
+    """Worst first, then by example; the rest orders two answers to one example that was seen twice."""
+    worse = {name: -_badness(record[name]) for name in ("loss", "probability")}
+    return [worse[by], record["index"], record["truth"], record["predicted"], worse["probability"], worse["loss"]]
+
+
+def _badness(values: Any) -> Any:
     """The value itself; NaN is worse than any number."""
     return np.where(np.isnan(values), np.inf, values)
 

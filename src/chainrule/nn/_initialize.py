@@ -60,7 +60,7 @@ def initialize(
         The module itself.
 
     Raises:
-        UsageError: There is no such scheme, or a layer does not know its shape yet.
+        UsageError: There is no such scheme, or a layer does not know its shape yet; nothing has been drawn then.
 
     Example:
         >>> layer = initialize(nn.Linear(1000, 100), "he", generator=torch.Generator().manual_seed(0))
@@ -77,11 +77,15 @@ def initialize(
     """
     if scheme not in _DRAWS:
         raise UsageError(f'there is no initialization "{scheme}"', remedy=unknown("initialization", scheme, _DRAWS))
+    drawn = (nn.Linear, *CONVS, *TRANSPOSED)
+    for name, layer in module.named_modules():
+        if isinstance(layer, drawn):
+            _check_shape(name or type(layer).__name__, layer.weight)
     with torch.no_grad():
-        for name, layer in module.named_modules():
-            if isinstance(layer, (nn.Linear, *CONVS, *TRANSPOSED)):
-                _check_shape(name, layer.weight)
-                _DRAWS[scheme](layer.weight, layer, generator)
+        for layer in module.modules():
+            if isinstance(layer, drawn):
+                if layer.weight.numel():
+                    _DRAWS[scheme](layer.weight, layer, generator)
                 if layer.bias is not None:
                     _fill_bias(layer.bias, layer, scheme, generator, bias)
             elif isinstance(layer, NORMS):
@@ -177,5 +181,6 @@ def _reset_norm(layer: nn.Module) -> None:
 def _check_shape(name: str, weight: Tensor) -> None:
     if isinstance(weight, nn.parameter.UninitializedParameter):
         raise UsageError(
-            f'layer "{name}" does not know its shape yet', remedy="pass one batch through the network first"
+            f'layer "{name}" does not know its shape yet',
+            remedy="pass one batch through the network first",
         )

@@ -15,7 +15,7 @@ def ema_update(average: Iterable[Tensor], tensors: Iterable[Tensor], decay: floa
     """Move an average towards the weights, in place: average = decay * average + (1 - decay) * tensor.
 
     Args:
-        average: Copies; whole numbers among them (counters of batches) are taken over as they are.
+        average: Copies, in their own type; whole numbers among them (counters of batches) are taken over as they are.
         tensors: The weights and buffers they follow, in the same order and shapes.
         decay: In [0, 1]; 0 copies, 1 stands still.
 
@@ -34,17 +34,20 @@ def ema_update(average: Iterable[Tensor], tensors: Iterable[Tensor], decay: floa
     if not 0 <= decay <= 1:
         raise UsageError("ema_update: decay is the share that is kept", expected="0 to 1", got=decay)
     ours, theirs = list(average), [tensor.detach() for tensor in tensors]
-    shapes = [[tuple(tensor.shape) for tensor in side] for side in (ours, theirs)]
-    if shapes[0] != shapes[1]:
-        raise UsageError(
-            "ema_update: average and tensors differ",
-            expected=f"{len(ours)} tensors of the same shapes",
-            got=len(theirs),
-        )
-    real = [i for i, tensor in enumerate(ours) if tensor.is_floating_point()]
+    if len(ours) != len(theirs):
+        raise UsageError("ema_update: average and tensors differ", expected=f"{len(ours)} tensors", got=len(theirs))
+    for place, (mine, other) in enumerate(zip(ours, theirs)):
+        if mine.shape != other.shape:
+            raise UsageError(
+                f"ema_update: average and tensors differ at {place}",
+                expected=f"shape {tuple(mine.shape)}",
+                got=tuple(other.shape),
+            )
+    real = [i for i, tensor in enumerate(ours) if tensor.is_floating_point() or tensor.is_complex()]
     with torch.no_grad():
         if real:
-            get_ema_multi_avg_fn(decay)([ours[i] for i in real], [theirs[i] for i in real], None)
+            targets = [theirs[i].to(ours[i].dtype) for i in real]
+            get_ema_multi_avg_fn(decay)([ours[i] for i in real], targets, None)
         for i in set(range(len(ours))) - set(real):
             ours[i].copy_(theirs[i])
 

@@ -51,6 +51,8 @@ def clip_gradients(
     if not gradients:
         return torch.zeros(())
     before = _norm(gradients)
+    if not torch.isfinite(before):
+        return before
     if value is not None:
         for gradient in gradients:
             gradient.clamp_(-value, value)
@@ -69,6 +71,8 @@ def _norm(gradients: list[Tensor]) -> Tensor:
 
 def suggest_clip(norms: Iterable[float]) -> float:
     """Return a threshold from the gradient norms seen in a healthy epoch: twice their 95th percentile.
+
+    Where that is 0, since nearly all norms are, it is twice the largest.
 
     Ordinary steps pass unchanged, and a gradient that explodes is cut to about the largest of them.
 

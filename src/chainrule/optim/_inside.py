@@ -65,6 +65,10 @@ class InsideEpsilon(torch.optim.Optimizer):
         }
         super().__init__(params, defaults)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a deep copy has: torch's base class would leave out the kind."""
+        return {**super().__getstate__(), "kind": self.kind}
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step.

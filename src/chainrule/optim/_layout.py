@@ -3,7 +3,8 @@
 torch's fused optimizers on the CPU walk through parameter, gradient and state side by side in memory, and look at no
 strides (2.13: a channels-last gradient of a row-major parameter gives a wrong step without a word). So whatever has
 another layout, such as a gradient set by hand or a state that was read from a file, is brought into line before each
-step.
+step. And a group whose parameters have gaps is not fused, also when it was added later, or when the state of a fused
+one was read into it, which brings that choice along.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from chainrule.optim._options import can_be_fused
+
 AnyOptimizer = TypeVar("AnyOptimizer", bound=torch.optim.Optimizer)
 
 
 def aligned(optimizer: AnyOptimizer) -> AnyOptimizer:
     """Return the optimizer, which from now on aligns gradients and state before each of its steps.
+
+    This is a hook of torch's, and a deep copy of an optimizer has none: to copy one, make another and load the state.
 
     Example:
         >>> p = torch.zeros(2, 2, 1, 2, requires_grad=True)
@@ -33,6 +38,8 @@ def aligned(optimizer: AnyOptimizer) -> AnyOptimizer:
 
 def _align(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
     for group in optimizer.param_groups:
+        if group.get("fused") and not can_be_fused(group["params"]):
+            group["fused"] = False
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue

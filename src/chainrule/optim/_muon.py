@@ -93,7 +93,7 @@ def muon(
         "rest_momentum": rest_momentum,
         "weight_decay": weight_decay,
     }
-    return aligned(Muon(listed(params), defaults))
+    return aligned(Muon(listed("muon", params), defaults))
 
 
 class Muon(torch.optim.Optimizer):
@@ -127,7 +127,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_mul_(buffers, group["momentum"])
         torch._foreach_add_(buffers, gradients)
         ahead = torch._foreach_add(gradients, buffers, alpha=group["momentum"])
-        steps = _orthogonal_steps([step.reshape(len(step), -1) for step in ahead], group["iterations"])
+        steps = _orthogonal_steps([step.flatten(1) for step in ahead], group["iterations"])
         for p, step in zip(parameters, steps):
             if group["normalize"]:
                 p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
@@ -162,7 +162,8 @@ def orthogonalize(matrices: Float[Tensor, "b m n"], iterations: int = 3) -> Floa
     """Bring all singular values near 1 and leave the singular vectors: G = U S V^T becomes about U V^T.
 
     Newton-Schulz iterations of a quintic, in the precision of the input (float32 at least). With three iterations
-    singular values above 1 % of the norm end between 0.4 and 1.21; a matrix of zeros stays.
+    singular values above 1 % of the norm end between 0.4 and 1.21. Below a norm of 1e-7 the result fades with the norm,
+    so that what is left of a momentum without new gradients comes to rest; a matrix of zeros stays.
 
     Args:
         matrices: A batch of matrices of one shape.
@@ -177,6 +178,9 @@ def orthogonalize(matrices: Float[Tensor, "b m n"], iterations: int = 3) -> Floa
         Jordan et al. 2024 (Muon).
     """
     x = matrices.float() if matrices.dtype in (torch.float16, torch.bfloat16) else matrices
+    if not x.numel():
+        return matrices.clone()
+    x = x / x.abs().amax((1, 2), keepdim=True).clamp_min(1)  # the squares of huge numbers would overflow in the norm
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x  # (b, small, large): the smaller Gram matrix
     x = x / x.flatten(1).norm(dim=1).clamp_min(1e-7)[:, None, None]

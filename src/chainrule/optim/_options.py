@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,9 +17,9 @@ def check_rate(name: str, lr: float) -> None:
     """Check a learning rate.
 
     Raises:
-        UsageError: It is negative or not a number.
+        UsageError: It is negative or not finite.
     """
-    _check(name, "lr", lr, lr >= 0, "at least 0")
+    _check(name, "lr", lr, 0 <= lr < math.inf, "at least 0, finite")
 
 
 def check_share(name: str, option: str, value: float) -> None:
@@ -34,21 +35,21 @@ def check_decay(name: str, value: float) -> None:
     """Check a weight decay.
 
     Raises:
-        UsageError: It is negative.
+        UsageError: It is negative or not finite.
     """
-    _check(name, "weight_decay", value, value >= 0, "at least 0")
+    _check(name, "weight_decay", value, 0 <= value < math.inf, "at least 0, finite")
 
 
 def check_epsilon(name: str, value: float, place: str) -> None:
     """Check epsilon and its place.
 
     Raises:
-        UsageError: It is not above 0, or the place is neither outside nor inside.
+        UsageError: It is not above 0 and finite, or the place is neither outside nor inside.
     """
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise UsageError(
             f"{name}: eps keeps the division by the root finite",
-            expected="above 0",
+            expected="above 0, finite",
             got=value,
             remedy="for the form without epsilon (003) give a tiny one, such as 1e-30",
         )
@@ -61,9 +62,33 @@ def _check(name: str, option: str, value: float, right: bool, expected: str) -> 
         raise UsageError(f"{name}: {option} is out of range", expected=expected, got=value)
 
 
-def listed(params: Iterable[Any]) -> list[Any]:
-    """Return parameters or groups as a list, groups with lists, so that they can be read twice."""
-    return [{**item, "params": _parameters(item)} if isinstance(item, dict) else item for item in params]
+def listed(name: str, params: Iterable[Any]) -> list[Any]:
+    """Return parameters or groups as a list, groups with lists, so that they can be read twice.
+
+    Args:
+        name: Of the optimizer, for messages.
+        params: Parameters or groups, whose own options are checked as the optimizer's are.
+
+    Raises:
+        UsageError: There is none, or a group's own option is out of range.
+    """
+    found = [{**item, "params": _parameters(item)} if isinstance(item, dict) else item for item in params]
+    if not found:
+        raise UsageError(f"{name}: there is nothing to train", expected="at least one parameter or group")
+    for place, group in enumerate(found):
+        if isinstance(group, dict):
+            _check_group(f"{name}, group {place}", group)
+    return found
+
+
+def _check_group(name: str, group: dict[str, Any]) -> None:
+    if "lr" in group:
+        check_rate(name, group["lr"])
+    if "weight_decay" in group:
+        check_decay(name, group["weight_decay"])
+    for option in ("momentum", "rest_momentum"):
+        if option in group:
+            check_share(name, option, group[option])
 
 
 def can_be_fused(params: Iterable[Any]) -> bool:
@@ -99,6 +124,8 @@ def _parameters(group: dict[str, Any]) -> list[Any]:
 
 def has_no_gaps(tensor: Tensor) -> bool:
     """Return whether the elements fill one stretch of memory, in any order of the dimensions."""
+    if tensor.is_contiguous():  # nearly always: this is asked before each step
+        return True
     filled = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape)):
         if size == 1:

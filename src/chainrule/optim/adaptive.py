@@ -53,7 +53,7 @@ def adagrad(
     check_rate("adagrad", lr)
     check_decay("adagrad", weight_decay)
     check_epsilon("adagrad", eps, epsilon)
-    params = listed(params)
+    params = listed("adagrad", params)
     if epsilon == "inside":
         return InsideEpsilon(params, kind="adagrad", lr=lr, eps=eps, weight_decay=weight_decay)
     fused = can_be_fused(params)
@@ -100,7 +100,7 @@ def rmsprop(
     check_share("rmsprop", "momentum", momentum)
     check_decay("rmsprop", weight_decay)
     check_epsilon("rmsprop", eps, epsilon)
-    params = listed(params)
+    params = listed("rmsprop", params)
     if epsilon == "inside":
         return InsideEpsilon(
             params, kind="rmsprop", lr=lr, second=decay, eps=eps, momentum=momentum, weight_decay=weight_decay
@@ -198,7 +198,7 @@ def _adam(
         check_share(kind, "betas", beta)
     check_decay(kind, weight_decay)
     check_epsilon(kind, eps, epsilon)
-    params = listed(params)
+    params = listed(kind, params)
     if epsilon == "inside":
         return InsideEpsilon(
             params, kind=kind, lr=lr, first=betas[0], second=betas[1], eps=eps, weight_decay=weight_decay

@@ -15,6 +15,9 @@ from collections.abc import Callable, Sequence
 
 from chainrule.core.errors import UsageError
 
+_LESS = 1 - 1e-12
+"""So that a share of the steps is meant as it is written: 0.29 * 100 and 0.55 * 100 are a little off 29 and 55."""
+
 
 def constant(t: float, steps: int, *, warmup: float = 0.0) -> float:
     """Return 1.
@@ -55,11 +58,11 @@ def step(
         >>> [round(step(t, 100, milestones=[0.3, 0.6, 0.9]), 4) for t in (0, 30, 60, 90)]
         [1.0, 0.1, 0.01, 0.001]
     """
-    if not factor > 0 or any(not m > 0 for m in milestones):
+    if not 0 < factor < math.inf or any(not m > 0 for m in milestones):
         raise UsageError("step: milestones and factor are above 0", got=f"{list(milestones)} and {factor}")
 
     def passed(u: float, n: float) -> float:
-        return factor ** sum(u >= (m * n if m < 1 else m) for m in milestones)
+        return factor ** sum(u >= m if m >= 1 else u >= m * n * _LESS and n > 0 for m in milestones)
 
     return _warmed(passed, t, steps, warmup)
 
@@ -123,9 +126,11 @@ def inverse_sqrt(t: float, steps: int, *, warmup: float = 0.0) -> float:
 
 
 def _warmed(schedule: Callable[[float, float], float], t: float, steps: int, warmup: float) -> float:
-    if not (t >= 0 and warmup >= 0):
-        raise UsageError("a schedule counts from 0", expected="t and warmup at least 0", got=f"{t} and {warmup}")
-    length = math.floor(warmup * steps) if warmup < 1 else int(warmup)
+    if not (t >= 0 and 0 <= warmup < math.inf):
+        raise UsageError(
+            "a schedule counts from 0", expected="t and warmup at least 0, finite", got=f"{t} and {warmup}"
+        )
+    length = math.floor(warmup * steps / _LESS) if warmup < 1 else int(warmup)
     if t < length:
         return (t + 1) / length * schedule(0.0, steps - length)
     return schedule(t - length, steps - length)

@@ -67,13 +67,30 @@ def sgd(
         raise UsageError("sgd: Nesterov looks ahead along the velocity", expected="momentum above 0", got=momentum)
     if form not in ("velocity", "step"):
         raise UsageError("sgd: momentum has two forms", expected="velocity or step", got=form)
-    params = listed(params)
+    params = listed("sgd", params)
     if form == "step":
         return StepMomentum(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
     fused = can_be_fused(params)
-    return aligned(
+    optimizer = aligned(
         torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=fused)
     )
+    optimizer.register_step_pre_hook(_start_velocities)
+    return optimizer
+
+
+def _start_velocities(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    """Give a parameter whose first gradient comes after those of its group a velocity of 0.
+
+    torch's fused kernel starts the velocities of a group all at once, and ends in an error when one is missing (2.13).
+    """
+    for group in optimizer.param_groups:
+        if not (group.get("fused") and group["momentum"]):
+            continue
+        live = [p for p in group["params"] if p.grad is not None]
+        missing = [p for p in live if optimizer.state[p].get("momentum_buffer") is None]
+        if len(missing) < len(live):
+            for p in missing:
+                optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
 
 
 class StepMomentum(torch.optim.Optimizer):
