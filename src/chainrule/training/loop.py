@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.data.feed import feed, worker_errors
+from chainrule.data.feed import feed
 from chainrule.optim import At, ema_update
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
@@ -51,10 +52,10 @@ def train_loop(
     """
     world = world or Alone()
     watchers = list(observers)
-    with torch.random.fork_rng(devices=world.devices), worker_errors():
-        batches = (
-            feed(task.examples["train"], task.orders["train"], plan, world, first=state.step) if task.phases else ()
-        )
+    if not task.phases:
+        return state
+    batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step)
+    with torch.random.fork_rng(devices=world.devices), closing(batches):
         for epoch, parts in batches:
             at = state.at(plan)
             if plan.stop(at):
