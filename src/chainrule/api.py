@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from chainrule.core.folder import RunFolder, find_runs
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import remove_folder, write_file
 from chainrule.recipes import measured, recipe_names
-from chainrule.runtime.environment import environment
 from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_report
+from chainrule.tasks._repeats import begin_repeats, continue_repeats
 from chainrule.tasks._run import Prediction, Run
-from chainrule.tasks._train import OwnNetwork, begin_run, continue_run, with_seed
+from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
 from chainrule.tasks.tables import check_options, open_recipe
 from chainrule.training.task import Observer
 
@@ -85,67 +84,45 @@ def repeat(
 
     The runs stand in `OUT/seed-N`; what is finished is not done again, so an interrupted call can be repeated.
 
+    Args:
+        recipe: As `train` takes it; its seed is the first.
+        count: How many seeds, at least 2.
+        out: The folder of all runs, new or from an earlier call; `runs/RECIPE-DATE-TIME` when left out.
+        settings: Laid over the recipe.
+        observers: Number of a run, from 0 -> called after each of its steps; asked for runs that are trained now.
+        own: A network with facts about its file; used by the command line.
+        command: What reproduces the runs, for the report.
+
     Returns:
-        `{"folder", "seeds", "valid", "test"}`, the parts as `{metric: {"mean", "deviation", "minimum", "maximum",
-        "values"}}`; the deviation is that of a sample (n - 1).
+        `{"folder", "seeds", "seconds", "valid", "test"}`, the parts as `{metric: {"mean", "deviation", "minimum",
+        "maximum", "values"}}`; the deviation is that of a sample (n - 1).
+
+    Raises:
+        UsageError: Fewer than two, or the folder holds something else.
     """
     if count < 2:
         raise UsageError("repeats need at least two runs", got=count)
     name, checked = _prepare(recipe, settings, own)
     folder = RunFolder(Path(out) if out is not None else new_folder(name))
     one = _command(recipe, settings)
-    info = _begin_repeats(folder, name, checked, count, one, command or f"{one} --repeats {count}")
-    runs = []
-    for seed in range(checked.train.seed, checked.train.seed + count):
-        observed = observers(seed - checked.train.seed)
-        runs.append(_seed_run(with_seed(checked, seed), folder.path / f"seed-{seed}", info, own, observed))
-    result = {
-        "folder": str(folder.path),
-        "seeds": [run.recipe.train.seed for run in runs],
-        **{part: _spread([(run.result or {}).get(part) or {} for run in runs]) for part in ("valid", "test")},
-    }
-    folder.update(status="finished", result=result)
-    write_report(folder)
-    return result
-
-
-def _begin_repeats(folder: RunFolder, name: str, recipe: Recipe, count: int, one: str, command: str) -> dict[str, Any]:
-    """Make the folder of repeated runs, or go on with the one that is there; return its `run.json`."""
-    text = recipe.to_yaml()
-    if folder.path.exists():
-        if folder.info().get("kind") != "repeats" or folder.recipe.read_text(encoding="utf-8") != text:
-            raise UsageError(f"{folder.path} holds something else", remedy="choose another folder with -o")
-        return folder.update(status="running", count=count)
-    folder.create(
-        {
-            "kind": "repeats",
-            "name": name,
-            "status": "running",
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": command,
-            "command_of_one": one,
-            "environment": environment(),
-            "count": count,
-            "result": None,
-        },
-        checkpoints=False,
+    begin_repeats(
+        folder,
+        checked,
+        count,
+        name=name,
+        command_of_one=one,
+        command=command or f"{one} --repeats {count}",
+        own=own,
     )
-    write_file(folder.recipe, text.encode())
-    return folder.info()
+    return _go_on(folder, checked, observers, own)
 
 
-def _seed_run(
-    recipe: Recipe, place: Path, info: Mapping[str, Any], own: OwnNetwork | None, observers: Iterable[Observer]
-) -> Run:
-    """One of the repeated runs: begun, gone on with, or already there."""
-    if not place.exists():
-        command = f"{info['command_of_one']} --train.seed {recipe.train.seed}"
-        begin_run(recipe, place, name=info["name"], command=command, own=own)
-    if RunFolder(place).info()["status"] != "finished":
-        job = Classification(recipe, network=own.build if own else None)
-        continue_run(place, job, observers=observers, resume_command=resume_command(place.parent, own))
-        write_report(RunFolder(place))
-    return Run.open(place)
+def _go_on(
+    folder: RunFolder, recipe: Recipe, observers: Callable[[int], Iterable[Observer]], own: OwnNetwork | None
+) -> dict[str, Any]:
+    command = resume_command(folder.path, own)
+    result = continue_repeats(folder, recipe, observers=observers, own=own, resume_command=command)
+    return {"folder": str(folder.path), **result}
 
 
 def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterable[Observer] = ()) -> Run:
@@ -171,7 +148,9 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
         )
     if opened.info["kind"] == "repeats":
         watch = list(observers)
-        repeat(opened.recipe, opened.info["count"], out=run, observers=lambda index: watch, own=own)
+        folder, name = opened.folder, opened.info["name"]
+        begin_repeats(folder, opened.recipe, opened.info["count"], name=name, command_of_one="", own=own)
+        _go_on(folder, opened.recipe, lambda number: watch, own)
         return Run.open(run)
     job = Classification(opened.recipe, network=own.build if own else None, normalization=opened.normalization)
     continue_run(opened.path, job, observers=observers, resume_command=resume_command(opened.path, own))
@@ -278,17 +257,3 @@ def _command(recipe: Source, settings: Mapping[str, Any] | None) -> str:
     name = str(recipe) if isinstance(recipe, (str, Path)) else "RECIPE"
     words = [word for key, value in (settings or {}).items() for word in (f"--{key}", str(value))]
     return " ".join(["chainrule train", shlex.quote(name), *map(shlex.quote, words)])
-
-
-def _spread(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
-    found = {}
-    for metric in sorted(set.intersection(*(set(result) for result in results)) if results else set()):
-        values = [result[metric] for result in results]
-        found[metric] = {
-            "mean": statistics.fmean(values),
-            "deviation": statistics.stdev(values),
-            "minimum": min(values),
-            "maximum": max(values),
-            "values": values,
-        }
-    return found

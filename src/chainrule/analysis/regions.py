@@ -68,7 +68,8 @@ def decision_regions(
 def _axis(values: Tensor, size: int, margin: float) -> Tensor:
     low, high = float(values.min()), float(values.max())
     room = (high - low) * margin or max(abs(high) * margin, 1.0)
-    return torch.linspace(low - room, high + room, size, dtype=torch.float64)
+    most = torch.finfo(values.dtype).max  # the room around the largest numbers there are
+    return torch.linspace(max(low - room, -most), min(high + room, most), size, dtype=torch.float64)
 
 
 def _classes(model: nn.Module, places: Tensor) -> Tensor:

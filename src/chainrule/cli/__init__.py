@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import logging
 import os
@@ -13,7 +14,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.core.errors import ChainruleError, UsageError, unknown
+from chainrule.core.errors import ChainruleError, NotationError, UsageError, unknown
+from chainrule.core.paths import shown, visible
+from chainrule.core.store import storage_error
 from chainrule.core.version import __version__
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -38,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json, debug = "--json" in words, "--debug" in words
     verb = words[0] if words and not words[0].startswith("-") else ""
     logging.getLogger("chainrule").handlers[:] = [_ToStderr()]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # names of files need not be text, and not all terminals have all letters
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _dispatch(words)
     except SystemExit as stop:
@@ -55,6 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except MemoryError:
         return _fail(verb, as_json, 7, "the machine has not enough memory for this")
+    except OSError as error:  # a path that the system refuses, where nothing else explains it
+        if debug:
+            traceback.print_exc()
+        told = storage_error("use", error.filename or "a file", error)
+        return _fail(verb, as_json, told.exit_status, str(told), told)
     except Exception as error:
         status = getattr(error, "status", None)
         if isinstance(status, int):  # tasks.Interrupted, which this file does not import
@@ -68,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         if debug:
             traceback.print_exc()
+        said = (str(error).splitlines() or [""])[0]
         return _fail(
-            verb, as_json, 1, f"a bug of ours: {type(error).__name__}: {error}. Please report it with {_log(words)}"
+            verb, as_json, 1, f"a bug of ours: {type(error).__name__}: {said}. Please report it with {_log(words)}"
         )
 
 
@@ -80,6 +94,11 @@ def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
+    for word in words:
+        if not word or "\0" in word:
+            raise UsageError(
+                f"{shown(word)} is no argument", expected="some text", remedy="look for a variable that is not set"
+            )
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
         raise UsageError(f'there is no command "{verb}"', remedy=unknown("command", verb, VERBS))
@@ -101,7 +120,7 @@ def _dispatch(words: list[str]) -> int:
         print(json.dumps({"format": 1, "verb": verb, "status": answer.status, "result": answer.data}, allow_nan=False))
     elif isinstance(answer.text, str):
         if answer.text:
-            print(answer.text)
+            print(visible(answer.text))
     else:
         from chainrule.cli._console import console
 
@@ -114,7 +133,7 @@ class _ToStderr(logging.Handler):
     """Warnings as one line each, to whatever stderr is at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"chainrule: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+        print(f"chainrule: {record.levelname.lower()}: {_line(record.getMessage())}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -159,15 +178,20 @@ def _fail(verb: str, as_json: bool, status: int, text: str, error: ChainruleErro
             facts = {"what": error.what, "expected": error.expected, "got": error.got, "remedy": error.remedy}
             details |= {key: None if value is None else str(value) for key, value in facts.items()}
         print(json.dumps({"format": 1, "verb": verb, "status": status, "error": details}))
-    print(f"chainrule: {text}", file=sys.stderr)
+    print(f"chainrule: {visible(text) if isinstance(error, NotationError) else _line(text)}", file=sys.stderr)
     return status
+
+
+def _line(text: str) -> str:
+    """One line, whatever names and values it quotes; the place in a layer specification is shown in two more."""
+    return visible(text.replace("\r\n", "\n").replace("\n", "\\n"))
 
 
 def _log(words: list[str]) -> str:
     """Write the traceback to a file and return its path."""
     try:
         handle, path = tempfile.mkstemp(prefix="chainrule-bug-", suffix=".log")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(
                 f"chainrule {__version__}, python {sys.version}\narguments: {words!r}\n\n{traceback.format_exc()}"
             )

@@ -9,7 +9,7 @@ from chainrule.cli.answer import Answer
 
 def repeats_answer(result: dict[str, Any]) -> Answer:
     """Say what several seeds reached together."""
-    lines = [f"{len(result['seeds'])} runs in {result['folder']}"]
+    lines = [f"{len(result['seeds'])} runs in {result['folder']}, {result['seconds']:.1f} s"]
     for part in ("valid", "test"):
         for metric, spread in result[part].items():
             lines.append(
@@ -23,7 +23,7 @@ def repeats_answer(result: dict[str, Any]) -> Answer:
 def run_answer(run: Any, *, confusion: bool = False) -> Answer:
     """Say what a finished run, or a folder of repeated runs, reached and where it stands."""
     if run.info["kind"] == "repeats":
-        return repeats_answer(run.result)
+        return repeats_answer({**run.result, "folder": str(run.path)})
     result = run.result or {}
     lines = []
     for part in ("valid", "test"):

@@ -61,16 +61,21 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
 
 
 def _repeats(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any) -> Answer:
+    from contextlib import ExitStack
+
     from chainrule import api
-    from chainrule.cli._console import console
+    from chainrule.cli._progress import show_progress
     from chainrule.cli._summary import repeats_answer
 
-    def observers(index: int) -> list[Any]:
-        if not args.quiet and not args.json:
-            console(stderr=True).print(f"run {index + 1} of {args.repeats}")
-        return []
+    with ExitStack() as shown:
 
-    result = api.repeat(
-        recipe, args.repeats, out=args.out, settings=settings, observers=observers, own=own, command=args.command
-    )
+        def observers(number: int) -> list[Any]:
+            shown.close()  # the bar of the run before
+            title = f"run {number + 1} of {args.repeats}"
+            progress = show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=title)
+            return [shown.enter_context(progress)]
+
+        result = api.repeat(
+            recipe, args.repeats, out=args.out, settings=settings, observers=observers, own=own, command=args.command
+        )
     return repeats_answer(result)

@@ -128,6 +128,6 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> str:
     options = sorted(options)
     guess = nearest(name, options)
     start = f'did you mean "{guess}"? ' if guess else ""
-    plural = kind if kind.endswith("s") else f"{kind}s"
+    plural = f"{kind}es" if kind.endswith("ss") else kind if kind.endswith("s") else f"{kind}s"
     listed = ", ".join(options[:24]) + (", ..." if len(options) > 24 else "")
     return f"{start}The {plural} are: {listed}" if options else f"there are no {plural}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.core.errors import CheckpointError, UsageError
+from chainrule.core.errors import CheckpointError, StorageError, UsageError
+from chainrule.core.forms import require_info, require_processing
 from chainrule.core.paths import shown
-from chainrule.core.store import storage_error, write_file
+from chainrule.core.store import remove_folder, storage_error, write_file
 
 FORMAT = 1
 
@@ -85,43 +87,53 @@ class RunFolder:
             CheckpointError: It is damaged.
         """
         try:
-            return json.loads(path.read_bytes())
+            data = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise storage_error("read", path, error) from error
         except (ValueError, RecursionError):
             raise CheckpointError(f"{shown(path)} is damaged", expected="JSON") from None
+        if path == self.processing and isinstance(data, dict):
+            require_processing(path, data)
+        return data
 
     def write_json(self, path: Path, data: Any) -> None:
         """Write a JSON file whole or not at all."""
-        path.parent.mkdir(exist_ok=True)
-        write_file(path, json.dumps(data, indent=1, ensure_ascii=False).encode() + b"\n")
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error("make the folder", path.parent, error) from error
+        try:
+            text = json.dumps(data, indent=1, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # names of files need not be text: escaped, they come back as they were
+            text = json.dumps(data, indent=1).encode()
+        write_file(path, text + b"\n")
 
     def info(self) -> dict[str, Any]:
         """Read `run.json`.
 
         Raises:
-            CheckpointError: The folder is no run, or of a newer format.
+            CheckpointError: The folder is no run, is damaged, or of a newer format.
         """
-        info = self.read_json(self.info_file) if self.path.is_dir() else None
-        if not isinstance(info, dict):
+        there, folder = os.path.exists(self.path), os.path.isdir(self.path)  # False for what can be no name
+        info = self.read_json(self.info_file) if folder else None
+        if info is None:
             raise CheckpointError(
                 f"{shown(self.path)} is no run",
                 expected="a folder with run.json",
-                got="a folder without it"
-                if self.path.is_dir()
-                else "a file"
-                if self.path.exists()
-                else "nothing there",
+                got="a folder without it" if folder else "a file" if there else "nothing there",
                 remedy="`chainrule runs list` names the runs",
             )
+        if not isinstance(info, dict):
+            raise CheckpointError(f"{shown(self.info_file)} is damaged", expected="entries by name")
         if info.get("format") != FORMAT:
             raise CheckpointError(
                 f"{shown(self.path)} was written by another version",
                 expected=f"format {FORMAT}",
                 got=info.get("format"),
             )
+        require_info(self.info_file, info)
         return info
 
     def update(self, **changes: Any) -> dict[str, Any]:
@@ -135,28 +147,43 @@ class RunFolder:
 
         Raises:
             UsageError: The name is taken; nothing is changed.
-            StorageError: The folder cannot be made.
+            StorageError: The folder cannot be made; nothing is left of it.
         """
         if os.path.lexists(self.path):
             raise UsageError(
                 f"{shown(self.path)} exists already", remedy="choose another folder with -o, or remove it first"
             )
         try:
+            str(self.path).encode()  # it is named in files that are text
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir()
-            if checkpoints:
-                self.checkpoints.mkdir()
         except FileExistsError as error:  # of a parent, as the name itself was free
             clash = NotADirectoryError(errno.ENOTDIR, "")
             raise storage_error("make the folder", self.path, clash) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise storage_error("make the folder", self.path, error) from error
-        self.write_json(self.info_file, {"format": FORMAT, **info})
+        with self.removed_on_failure():
+            if checkpoints:
+                try:
+                    self.checkpoints.mkdir()
+                except OSError as error:
+                    raise storage_error("make the folder", self.checkpoints, error) from error
+            self.write_json(self.info_file, {"format": FORMAT, **info})
+
+    @contextlib.contextmanager
+    def removed_on_failure(self) -> Iterator[None]:
+        """While a folder of one's own is being filled: if that fails, nothing is left of it."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(StorageError):  # the first failure is the one to tell
+                remove_folder(self.path)
+            raise
 
 
 def find_runs(parent: Path) -> Iterator[RunFolder]:
     """Yield the runs in a folder, and in the folders of repeated runs within it, by name."""
-    if not parent.is_dir():
+    if not os.path.isdir(parent):
         return
     try:
         children = sorted(parent.iterdir())

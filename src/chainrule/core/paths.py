@@ -23,6 +23,16 @@ def shown(path: object) -> str:
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text) + '"'
 
 
+def visible(text: str) -> str:
+    r"""Return text with what a terminal would obey, or could not show, written out; line ends and tabs stay.
+
+    Example:
+        >>> print(visible("\x1b[31mred"))
+        \x1b[31mred
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def safe_join(root: str | os.PathLike[str], *parts: str) -> Path:
     r"""Return the path of `parts` under `root`, or refuse: what is returned is inside `root`, symbolic links followed.
 

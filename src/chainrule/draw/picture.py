@@ -194,6 +194,39 @@ def region_picture(grid: Sequence[Sequence[int]], *, opacity: float = 0.32) -> N
     return np.concatenate([picture, np.full((1, *classes.shape), opacity)])
 
 
+def region_places(grid: Sequence[Sequence[int]], *, least: int = 3) -> list[tuple[int, float, float]]:
+    """Return where the name of each class can stand: the place of its regions that is farthest from their borders.
+
+    Args:
+        grid: Class numbers, rows from the lowest y up.
+        least: Places between it and the nearest border; a class whose regions are narrower is left out.
+
+    Returns:
+        (class, x, y) with x from the left and y from the top, 0 to 1; at most 60 classes.
+
+    Example:
+        >>> region_places([[0] * 3 + [1] * 7] * 9)
+        [(1, 0.65, 0.5)]
+    """
+    classes = np.pad(np.asarray(grid), 1, constant_values=-1)  # the edge of the picture is a border
+    left = classes >= 0
+    depth = np.zeros(classes.shape, dtype=np.int64)
+    while left.any():
+        depth += left
+        kept = left.copy()
+        for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            kept &= np.roll(left, step, axis) & (np.roll(classes, step, axis) == classes)
+        left = kept
+    height, width = np.asarray(grid).shape
+    found = []
+    for label in np.unique(classes[depth > least])[:60].tolist():
+        deepest = np.argwhere((depth == depth[classes == label].max()) & (classes == label))
+        middle = deepest[np.abs(deepest - deepest.mean(axis=0)).sum(axis=1).argmin()]  # of a plateau, its middle
+        row, column = (middle - 0.5).tolist()
+        found.append((label, round(column / width, 4), round(1 - row / height, 4)))
+    return found
+
+
 def picture_grid(pictures: Sequence[ArrayLike], *, columns: int | None = None, gap: int = 1) -> Pixels:
     """Return pictures of one size side by side as one picture, channels first.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from markupsafe import Markup
 
-from chainrule.core.errors import ChainruleError, UsageError
+from chainrule.core.errors import ChainruleError, CheckpointError, UsageError
 from chainrule.core.version import __version__
 from chainrule.draw.facts import FILES, Facts, read_facts
 from chainrule.draw.page import Absent, Part, page_html, render
@@ -21,9 +22,9 @@ from chainrule.draw.sections.history import curves_part, events_part, time_part
 from chainrule.draw.sections.lectures import lecture_rows
 from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
-from chainrule.draw.sections.repeats import spread_part
+from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
 from chainrule.draw.sections.weights import regions_part, weights_part
-from chainrule.draw.wording import plain_text
+from chainrule.draw.wording import listing, mapping, plain_text, whole
 
 Path = str | os.PathLike[str]
 Section = tuple[str, str, Callable[[Facts], Part | Absent | None]]
@@ -106,35 +107,44 @@ def _foot(parts: Sequence[Part], missing: Sequence[Absent]) -> Markup:
 
 def _repeats(facts: Facts) -> str:
     """The page of a recipe that was trained with several seeds: their spread, then all of them beside each other."""
-    runs = [read_facts(folder) for folder in _seeds(facts.folder)]
-    built: list[Part | Absent | None] = [_built(facts, "run", "Spread", spread_part)]
-    built += [results_part(runs), overlay_part(runs)] if runs else []
+    runs = _seeds(facts)
+    labels = seed_labels(runs)
+    built: list[Part | Absent | None] = [_built(facts, "run", "Spread", lambda facts: spread_part(facts, runs))]
+    built += [results_part(runs, labels=labels), overlay_part(runs, labels=labels)] if runs else []
     built += [_built(facts, "recipe", "Recipe", recipe_part), _built(facts, "run", "Reproduce", command_part)]
     parts = [part for part in built if isinstance(part, Part)]
     missing = [part for part in built if isinstance(part, Absent)]
-    return page_html(f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, missing + _problems(runs)))
+    return page_html(
+        f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, missing + _problems(runs, labels))
+    )
 
 
-def _seeds(folder: Path) -> list[str]:
+def _seeds(facts: Facts) -> list[Facts]:
+    """The repeated runs in a folder: those of the result or, before there is one, all that are there."""
     numbered = {
         int(match[1]): entry.path
-        for entry in os.scandir(folder)
+        for entry in os.scandir(facts.folder)
         if (match := re.fullmatch(r"seed-(\d{1,19})", entry.name))
     }
-    return [numbered[seed] for seed in sorted(numbered)]
+    counted = set(map(whole, listing(mapping(facts.run.get("result")).get("seeds"))))
+    found = []
+    for seed in sorted(numbered):
+        if not counted or seed in counted:
+            with suppress(CheckpointError):  # one that is just being made, or was removed but for its folder
+                found.append(read_facts(numbered[seed]))
+    return found
 
 
-def _problems(runs: Sequence[Facts]) -> list[Absent]:
-    return [
-        Absent(label, why) for label, run in zip(run_labels(runs), runs, strict=True) for why in run.problems.values()
-    ]
+def _problems(runs: Sequence[Facts], labels: Sequence[str]) -> list[Absent]:
+    return [Absent(label, why) for label, run in zip(labels, runs, strict=True) for why in run.problems.values()]
 
 
 def _several(runs: Sequence[Facts]) -> str:
+    runs = [as_one_run(run, _seeds(run)) if run.kind == "repeats" else run for run in runs]
     built = [results_part(runs), overlay_part(runs), differences_part(runs)]
     parts = [part for part in built if isinstance(part, Part)]
     missing = [part for part in built if isinstance(part, Absent)]
-    missing += _problems(runs)
+    missing += _problems(runs, run_labels(runs))
     title = f"{len(runs):,} runs compared"
     head = render(
         "head.html",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from markupsafe import Markup
 
@@ -19,8 +20,14 @@ from chainrule.draw.wording import count_text, duration_text, number_text, plain
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-Kind = Literal["text", "count", "share", "number", "duration"]
-_SHOW = {"count": count_text, "share": share_text, "number": number_text, "duration": duration_text}
+Kind = Literal["text", "count", "share", "percent", "number", "duration"]
+_SHOW: Final[Mapping[str, Callable[[Any], str]]] = {
+    "count": count_text,
+    "share": share_text,
+    "percent": functools.partial(share_text, digits=2),
+    "number": number_text,
+    "duration": duration_text,
+}
 # Spreadsheets take a cell that starts so for a formula, also after blanks and in full width.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 CSV_ROWS = 5000
@@ -33,7 +40,8 @@ class Column:
 
     Args:
         title: Its heading.
-        kind: How its cells are shown: text, or a number as a count, share (0..1), number or duration (seconds).
+        kind: How its cells are shown: text, or a number as a count, share (0..1), the same
+            with two decimals (percent), number or duration (seconds).
         bar: Whether each cell has a bar as long as its part of 1 (shares) or of the column's largest number.
         best: Which number of the column stands out, if any.
     """

@@ -86,7 +86,7 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
     evaluation = {part: evaluation_facts(job, model, part, task=task) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     folder.write_json(folder.facts / "network.json", network_table(model, job.images.shape))
-    weights = _first_layer(model, job)
+    weights = first_layer(model, job.images.shape, list(job.images.classes))
     if weights is not None:
         folder.write_json(folder.facts / "weights.json", weights)
     short = {part: {"loss": facts["loss"], "accuracy": facts["accuracy"]} for part, facts in evaluation.items()}
@@ -175,9 +175,9 @@ def _source(job: Classification, index: int) -> str | None:
     return None if paths is None else paths[index]
 
 
-def _first_layer(model: nn.Module, job: Classification) -> dict[str, Any] | None:
+def first_layer(model: nn.Module, shape: tuple[int, ...], classes: list[str]) -> dict[str, Any] | None:
     """The first layer's weights as pictures: templates of a linear classifier, or filters of a convolution."""
-    channels, height, width = job.images.shape
+    channels, height, width = shape
     for name, module in model.named_modules():
         weight: Tensor | None = getattr(module, "weight", None)
         if isinstance(module, nn.Conv2d) and weight is not None and min(weight.shape[2:]) > 1:
@@ -192,7 +192,7 @@ def _first_layer(model: nn.Module, job: Classification) -> dict[str, Any] | None
             if weight.shape[1] != channels * height * width or channels not in (1, 3):
                 return None
             shaped = weight.detach()[:FILTERS].reshape(-1, channels, height, width).numpy()
-            labels = list(job.images.classes) if len(weight) == len(job.images.classes) else None
+            labels = classes if len(weight) == len(classes) else None
             pictures = template_pictures(shaped)
             return {
                 "layer": name,

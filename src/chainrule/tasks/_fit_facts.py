@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.analysis import decision_regions, network_table
+from chainrule.core.errors import StorageError
 from chainrule.core.folder import RunFolder
-from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, picture_of
+from chainrule.core.log import warn
+from chainrule.core.store import write_file
+from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, picture_of
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 
@@ -28,11 +33,12 @@ def write_fit_facts(
     parts: dict[str, Tensor],
     loss: Loss,
 ) -> None:
-    """Write the data, the network and, of a classifier, the evaluation and (in the plane) the decision regions."""
+    """Write the data, the network and, of a classifier, the evaluation and the pictures of its weights or regions."""
     classes = None if targets.is_floating_point() else [str(k) for k in range(int(targets.max()) + 1)]
     _write_data(folder, inputs, targets, parts, classes)
     if inputs.is_floating_point():  # the table runs the network on zeros, which are no indices
-        folder.write_json(folder.facts / "network.json", network_table(model, tuple(inputs.shape[1:])))
+        with _left_out("network table"):
+            folder.write_json(folder.facts / "network.json", network_table(model, tuple(inputs.shape[1:])))
     if classes is None:
         return
     names = _names(model, inputs, classes)
@@ -47,8 +53,25 @@ def write_fit_facts(
         source=lambda i: f"x[{int(index[i])}]",
     )
     folder.write_json(folder.facts / "evaluation.json", {"valid": evaluation})
+    if inputs.ndim == 4 and (weights := first_layer(model, tuple(inputs.shape[1:]), names)):
+        folder.write_json(folder.facts / "weights.json", weights)
     if inputs.ndim == 2 and inputs.shape[1] == 2 and inputs.is_floating_point():
-        folder.write_json(folder.facts / "regions.json", {**decision_regions(model, inputs, targets), "classes": names})
+        with _left_out("decision regions"):
+            regions = {**decision_regions(model, inputs, targets), "classes": names}
+            text = json.dumps(regions, separators=(",", ":"))  # with a line for each number it is three times as long
+            write_file(folder.facts / "regions.json", text + "\n")
+
+
+@contextmanager
+def _left_out(what: str) -> Iterator[None]:
+    """Let a network that fails where it was not trained cost a section of the report, not the run."""
+    try:
+        yield
+    except (MemoryError, StorageError):
+        raise
+    except Exception as error:  # a network of one's own can fail in any way
+        said = (str(error).splitlines() or [""])[0]
+        warn(f"the report has no {what}: the network fails outside its data: {type(error).__name__}: {said}")
 
 
 def _names(model: nn.Module, inputs: Tensor, classes: list[str]) -> list[str]:

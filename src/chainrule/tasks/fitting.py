@@ -23,13 +23,13 @@ from chainrule.runtime.environment import environment
 from chainrule.runtime.rng import keys
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._facts import write_report
-from chainrule.tasks._fit_facts import write_fit_facts
+from chainrule.tasks._fit_facts import Loss, write_fit_facts
 from chainrule.tasks._run import Run
 from chainrule.training.loop import start, train_loop
 from chainrule.training.objective import Separable
 from chainrule.training.observe import write_metrics, write_timing
 from chainrule.training.rules import every, stop_on_non_finite
-from chainrule.training.task import Carry, Observer, Phase, Plan, Task
+from chainrule.training.task import Carry, Observer, Phase, Plan, Task, TrainState
 
 
 class Pairs:
@@ -94,7 +94,7 @@ def fit(
 
     Raises:
         DataError: x and y do not belong together, or hold values that are not finite.
-        UsageError: An unknown name, or a folder that exists.
+        UsageError: An unknown name, a folder that exists, or a network that does not fit x and y.
 
     Example:
         >>> import tempfile
@@ -113,6 +113,7 @@ def fit(
     name = type(module).__name__
     folder = RunFolder(Path(out) if out is not None else _new_folder(name))
     begun = datetime.datetime.now(datetime.UTC)
+    _try_out(module, inputs, targets if classes else None)
     folder.create(_info("module", name, begun, sum(p.numel() for p in module.parameters())))
     try:
         with Journal(folder.metrics) as metrics, Journal(folder.timing) as timing:
@@ -129,20 +130,10 @@ def fit(
             )
             logs = [write_metrics(metrics, every=max(1, steps // 5000), steps=steps), write_timing(timing)]
             train_loop(task, state, plan, observers=[*logs, *observers])
-    except BaseException:
-        folder.update(status="failed")
+        _finish(folder, task, state, begun, inputs, targets, LOSSES.resolve(loss or _usual_loss(targets)))
+    except BaseException as error:
+        folder.update(status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
-    module.eval()
-    for parameter in module.parameters():
-        parameter.grad = None
-    write_weights(folder.model, {name: value.contiguous() for name, value in module.state_dict().items()})
-    seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
-    valid = dict(state.history[-1][1])
-    result = {"valid": valid, "test": None, "best_step": state.step, "steps": state.step, "seconds": round(seconds, 3)}
-    parts = {name: examples.index for name, examples in task.examples.items() if isinstance(examples, Pairs)}
-    criterion = LOSSES.resolve(loss or ("softmax" if classes else "squared_error"))
-    write_fit_facts(folder, task, module, inputs, targets, parts, criterion)
-    folder.update(status="finished", result=result, classes=int(targets.max()) + 1 if classes else None)
     write_report(folder)
     return Run.open(folder.path)
 
@@ -237,7 +228,7 @@ def _task(
     clip_norm: float | None,
 ) -> Task:
     classes = not targets.is_floating_point()
-    criterion = LOSSES.resolve(loss or ("softmax" if classes else "squared_error"))
+    criterion = LOSSES.resolve(loss or _usual_loss(targets))
     factor = SCHEDULES.resolve(schedule)
     optimizer = OPTIMIZERS.resolve(optim)
     train, valid = _parts(len(targets), validation, seed)
@@ -282,6 +273,61 @@ def _task(
         measure=measure,
         predict=lambda model, given: model(given),
     )
+
+
+def _usual_loss(targets: Tensor) -> str:
+    return "squared_error" if targets.is_floating_point() else "softmax"
+
+
+def _finish(
+    folder: RunFolder,
+    task: Task,
+    state: TrainState,
+    begun: datetime.datetime,
+    inputs: Tensor,
+    targets: Tensor,
+    criterion: Loss,
+) -> None:
+    """Write the weights, what the report is made of, and the result."""
+    module = state.model.eval()
+    for parameter in module.parameters():
+        parameter.grad = None
+    write_weights(folder.model, {name: value.contiguous() for name, value in module.state_dict().items()})
+    seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
+    valid = dict(state.history[-1][1])
+    result = {"valid": valid, "test": None, "best_step": state.step, "steps": state.step, "seconds": round(seconds, 3)}
+    parts = {name: examples.index for name, examples in task.examples.items() if isinstance(examples, Pairs)}
+    write_fit_facts(folder, task, module, inputs, targets, parts, criterion)
+    classes = None if targets.is_floating_point() else int(targets.max()) + 1
+    folder.update(status="finished", result=result, classes=classes)
+
+
+def _try_out(module: nn.Module, inputs: Tensor, classes: Tensor | None) -> None:
+    """One forward pass of two examples: a network that does not fit is found before anything is made."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            scores = module(inputs[:2])
+    except MemoryError:
+        raise
+    except Exception as error:  # a network of one's own can fail in any way
+        said = (str(error).splitlines() or [""])[0]
+        what = (
+            f"the network cannot take x, {inputs.dtype} of shape {tuple(inputs.shape)}: {type(error).__name__}: {said}"
+        )
+        raise UsageError(what) from error
+    finally:
+        module.train(training)
+    given = tuple(getattr(scores, "shape", ()))
+    if classes is not None and (len(given) != 2 or given[0] != 2 or given[1] <= int(classes.max())):
+        wanted = f"(2, K) with K at least {int(classes.max()) + 1} for two examples"
+        raise UsageError(
+            "the network does not give one score for each class",
+            expected=wanted,
+            got=given,
+            remedy='y of floats is a regression, or a yes-or-no answer with loss="binary_cross_entropy"',
+        )
 
 
 def _tensors(x: Any, y: Any) -> tuple[Tensor, Tensor]:

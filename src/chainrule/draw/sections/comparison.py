@@ -14,9 +14,11 @@ from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.sections.data import flat_pairs
 from chainrule.draw.sections.history import MOST_CHARTS, TITLES, is_share, last_value, ordered
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import mapping, real
+from chainrule.draw.wording import mapping, real, whole
 
 MOST_SETTINGS: Final = 200
+CROWDED: Final = 5
+"""With more runs, a chart has one line for each."""
 
 
 def run_labels(runs: Sequence[Facts]) -> list[str]:
@@ -36,13 +38,20 @@ def run_labels(runs: Sequence[Facts]) -> list[str]:
     return labels
 
 
-def results_part(runs: Sequence[Facts]) -> Part:
+def results_part(runs: Sequence[Facts], *, labels: Sequence[str] | None = None) -> Part:
     """Return the results of all runs in one table; the best of a column stands out."""
-    return Part("results", "Results", table_html(results_table(runs)), "The best of each column is bold.")
+    lead = "The best of each column is bold."
+    if any(run.run.get("seeds") for run in runs):
+        lead += " Of a recipe trained with several seeds: the mean, and the deviation of one run's accuracy."
+    return Part("results", "Results", table_html(results_table(runs, labels=labels)), lead)
 
 
-def results_table(runs: Sequence[Facts]) -> Table:
+def results_table(runs: Sequence[Facts], *, labels: Sequence[str] | None = None) -> Table:
     """Return the results of several runs as a table.
+
+    Args:
+        runs: The runs; repeated ones as `as_one_run` gives them.
+        labels: What they are called; `run_labels` when left out.
 
     Example:
         >>> from pathlib import Path
@@ -51,9 +60,12 @@ def results_table(runs: Sequence[Facts]) -> Table:
         [['cnn', 'unknown', 0.9, 10]]
     """
     columns = [
+        Column("seeds", "count"),
         Column("test accuracy", "share", best="high"),
+        Column("test deviation", "percent"),
         Column("test loss", "number", best="low"),
         Column("validation accuracy", "share", best="high"),
+        Column("validation deviation", "percent"),
         Column("validation loss", "number", best="low"),
         Column("parameters", "count"),
         Column("steps", "count"),
@@ -67,7 +79,7 @@ def results_table(runs: Sequence[Facts]) -> Table:
         [Column("run"), Column("status"), *(columns[number] for number in kept)],
         [
             [label, run.status, *(row[number] for number in kept)]
-            for label, run, row in zip(run_labels(runs), runs, values, strict=True)
+            for label, run, row in zip(labels or run_labels(runs), runs, values, strict=True)
         ],
         sortable=True,
     )
@@ -75,19 +87,19 @@ def results_table(runs: Sequence[Facts]) -> Table:
 
 def _results(run: Facts) -> list[Any]:
     result = mapping(run.run.get("result"))
-    row: list[Any] = []
+    row: list[Any] = [whole(run.run.get("seeds"))]
     for part in ("test", "valid"):
         measured = {**mapping(run.evaluation.get(part)), **mapping(result.get(part))}
-        for name in ("accuracy", "loss"):
+        for name in ("accuracy", "deviation", "loss"):
             value = measured.get(name)
-            row.append(value if real(value) is not None else last_value(run, name, part))
+            row.append(value if real(value) is not None or name == "deviation" else last_value(run, name, part))
     others = (run.run.get("parameters"), result.get("steps"), result.get("best_step"), result.get("seconds"))
     return row + [value if real(value) is not None else None for value in others]
 
 
-def overlay_part(runs: Sequence[Facts]) -> Part | Absent:
+def overlay_part(runs: Sequence[Facts], *, labels: Sequence[str] | None = None) -> Part | Absent:
     """Return the curves of all runs, one chart a quantity: validation where it was logged, training dashed."""
-    labels = run_labels(runs)
+    labels = labels or run_labels(runs)
     found = [curves(run.metrics) for run in runs]
     names = ordered({name: [] for one in found for name in one})[:MOST_CHARTS]
     if not names:
@@ -97,16 +109,21 @@ def overlay_part(runs: Sequence[Facts]) -> Part | Absent:
         lines = [
             line
             for place, (label, one) in enumerate(zip(labels, found, strict=True))
-            for line in _lines(label, one.get(name, []), place)
+            for line in _lines(label, one.get(name, []), place, crowded=len(runs) > CROWDED)
         ]
         share = is_share(name, [line.curve for line in lines])
         charts.append(chart_html(Chart(f"metric-{number}", TITLES.get(name, name), lines, share=share)))
     body = render("charts.html", charts=charts, more="", more_title="")
-    return Part("curves", "Curves", body, "One color a run; full lines are validation, dashed ones training.", ("B12",))
+    lead = "One color a run; full lines are validation, dashed ones training."
+    if len(runs) > CROWDED:
+        lead = "One color or dash a run; validation where it was logged, else training."
+    return Part("curves", "Curves", body, lead, ("B12",))
 
 
-def _lines(label: str, found: Sequence[Curve], place: int) -> list[Line]:
+def _lines(label: str, found: Sequence[Curve], place: int, *, crowded: bool) -> list[Line]:
     measured = [curve for curve in found if curve.part in ("valid", "test")]
+    if crowded and measured:
+        return [Line(label, measured[0], place)]
     return [
         Line(
             f"{label} · {curve.part}" if len(found) > 1 else label,

@@ -63,7 +63,7 @@ def classes_part(facts: Facts) -> Part | Absent:
     """Return precision, recall and F1 of each class."""
     entry, name = _measured(facts)
     rows = [
-        [plain_text(mapping(row).get("name"), limit=120), *(mapping(row).get(key) for key in _CLASS_KEYS)]
+        [plain_text(mapping(row).get("name"), limit=120), *(_shown(mapping(row), key) for key in _CLASS_KEYS)]
         for row in listing(entry.get("per_class"))
     ]
     if not rows:
@@ -83,6 +83,11 @@ def classes_part(facts: Facts) -> Part | Absent:
 
 
 _CLASS_KEYS: Final = ("count", "precision", "recall", "f1")
+
+
+def _shown(row: Mapping[str, Any], key: str) -> Any:
+    """A figure of a class; the recall of one without examples is none, though it counts as 0 elsewhere."""
+    return None if key == "recall" and row.get("count") == 0 else row.get(key)
 
 
 def mistakes_part(facts: Facts) -> Part | Absent | None:

@@ -11,7 +11,8 @@ from chainrule.core.errors import DataError
 from chainrule.draw.confusion import class_names
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
-from chainrule.draw.picture import is_picture, png_uri, region_picture
+from chainrule.draw.palette import PALETTES
+from chainrule.draw.picture import is_picture, png_uri, region_picture, region_places
 from chainrule.draw.scale import Scale
 from chainrule.draw.sections.absence import absent
 from chainrule.draw.sections.evaluation import is_small
@@ -19,6 +20,7 @@ from chainrule.draw.wording import listing, number_text, plain_text, real, whole
 
 MOST_PICTURES: Final = 256
 MOST_POINTS: Final = 4000
+COLORS: Final = len(PALETTES["light"].series)
 
 
 def weights_part(facts: Facts) -> Part | Absent:
@@ -64,11 +66,16 @@ def regions_part(facts: Facts) -> Part | Absent | None:
         groups=[
             {
                 "name": names[label] if 0 <= label < len(names) else str(label),
-                "color": label % 6,
+                "color": label % COLORS,
                 "count": f"{sum(point[2] == label for point in shown):,}",
                 "d": _dots([point for point in shown if point[2] == label], across, up),
             }
             for label in labels[:60]
+        ],
+        places=[
+            {"name": names[label], "at": f"{100 * x:.1f}", "down": f"{100 * y:.1f}"}
+            for label, x, y in region_places(grid)
+            if 0 <= label < len(names)
         ],
         x_ticks=_ticks(across, flip=False),
         y_ticks=_ticks(up, flip=True),
@@ -78,6 +85,8 @@ def regions_part(facts: Facts) -> Part | Absent | None:
     lead = (
         "The color of a place is the class that is predicted there; the dots are examples, in the color of their class."
     )
+    if len(labels) > COLORS:
+        lead += f" With more than {COLORS} classes the colors repeat: the name stands in the region."
     return Part("regions", "Decision regions", body, lead, ("A2", "A3"))
 
 
