@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from chainrule.core.errors import CheckpointError, RecipeError, UsageError
-from chainrule.core.folder import RunFolder, find_runs
+from chainrule.core.folder import RunFolder, find_runs, new_folder
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import remove_folder, write_file
 from chainrule.recipes import measured, recipe_names
@@ -225,15 +224,6 @@ def list_recipes() -> list[dict[str, Any]]:
         facts = {"name": name, "about": recipe.about, "data": recipe.data.name, "model": recipe.model.name}
         rows.append({**facts, "measured": measured(name)})
     return rows
-
-
-def new_folder(name: str) -> Path:
-    """`runs/NAME-DATE-TIME`, with a number when that is taken."""
-    base = Path("runs", f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}")
-    number, path = 1, base
-    while path.exists():
-        number, path = number + 1, base.with_name(f"{base.name}-{number + 1}")
-    return path
 
 
 def resume_command(folder: Path, own: OwnNetwork | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import chainrule
@@ -130,3 +132,38 @@ def test_a_loop_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), chainrule.run(tmp_path / "mine") as log:
         log.log(loss=1 / 0)
     assert chainrule.Run.open(tmp_path / "mine").info["status"] == "failed"
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+def test_yes_or_no_with_one_score(tmp_path: Path, kind: torch.dtype, shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 2, generator=generator)
+    y = (x.sum(1) > 0).to(kind)
+    net = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)) if shape == (-1,) else nn.Linear(2, 1)
+    targets = y.reshape(shape) if kind.is_floating_point else y
+    run = chainrule.fit(net, x, targets, epochs=30, lr=0.1, loss="binary_cross_entropy", out=tmp_path / "run")
+    evaluation = json.loads((run.path / "facts" / "evaluation.json").read_text())["valid"]
+    held = torch.tensor(evaluation["confusion"])
+    valid = run.result["valid"]
+    assert valid["accuracy"] == evaluation["accuracy"] == float(held.trace() / held.sum()) > 0.9
+    assert (run.path / "facts" / "regions.json").is_file()
+    weights = load_file(run.path / "model.safetensors")
+    assert set(weights) == set(net.state_dict())  # the network's own names
+    with torch.no_grad():
+        scores = net(x).flatten()
+    every = nn.functional.binary_cross_entropy_with_logits(scores, y.float(), reduction="none")
+    assert every.min() <= valid["loss"] <= every.max()
+    wrong = sorted(row["source"] for row in evaluation["mistakes"])
+    assert all(int((scores > 0)[int(source[2:-1])]) != int(y[int(source[2:-1])]) for source in wrong)
+
+
+def test_a_probability_as_target_is_no_class(tmp_path: Path) -> None:
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    run = chainrule.fit(
+        nn.Linear(2, 1), x, x[:, 0].sigmoid(), epochs=2, loss="binary_cross_entropy", out=tmp_path / "a"
+    )
+    assert set(run.result["valid"]) == {"loss"}
+    with pytest.raises(UsageError, match="one score for each class"):
+        chainrule.fit(nn.Linear(2, 1), x, (x[:, 0] > 0).long(), out=tmp_path / "b")
+    assert not (tmp_path / "b").exists()

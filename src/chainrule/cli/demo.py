@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from chainrule.cli.answer import Answer
+from chainrule.core.folder import new_folder
 
 RECIPE = "digits-cnn"
 
@@ -19,7 +20,6 @@ def run(args: argparse.Namespace) -> Answer:
     """Train `digits-cnn`, then print test accuracy, a small confusion table and the path of the report."""
     from rich.console import Group
 
-    from chainrule import api
     from chainrule.cli._console import console
     from chainrule.cli.train import train_with_progress
     from chainrule.core.folder import RunFolder
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     if not args.quiet and not args.json:
         console(stderr=True).print(f"Training {RECIPE}: handwritten digits, 1,797 real images of 8x8 pixels.")
-    folder = Path(args.out) if args.out else api.new_folder(RECIPE)
+    folder = Path(args.out) if args.out else new_folder(RECIPE)
     args.command = f"chainrule train {RECIPE}"
     answer = train_with_progress(args, RECIPE, {}, folder)
     facts = RunFolder(folder).read_json(RunFolder(folder).facts / "evaluation.json")["test"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import UsageError
+from chainrule.core.folder import new_folder
 
 TAKES_SETTINGS = True
 
@@ -28,7 +29,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Train, and say what came out."""
-    from chainrule import api
     from chainrule.cli._own import own_network
 
     settings = dict(args.settings)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> Answer:
     own = own_network(args.model)
     if args.repeats is not None:
         return _repeats(args, recipe, settings, own)
-    folder = Path(args.out) if args.out else api.new_folder(str(args.recipe or "folder"))
+    folder = Path(args.out) if args.out else new_folder(str(args.recipe or "folder"))
     return train_with_progress(args, recipe, settings, folder, own)
 
 

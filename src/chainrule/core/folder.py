@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ class RunFolder:
             with contextlib.suppress(StorageError):  # the first failure is the one to tell
                 remove_folder(self.path)
             raise
+
+
+def new_folder(name: str) -> Path:
+    """Return `runs/NAME-DATE-TIME`, with a number when that is taken."""
+    base = Path("runs", f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}")
+    number, path = 1, base
+    while path.exists():
+        number, path = number + 1, base.with_name(f"{base.name}-{number + 1}")
+    return path
 
 
 def find_runs(parent: Path) -> Iterator[RunFolder]:

@@ -8,6 +8,7 @@ from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
     from chainrule.tasks._classify import Classification as Classification
+    from chainrule.tasks._log import run as run
     from chainrule.tasks._run import Prediction as Prediction
     from chainrule.tasks._run import Run as Run
     from chainrule.tasks._signals import Interrupted as Interrupted
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from chainrule.tasks._train import begin_run as begin_run
     from chainrule.tasks._train import continue_run as continue_run
     from chainrule.tasks.fitting import fit as fit
-    from chainrule.tasks.fitting import run as run
     from chainrule.tasks.tables import open_recipe as open_recipe
 
 __getattr__, __dir__, __all__ = lazy(
@@ -30,6 +30,6 @@ __getattr__, __dir__, __all__ = lazy(
         "continue_run": "_train",
         "fit": "fitting",
         "open_recipe": "tables",
-        "run": "fitting",
+        "run": "_log",
     },
 )

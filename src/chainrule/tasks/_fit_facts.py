@@ -28,17 +28,29 @@ def write_fit_facts(
     folder: RunFolder,
     task: Task,
     model: nn.Module,
+    network: nn.Module,
     inputs: Tensor,
     targets: Tensor,
     parts: dict[str, Tensor],
     loss: Loss,
 ) -> None:
-    """Write the data, the network and, of a classifier, the evaluation and the pictures of its weights or regions."""
+    """Write the data, the network and, of a classifier, the evaluation and the pictures of its weights or regions.
+
+    Args:
+        folder: The run.
+        task: What was learned.
+        model: Inputs -> a score for each class, or values.
+        network: What is drawn: the same, or what gives the one score of which `model` makes two.
+        inputs: All x.
+        targets: All y.
+        parts: Name of a part -> its positions in them.
+        loss: Of each example.
+    """
     classes = None if targets.is_floating_point() else [str(k) for k in range(int(targets.max()) + 1)]
     _write_data(folder, inputs, targets, parts, classes)
     if inputs.is_floating_point():  # the table runs the network on zeros, which are no indices
         with _left_out("network table"):
-            folder.write_json(folder.facts / "network.json", network_table(model, tuple(inputs.shape[1:])))
+            folder.write_json(folder.facts / "network.json", network_table(network, tuple(inputs.shape[1:])))
     if classes is None:
         return
     names = _names(model, inputs, classes)
@@ -53,7 +65,7 @@ def write_fit_facts(
         source=lambda i: f"x[{int(index[i])}]",
     )
     folder.write_json(folder.facts / "evaluation.json", {"valid": evaluation})
-    if inputs.ndim == 4 and (weights := first_layer(model, tuple(inputs.shape[1:]), names)):
+    if inputs.ndim == 4 and (weights := first_layer(network, tuple(inputs.shape[1:]), names)):
         folder.write_json(folder.facts / "weights.json", weights)
     if inputs.ndim == 2 and inputs.shape[1] == 2 and inputs.is_floating_point():
         with _left_out("decision regions"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import Recipe
 from chainrule.core.spread import spread
 from chainrule.core.store import Lock, clean_stale, remove_folder, write_file
-from chainrule.runtime.environment import environment
 from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_report
+from chainrule.tasks._info import new_info
 from chainrule.tasks._run import Run
 from chainrule.tasks._signals import Interrupted
 from chainrule.tasks._train import OwnNetwork, begin_run, continue_run, with_seed
@@ -61,15 +60,9 @@ def begin_repeats(
     else:
         folder.create(
             {
-                "kind": "repeats",
-                "name": name,
-                "status": "running",
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": command,
+                **new_info("repeats", name, command=command),
                 "command_of_one": command_of_one,
-                "environment": environment(),
                 "count": count,
-                "result": None,
                 **({"program": program} if program else {}),
             },
             checkpoints=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +18,11 @@ from chainrule.core.journal import Journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
-from chainrule.runtime.environment import environment, set_threads
+from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification, Network
 from chainrule.tasks._facts import write_data_facts, write_final_facts
+from chainrule.tasks._info import new_info
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
@@ -72,16 +72,12 @@ def begin_run(
     folder = RunFolder(out)
     folder.create(
         {
-            "kind": "recipe" if recipe.model.name != OWN and images is None else "module",
-            "name": name,
-            "status": "running",
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": command or f"chainrule train {shlex.quote(name)}",
-            "parent": None,
-            "environment": environment(),
-            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
-            "resumed": 0,
-            "result": None,
+            **new_info(
+                "recipe" if recipe.model.name != OWN and images is None else "module",
+                name,
+                command=command or f"chainrule train {shlex.quote(name)}",
+                parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+            ),
             **({"program": dict(own.facts)} if own and own.facts else {}),
         }
     )

@@ -1,56 +1,34 @@
-"""Training one's own module on one's own tensors, and logging one's own loop, with the same folder and report."""
+"""Training one's own module on one's own tensors."""
 
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import DataError, UsageError
-from chainrule.core.folder import RunFolder
+from chainrule.core.errors import UsageError
+from chainrule.core.folder import RunFolder, new_folder
 from chainrule.core.journal import Journal
 from chainrule.data import Batch, Sequential, Shuffled
 from chainrule.losses import LOSSES
 from chainrule.metrics import Accuracy, Mean, Tally
 from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, is_weight
-from chainrule.runtime.environment import environment
-from chainrule.runtime.rng import keys
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._fit_facts import Loss, write_fit_facts
+from chainrule.tasks._info import new_info
+from chainrule.tasks._pairs import Pairs, checked_pairs, split_parts
 from chainrule.tasks._run import Run
+from chainrule.tasks._yes_or_no import YesOrNo, is_yes_or_no
 from chainrule.training.loop import start, train_loop
 from chainrule.training.objective import Separable
 from chainrule.training.observe import write_metrics, write_timing
 from chainrule.training.rules import every, stop_on_non_finite
 from chainrule.training.task import Carry, Observer, Phase, Plan, Task, TrainState
-
-
-class Pairs:
-    """Inputs and targets in memory, as the examples that a training loop asks for by index.
-
-    Args:
-        inputs: (N, ...).
-        targets: (N,) whole numbers for classes, floats for a regression.
-        index: Which of them belong to this part.
-    """
-
-    def __init__(self, inputs: Tensor, targets: Tensor, index: Tensor) -> None:
-        self.inputs, self.targets, self.index = inputs, targets, index
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def fetch(self, index: Tensor, key: Tensor) -> Batch:
-        """Return the batch of some positions within this part."""
-        chosen = self.index[index]
-        return Batch(self.inputs[chosen], self.targets[chosen], key, index)
 
 
 def fit(
@@ -76,7 +54,8 @@ def fit(
     The module is trained in place, and left in evaluation mode. The caller's random generator is as before.
 
     Args:
-        module: Any network: inputs (B, ...) -> scores (B, K) for classes, or values of y's shape.
+        module: Any network: inputs (B, ...) -> scores (B, K) for classes, or values of y's shape; one score (B,) or
+            (B, 1) for yes or no with the loss binary_cross_entropy.
         x: Inputs (N, ...), a tensor or an array.
         y: Targets (N,): whole numbers are classes, floats a regression.
         epochs: Passes over the training part.
@@ -105,16 +84,19 @@ def fit(
         >>> run.result["valid"]["accuracy"] > 0.8
         True
     """
-    inputs, targets = _tensors(x, y)
-    classes = not targets.is_floating_point()
-    task = _task(module, inputs, targets, batch, seed, validation, lr, optim, schedule, weight_decay, loss, clip_norm)
+    inputs, targets = checked_pairs(x, y)
+    network, given = module, _try_out(module, inputs)
+    if is_yes_or_no(loss, targets) and given in ((2,), (2, 1)):
+        network, targets, loss, given = YesOrNo(module), targets.flatten().long(), "softmax", (2, 2)
+    if not targets.is_floating_point():
+        _check_scores(given, int(targets.max()) + 1)
+    task = _task(network, inputs, targets, batch, seed, validation, lr, optim, schedule, weight_decay, loss, clip_norm)
     per_epoch = task.orders["train"].per_epoch
     steps = max(1, round(epochs * per_epoch))
     name = type(module).__name__
-    folder = RunFolder(Path(out) if out is not None else _new_folder(name))
+    folder = RunFolder(Path(out) if out is not None else new_folder(name))
     begun = datetime.datetime.now(datetime.UTC)
-    _try_out(module, inputs, targets if classes else None)
-    folder.create(_info("module", name, begun, sum(p.numel() for p in module.parameters())))
+    folder.create(new_info("module", name, begun=begun, parameters=sum(p.numel() for p in module.parameters())))
     try:
         with Journal(folder.metrics) as metrics, Journal(folder.timing) as timing:
             state = start(task, seed)
@@ -138,81 +120,6 @@ def fit(
     return Run.open(folder.path)
 
 
-class Log:
-    """A run folder for a hand-written loop: what `run()` returns.
-
-    Example:
-        >>> import tempfile
-        >>> with run(Path(tempfile.mkdtemp(), "mine")) as log:
-        ...     for step in range(3):
-        ...         log.log(loss=1 / (step + 1))
-        >>> [line["step"] for line in log.run.history]
-        [1, 2, 3]
-    """
-
-    def __init__(self, folder: RunFolder, name: str) -> None:
-        self.folder = folder
-        self._begun = datetime.datetime.now(datetime.UTC)
-        folder.create(_info("log", name, self._begun, None))
-        self._metrics = Journal(folder.metrics)
-        self._step = 0
-        self._last: dict[str, dict[str, float]] = {}
-
-    def log(self, *, step: int | None = None, part: str = "train", **values: Any) -> None:
-        """Write one line of metrics.
-
-        Args:
-            step: Which step; one more than the last when left out.
-            part: "train", "valid", "test" or a word of one's own.
-            values: Numbers by name; tensors and arrays of one element count as numbers.
-
-        Raises:
-            UsageError: A value is no number.
-        """
-        self._step = self._step + 1 if step is None else int(step)
-        numbers = {name: _number(name, value) for name, value in values.items()}
-        self._metrics.append({"step": self._step, "part": part, **numbers})
-        self._last.setdefault(part, {}).update(numbers)
-
-    def save(self, module: nn.Module) -> None:
-        """Keep the weights of a network in the folder."""
-        write_weights(self.folder.model, {name: value.contiguous() for name, value in module.state_dict().items()})
-        self.folder.update(parameters=sum(parameter.numel() for parameter in module.parameters()))
-
-    @property
-    def run(self) -> Run:
-        """The run, opened."""
-        self._metrics.flush() if self.folder.info()["status"] == "running" else None
-        return Run.open(self.folder.path)
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._metrics.sync()
-        self._metrics.close()
-        status = "finished" if kind is None else "interrupted" if kind is KeyboardInterrupt else "failed"
-        seconds = (datetime.datetime.now(datetime.UTC) - self._begun).total_seconds()
-        final = {part: self._last.get(part) for part in ("valid", "test")}
-        self.folder.update(status=status, result={**final, "steps": self._step, "seconds": round(seconds, 3)})
-        write_report(self.folder)
-
-
-def run(out: str | Path | None = None, *, name: str = "run") -> Log:
-    """Open a run folder for a hand-written loop: `with chainrule.run() as r: r.log(loss=...)`.
-
-    Args:
-        out: The folder; `runs/NAME-DATE-TIME` when left out.
-        name: What lists and the report call it.
-
-    Raises:
-        UsageError: The folder exists.
-    """
-    return Log(RunFolder(Path(out) if out is not None else _new_folder(name)), name)
-
-
 def _task(
     module: nn.Module,
     inputs: Tensor,
@@ -231,7 +138,7 @@ def _task(
     criterion = LOSSES.resolve(loss or _usual_loss(targets))
     factor = SCHEDULES.resolve(schedule)
     optimizer = OPTIMIZERS.resolve(optim)
-    train, valid = _parts(len(targets), validation, seed)
+    train, valid = split_parts(len(targets), validation, seed)
     decay = {"weight_decay": weight_decay} if weight_decay else {}
 
     def rate(at: At) -> float:
@@ -289,7 +196,8 @@ def _finish(
     criterion: Loss,
 ) -> None:
     """Write the weights, what the report is made of, and the result."""
-    module = state.model.eval()
+    classifier = state.model.eval()
+    module = classifier.network if isinstance(classifier, YesOrNo) else classifier
     for parameter in module.parameters():
         parameter.grad = None
     write_weights(folder.model, {name: value.contiguous() for name, value in module.state_dict().items()})
@@ -297,12 +205,12 @@ def _finish(
     valid = dict(state.history[-1][1])
     result = {"valid": valid, "test": None, "best_step": state.step, "steps": state.step, "seconds": round(seconds, 3)}
     parts = {name: examples.index for name, examples in task.examples.items() if isinstance(examples, Pairs)}
-    write_fit_facts(folder, task, module, inputs, targets, parts, criterion)
+    write_fit_facts(folder, task, classifier, module, inputs, targets, parts, criterion)
     classes = None if targets.is_floating_point() else int(targets.max()) + 1
     folder.update(status="finished", result=result, classes=classes)
 
 
-def _try_out(module: nn.Module, inputs: Tensor, classes: Tensor | None) -> None:
+def _try_out(module: nn.Module, inputs: Tensor) -> tuple[int, ...]:
     """One forward pass of two examples: a network that does not fit is found before anything is made."""
     training = module.training
     module.eval()
@@ -319,76 +227,15 @@ def _try_out(module: nn.Module, inputs: Tensor, classes: Tensor | None) -> None:
         raise UsageError(what) from error
     finally:
         module.train(training)
-    given = tuple(getattr(scores, "shape", ()))
-    if classes is not None and (len(given) != 2 or given[0] != 2 or given[1] <= int(classes.max())):
-        wanted = f"(2, K) with K at least {int(classes.max()) + 1} for two examples"
+    return tuple(getattr(scores, "shape", ()))
+
+
+def _check_scores(given: tuple[int, ...], classes: int) -> None:
+    if len(given) != 2 or given[0] != 2 or given[1] < classes:
+        wanted = f"(2, K) with K at least {classes} for two examples"
         raise UsageError(
             "the network does not give one score for each class",
             expected=wanted,
             got=given,
-            remedy='y of floats is a regression, or a yes-or-no answer with loss="binary_cross_entropy"',
+            remedy='for yes or no, y is 0 and 1, the network has one score, and loss="binary_cross_entropy"',
         )
-
-
-def _tensors(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    inputs, targets = torch.as_tensor(x), torch.as_tensor(y)
-    if len(inputs) != len(targets):
-        raise DataError("x and y do not belong together", expected=f"{len(inputs)} targets", got=len(targets))
-    if len(inputs) < 2:
-        raise DataError("there are too few examples", expected="at least 2", got=len(inputs))
-    for name, tensor in (("x", inputs), ("y", targets)):
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            row = (
-                int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0])
-                if tensor.ndim > 1
-                else int((~tensor.isfinite()).nonzero()[0])
-            )
-            raise DataError(f"{name} holds values that are not finite", got=f"the first in example {row}")
-    if inputs.dtype == torch.float64:
-        inputs = inputs.float()
-    if targets.is_floating_point():
-        return inputs, targets.float()
-    if targets.ndim != 1 or int(targets.min()) < 0:
-        raise DataError("y holds no classes", expected="whole numbers from 0 on, shape (N,)", got=tuple(targets.shape))
-    return inputs, targets.long()
-
-
-def _parts(count: int, validation: float, seed: int) -> tuple[Tensor, Tensor]:
-    if not 0 < validation < 1:
-        raise UsageError("validation is no share", expected="a number between 0 and 1", got=validation)
-    order = torch.argsort(keys(seed, 0, torch.arange(count), "split"))
-    held = max(1, min(count - 1, round(validation * count)))
-    return order[held:].sort().values, order[:held].sort().values
-
-
-def _info(kind: str, name: str, begun: datetime.datetime, parameters: int | None) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "name": name,
-        "status": "running",
-        "created": begun.isoformat(timespec="seconds"),
-        "command": None,
-        "parent": None,
-        "environment": environment(),
-        "parameters": parameters,
-        "resumed": 0,
-        "result": None,
-    }
-
-
-def _new_folder(name: str) -> Path:
-    base = Path("runs", f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
-    number, path = 1, base
-    while path.exists():
-        number, path = number + 1, base.with_name(f"{base.name}-{number + 1}")
-    return path
-
-
-def _number(name: str, value: Any) -> float | int:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise UsageError(f"log: {name} is no number", got=type(value).__name__)
-    try:
-        number = value if isinstance(value, int) else float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise UsageError(f"log: {name} is no single number", got=type(value).__name__) from None
-    return number if isinstance(number, int) or math.isfinite(number) else float(number)
