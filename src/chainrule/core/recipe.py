@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chainrule.core.errors import RecipeError, unknown
-from chainrule.core.strict_yaml import format_yaml, parse_yaml, scalar
+from chainrule.core.strict_yaml import MAX_BYTES, format_yaml, parse_yaml, scalar
 
 FORMAT = 1
 OWN = "own"
@@ -284,11 +284,14 @@ def read_recipe(path: Path) -> Any:
         RecipeError: There is no such file, or it is not the YAML of a recipe.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 4)  # what is larger is refused without being read
     except IsADirectoryError:
         raise RecipeError(f"{path} is a folder", expected="a recipe file") from None
     except OSError as error:
         raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES + 3:  # a byte order mark does not count
+        raise RecipeError(f"the recipe {path} is too large", expected=f"at most {MAX_BYTES:,} bytes")
     try:
         return parse_yaml(raw.decode("utf-8-sig"), source=str(path))
     except UnicodeDecodeError as error:
@@ -320,10 +323,11 @@ def _explain(error: ValidationError, source: str) -> RecipeError:
     """Turn the first of pydantic's findings into a sentence with the key, and name the number of the others."""
     findings = error.errors(include_url=False)
     first = findings[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+    path = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
+    place = ".".join(path)
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     if first["type"] == "extra_forbidden":
-        *sections, key = place.split(".")
+        *sections, key = path
         fields: Any = Recipe.model_fields
         for section in sections:
             fields = fields[section].annotation.model_fields

@@ -82,7 +82,7 @@ def options(table: Registry, named: Named, section: str) -> dict[str, Any]:
         if key not in accepted:
             raise RecipeError(
                 f'{section}.{key}: the {table.kind} "{named.name}" has no option "{key}"',
-                remedy=unknown("option", key, accepted),
+                remedy=unknown("option", key, {*accepted, *type(named).model_fields}),
             )
         result[key] = _typed(value, hints.get(key, Any), f"{section}.{key}")
     for key, parameter in accepted.items():
