@@ -8,6 +8,8 @@ from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
     from chainrule.nn._build import build as build
+    from chainrule.nn._conversion import conv_to_linear as conv_to_linear
+    from chainrule.nn._conversion import linear_to_conv as linear_to_conv
     from chainrule.nn._drop_path import DropPath as DropPath
     from chainrule.nn._drop_path import drop_path as drop_path
     from chainrule.nn._initialize import fan_in as fan_in
@@ -26,6 +28,9 @@ _NAMES = {
     # weights
     "fan_in": "_initialize",
     "initialize": "_initialize",
+    # one kind of layer as another
+    "conv_to_linear": "_conversion",
+    "linear_to_conv": "_conversion",
     # layers that torch lacks
     "Concat": "_residual",
     "DropPath": "_drop_path",
