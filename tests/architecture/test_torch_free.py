@@ -26,6 +26,7 @@ def loaded_after(code: str, *names: str) -> list[str]:
         "import chainrule.draw; chainrule.draw.report_html",
         "import chainrule.data, chainrule.models, chainrule.losses, chainrule.optim, chainrule.metrics, chainrule.nn",
         "import chainrule.training, chainrule.tasks, chainrule.analysis, chainrule.recipes, chainrule.runtime",
+        "import chainrule.diagnosis; dir(chainrule.diagnosis)",
     ],
 )
 def test_the_start_knows_no_torch(code: str) -> None:

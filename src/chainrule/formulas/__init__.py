@@ -45,10 +45,19 @@ if TYPE_CHECKING:
     from chainrule.formulas.convolution import conv_transpose_output_size as conv_transpose_output_size
     from chainrule.formulas.dropout import dropout_backward as dropout_backward
     from chainrule.formulas.dropout import dropout_forward as dropout_forward
+    from chainrule.formulas.features import color_shares as color_shares
+    from chainrule.formulas.features import hue_histogram as hue_histogram
+    from chainrule.formulas.features import hue_saturation_value as hue_saturation_value
+    from chainrule.formulas.features import image_gradient as image_gradient
+    from chainrule.formulas.features import joint_color_histogram as joint_color_histogram
+    from chainrule.formulas.features import normalize_block as normalize_block
+    from chainrule.formulas.features import orientation_histograms as orientation_histograms
+    from chainrule.formulas.features import oriented_gradients as oriented_gradients
     from chainrule.formulas.initializers import constant_biases as constant_biases
     from chainrule.formulas.initializers import gaussian_weights as gaussian_weights
     from chainrule.formulas.initializers import he_weights as he_weights
     from chainrule.formulas.initializers import orthogonal_weights as orthogonal_weights
+    from chainrule.formulas.initializers import whitening_filters as whitening_filters
     from chainrule.formulas.initializers import xavier_weights as xavier_weights
     from chainrule.formulas.losses import binary_cross_entropy as binary_cross_entropy
     from chainrule.formulas.losses import binary_cross_entropy_backward as binary_cross_entropy_backward
@@ -62,6 +71,10 @@ if TYPE_CHECKING:
     from chainrule.formulas.losses import softmax_loss_backward as softmax_loss_backward
     from chainrule.formulas.losses import svm_loss as svm_loss
     from chainrule.formulas.losses import svm_loss_backward as svm_loss_backward
+    from chainrule.formulas.neighbors import l1_distance as l1_distance
+    from chainrule.formulas.neighbors import l2_distance as l2_distance
+    from chainrule.formulas.neighbors import majority_vote as majority_vote
+    from chainrule.formulas.neighbors import nearest_neighbors as nearest_neighbors
     from chainrule.formulas.norms import batch_norm_test as batch_norm_test
     from chainrule.formulas.norms import batch_norm_test_backward as batch_norm_test_backward
     from chainrule.formulas.norms import batch_norm_train as batch_norm_train
@@ -150,12 +163,22 @@ __getattr__, __dir__, __all__ = lazy(
         # dropout
         "dropout_forward": "dropout",
         "dropout_backward": "dropout",
+        # features
+        "image_gradient": "features",
+        "orientation_histograms": "features",
+        "normalize_block": "features",
+        "oriented_gradients": "features",
+        "hue_saturation_value": "features",
+        "color_shares": "features",
+        "hue_histogram": "features",
+        "joint_color_histogram": "features",
         # initializers
         "gaussian_weights": "initializers",
         "xavier_weights": "initializers",
         "he_weights": "initializers",
         "orthogonal_weights": "initializers",
         "constant_biases": "initializers",
+        "whitening_filters": "initializers",
         # losses
         "svm_loss": "losses",
         "svm_loss_backward": "losses",
@@ -169,6 +192,11 @@ __getattr__, __dir__, __all__ = lazy(
         "mean_squared_error_backward": "losses",
         "mean_loss": "losses",
         "mean_loss_backward": "losses",
+        # neighbors
+        "l1_distance": "neighbors",
+        "l2_distance": "neighbors",
+        "nearest_neighbors": "neighbors",
+        "majority_vote": "neighbors",
         # norms
         "standardize": "norms",
         "standardize_backward": "norms",

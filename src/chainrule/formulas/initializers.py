@@ -124,3 +124,31 @@ def constant_biases(D_out: int, value: float = 0.0) -> Array:
         data.
     """
     return np.full(D_out, value)
+
+
+def whitening_filters(patches: Array, eps: float) -> Array:
+    """W = (D + eps d_1)^(-1/2) E^T with E D E^T the covariance of patches: one filter a row.
+
+    The answers W p are uncorrelated, and with eps = 0 each has variance 1; the largest direction comes first.
+
+    Args:
+        patches: (P, F F C), one patch a row.
+        eps: Added to each variance, as a share of the largest.
+
+    Returns:
+        (F F C, F F C); the sum of each row is at least 0, as a filter and its negative do the same.
+
+    Example:
+        >>> patches = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> print(np.cov((whitening_filters(patches, 0.0) @ patches.T)).round(6) + 0.0)
+        [[1. 0.]
+         [0. 1.]]
+
+    Source:
+        LECTURES A9 (normalization), per patch.
+    """
+    centered = patches - patches.mean(axis=0)
+    variances, directions = np.linalg.eigh(centered.T @ centered / (len(patches) - 1))
+    variances, directions = variances[::-1].clip(min=0), directions[:, ::-1]
+    directions = directions * np.where(directions.sum(axis=0) < 0, -1.0, 1.0)
+    return (directions / np.sqrt((variances + eps * variances[0]).clip(min=1e-30))).T

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chainrule.nn._pool import global_avg_pool as global_avg_pool
     from chainrule.nn._residual import Concat as Concat
     from chainrule.nn._residual import Residual as Residual
+    from chainrule.nn._whiten import whiten as whiten
+    from chainrule.nn._whiten import whitening_filters as whitening_filters
 
 _NAMES = {
     # notation -> modules
@@ -28,6 +30,8 @@ _NAMES = {
     # weights
     "fan_in": "_initialize",
     "initialize": "_initialize",
+    "whiten": "_whiten",
+    "whitening_filters": "_whiten",
     # one kind of layer as another
     "conv_to_linear": "_conversion",
     "linear_to_conv": "_conversion",
