@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from chainrule.api import report as report
     from chainrule.api import resume as resume
     from chainrule.api import train as train
+    from chainrule.diagnosis import check_dataset as check_dataset
+    from chainrule.diagnosis import check_loss as check_loss
+    from chainrule.diagnosis import check_metric as check_metric
+    from chainrule.diagnosis import check_model as check_model
     from chainrule.tasks import Run as Run
     from chainrule.tasks import fit as fit
     from chainrule.tasks import run as run
@@ -30,6 +34,7 @@ __getattr__, __dir__, __all__ = _lazy(
         **dict.fromkeys(
             ["evaluate", "list_recipes", "list_runs", "new", "predict", "repeat", "report", "resume", "train"], "api"
         ),
+        **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "diagnosis"),
         **dict.fromkeys(["Run", "fit", "run"], "tasks"),
     },
 )

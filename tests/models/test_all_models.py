@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.models import MODELS
+from chainrule.models import MODELS, Heads
+from chainrule.nn import DropPath
 
 GREY, COLOR = (1, 28, 28), (3, 32, 32)
 SPEC = "CONV3-8 | BN | RELU | RES[CONV3-8 | BN] | RELU | POOL2 | DROPOUT0.3 | FC-10"
@@ -29,7 +30,19 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("resnet", (1, 47, 33), {"depth": 50}),
     ("resnet_cifar", (1, 8, 8), {"depth": 8}),
     ("resnet_cifar", GREY, {"depth": 8}),
-    ("resnet_cifar", (3, 7, 5), {"depth": 14, "shortcut": "project"}),
+    ("resnet_cifar", (3, 7, 5), {"depth": 14, "shortcut": "project", "drop_path": 0.1}),
+    ("alexnet", (3, 67, 67), {"head": "linear"}),
+    ("alexnet", (1, 64, 71), {"version": "torchvision", "head": "linear"}),
+    ("squeezenet", COLOR, {}),
+    ("squeezenet", (1, 19, 23), {"version": 1.1}),
+    ("densenet", (3, 33, 29), {}),
+    ("densenet_cifar", (1, 9, 7), {"depth": 10}),
+    ("densenet_cifar", COLOR, {"depth": 16, "growth": 6, "compression": 1.0}),
+    ("inception", COLOR, {"width": 0.125}),
+    ("inception", (1, 17, 11), {"width": 0.125, "auxiliary": 0.0}),
+    ("inception", (1, 35, 32), {"width": 0.125, "stem_stride": 4, "auxiliary": 1.0}),
+    ("mobilenet", COLOR, {"width": 0.25}),
+    ("mobilenet", (1, 19, 21), {"width": 0.25, "stem_stride": 1}),
 ]
 
 
@@ -40,7 +53,7 @@ def made(case: tuple[str, tuple[int, ...], dict[str, Any]]) -> nn.Module:
 
 
 def test_every_network_has_a_case() -> None:
-    assert {name for name, _, _ in CASES} == set(MODELS.names())
+    assert {name for name, _, _ in CASES} == {name for name in MODELS if not MODELS.entry(name).card.get("fitted")}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{'x'.join(map(str, case[1]))}")
@@ -49,7 +62,9 @@ class TestEach:
         network = made(case)
         x = torch.randn(4, *case[1])
         network.train()
-        network(x).square().sum().backward()
+        given = network(x)
+        for scores in given if isinstance(given, Heads) else [given]:
+            scores.square().sum().backward(retain_graph=True)
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
@@ -79,13 +94,13 @@ class TestEach:
         assert all(torch.equal(first[name], second[name]) for name in first)
 
     def test_each_module_is_used_once_and_changes_nothing_in_place(self, case: Any) -> None:
-        network = made(case).eval()
+        network = made(case)
         calls: dict[str, int] = {}
 
         def count(name: str) -> Any:
             def hook(module: nn.Module, inputs: Any, output: Any) -> None:
                 calls[name] = calls.get(name, 0) + 1
-                assert output is not inputs[0] or isinstance(module, (nn.Identity, nn.Dropout)), name
+                assert output is not inputs[0] or isinstance(module, (nn.Identity, nn.Dropout, DropPath)), name
 
             return hook
 
@@ -95,11 +110,14 @@ class TestEach:
                 module.register_forward_hook(count(name))
         x = torch.randn(2, *case[1])
         before = x.clone()
-        network(x)
-        assert torch.equal(x, before)
         leaves = {name for name, module in network.named_modules() if not list(module.children())}
-        assert set(calls) == leaves
-        assert set(calls.values()) == {1}
+        for training in (True, False):
+            calls.clear()
+            network.train(training)(x)
+            assert torch.equal(x, before)
+            resting = set() if training else {name for name in leaves if name.startswith("auxiliary.")}
+            assert set(calls) == leaves - resting
+            assert set(calls.values()) == {1}
 
 
 @pytest.mark.parametrize(
@@ -125,6 +143,41 @@ class TestEach:
         ("resnet_cifar", COLOR, {"shortcut": "none"}, "pad or project, got none"),
         ("resnet_cifar", (3, 3, 9), {}, "at least 4x4, got 3x9"),
         ("resnet_cifar", (3, 32, 32, 1), {}, "takes images"),
+        ("resnet_cifar", COLOR, {"drop_path": 1.0}, "drop_path is the probability .* below 1, got 1.0"),
+        ("resnet", COLOR, {"drop_path": -0.1}, "drop_path is the probability .* got -0.1"),
+        ("alexnet", (3, 66, 80), {}, "at least 67x67, got 66x80.*resnet_cifar"),
+        ("alexnet", (3, 80, 62), {"version": "torchvision"}, "at least 63x63, got 80x62"),
+        ("alexnet", (3, 67, 67), {"version": "2012"}, "note or torchvision, got 2012"),
+        ("alexnet", (3, 67, 67), {"version": "torchvision", "split": True}, "never been split.*--model.version note"),
+        ("alexnet", (3, 67, 67), {"head": "small"}, "original or linear, got small"),
+        ("alexnet", (3, 67, 67), {"dropout": 1.0}, "below 1, got 1.0"),
+        ("squeezenet", (3, 20, 32), {}, "at least 21x21, got 20x32.*resnet_cifar"),
+        ("squeezenet", (3, 32, 16), {"version": 1.1}, "at least 17x17, got 32x16"),
+        ("squeezenet", COLOR, {"version": 1.2}, "1.0 or 1.1, got 1.2"),
+        ("squeezenet", COLOR, {"dropout": -1.0}, "got -1.0"),
+        ("densenet", (3, 28, 32), {}, "at least 29x29, got 28x32.*densenet_cifar"),
+        ("densenet", COLOR, {"depth": 100}, "121, 161, 169 or 201, got 100"),
+        ("densenet_cifar", (3, 3, 8), {}, "at least 4x4, got 3x8"),
+        ("densenet_cifar", COLOR, {"depth": 41}, "got 41. Remedy: use 40 or 46"),
+        ("densenet_cifar", COLOR, {"depth": 4}, "got 4. Remedy: use 10"),
+        ("densenet_cifar", COLOR, {"growth": 0}, "at least 1, got 0"),
+        ("densenet_cifar", COLOR, {"compression": 0.0}, "above 0, at most 1.*got 0.0"),
+        ("densenet_cifar", COLOR, {"compression": 1.1}, "got 1.1"),
+        ("densenet_cifar", COLOR, {"growth": 1, "compression": 0.3}, "one channel at least, got 0.3"),
+        ("densenet_cifar", COLOR, {"compression": float("nan")}, "got nan"),
+        ("inception", (3, 7, 32), {}, "shrinks its images 8 times: expected at least 8x8, got 7x32"),
+        ("inception", (3, 31, 32), {"stem_stride": 4}, "at least 32x32, got 31x32"),
+        ("inception", COLOR, {"width": 0.0}, "above 0, finite, got 0.0"),
+        ("inception", COLOR, {"width": float("nan")}, "above 0.* got nan"),
+        ("inception", COLOR, {"auxiliary": -0.3}, "at least 0, finite, got -0.3"),
+        ("inception", COLOR, {"auxiliary": float("inf")}, "got inf"),
+        ("inception", COLOR, {"stem_stride": 0}, "at least 1, got 0"),
+        ("inception", COLOR, {"dropout": 1.0}, "below 1, got 1.0"),
+        ("mobilenet", (3, 28, 28), {}, "at least 32x32, got 28x28. Remedy: --model.stem_stride 1"),
+        ("mobilenet", (3, 15, 28), {"stem_stride": 1}, "at least 16x16, got 15x28$"),
+        ("mobilenet", COLOR, {"stem_stride": 3}, "1 or 2, got 3"),
+        ("mobilenet", COLOR, {"width": -1.0}, "above 0, finite, got -1.0"),
+        ("mobilenet", COLOR, {"width": float("inf")}, "got inf"),
         ("lenet", (3, 30, 30), {}, "28x28 or 32x32.*got 30x30"),
         ("cnn", (3, 4, 4), {}, "at least 8 pixels"),
         ("mlp", GREY, {"activation": "rleu"}, 'did you mean "relu"'),

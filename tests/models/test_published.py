@@ -28,6 +28,17 @@ PUBLISHED = [
     ("resnet", {"depth": 50}, 25_557_032),
     ("resnet", {"depth": 101}, 44_549_160),
     ("resnet", {"depth": 152}, 60_192_808),
+    ("alexnet", {"version": "torchvision"}, 61_100_840),
+    ("alexnet", {"version": "note"}, 60_965_224),
+    ("alexnet", {"version": "note", "split": True}, 60_965_224),
+    ("alexnet", {"version": "note", "split": False}, 62_378_344),
+    ("squeezenet", {"version": 1.0}, 1_248_424),
+    ("squeezenet", {"version": 1.1}, 1_235_496),
+    ("densenet", {"depth": 121}, 7_978_856),
+    ("densenet", {"depth": 161}, 28_681_000),
+    ("densenet", {"depth": 169}, 14_149_480),
+    ("densenet", {"depth": 201}, 20_013_928),
+    ("mobilenet", {}, 4_231_976),
 ]
 
 
@@ -42,9 +53,10 @@ def on_meta(name: str, shape: tuple[int, ...], classes: int, **options: Any) -> 
 
 @pytest.mark.parametrize(("name", "options", "parameters"), PUBLISHED, ids=lambda value: str(value))
 def test_parameters_as_published(name: str, options: dict[str, Any], parameters: int) -> None:
-    network = on_meta(name, IMAGENET, 1000, **options)
+    shape = (3, 227, 227) if options.get("version") == "note" else IMAGENET
+    network = on_meta(name, shape, 1000, **options)
     assert count(network) == parameters
-    assert network(torch.zeros(2, *IMAGENET, device="meta")).shape == (2, 1000)
+    assert network(torch.zeros(2, *shape, device="meta")).shape == (2, 1000)
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
@@ -57,6 +69,93 @@ def test_parameters_of_the_cifar_form(depth: int, millions: float, shortcut: str
     assert count(on_meta("resnet_cifar", (3, 32, 32), 10, depth=depth, shortcut=shortcut)) == wanted
     if shortcut == "pad":
         assert wanted / 1e6 == pytest.approx(millions, abs=0.05 if depth == 110 else 0.006)
+
+
+@pytest.mark.parametrize(("depth", "growth", "millions"), [(100, 12, 0.8), (250, 24, 15.3), (190, 40, 25.6)])
+def test_parameters_of_the_cifar_form_of_densenet(depth: int, growth: int, millions: float) -> None:
+    """Huang et al. 2017, table 2, DenseNet-BC."""
+    found = count(on_meta("densenet_cifar", (3, 32, 32), 10, depth=depth, growth=growth))
+    assert round(found / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize(("width", "millions"), [(1.0, 4.2), (0.75, 2.6), (0.5, 1.3), (0.25, 0.5)])
+def test_parameters_of_thinner_mobilenets(width: float, millions: float) -> None:
+    """Howard et al. 2017, table 6."""
+    assert round(count(on_meta("mobilenet", IMAGENET, 1000, width=width)) / 1e6, 1) == millions
+
+
+def test_parameters_of_googlenet() -> None:
+    """Of the full width, without the auxiliary head: every block by hand, with a scale and a shift for each channel."""
+    plans = [
+        (192, 64, 96, 128, 16, 32, 32),
+        (256, 128, 128, 192, 32, 96, 64),
+        (480, 192, 96, 208, 16, 48, 64),
+        (512, 160, 112, 224, 24, 64, 64),
+        (512, 128, 128, 256, 24, 64, 64),
+        (512, 112, 144, 288, 32, 64, 64),
+        (528, 256, 160, 320, 32, 128, 128),
+        (832, 256, 160, 320, 32, 128, 128),
+        (832, 384, 192, 384, 48, 128, 128),
+    ]
+    wanted = 9 * 3 * 64 + 2 * 64 + 64 * 64 + 2 * 64 + 9 * 64 * 192 + 2 * 192
+    for c, one, r3, three, r5, five, pooled in plans:
+        wanted += c * (one + r3 + r5 + pooled) + 9 * r3 * three + 25 * r5 * five
+        wanted += 2 * (one + r3 + three + r5 + five + pooled)
+    assert count(on_meta("inception", IMAGENET, 1000, width=1.0, auxiliary=0.0)) == wanted + 1024 * 1000 + 1000
+
+
+def alexnet_names() -> dict[str, tuple[int, ...]]:
+    names: dict[str, tuple[int, ...]] = {}
+    channels = 3
+    for index, width, kernel in ((0, 64, 11), (3, 192, 5), (6, 384, 3), (8, 256, 3), (10, 256, 3)):
+        names |= {f"features.{index}.weight": (width, channels, kernel, kernel), f"features.{index}.bias": (width,)}
+        channels = width
+    for index, (into, out) in {1: (9216, 4096), 4: (4096, 4096), 6: (4096, 1000)}.items():
+        names |= {f"classifier.{index}.weight": (out, into), f"classifier.{index}.bias": (out,)}
+    return names
+
+
+def squeezenet_names(width: int, kernel: int, fires: dict[int, tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
+    """Index -> channels, squeezed channels, channels of each half of the expansion."""
+    names: dict[str, tuple[int, ...]] = {"features.0.weight": (width, 3, kernel, kernel), "features.0.bias": (width,)}
+    for index, (channels, squeezed, expanded) in fires.items():
+        for part, c, k, size in (
+            ("squeeze", channels, squeezed, 1),
+            ("expand1x1", squeezed, expanded, 1),
+            ("expand3x3", squeezed, expanded, 3),
+        ):
+            at = f"features.{index}.{part}"
+            names |= {f"{at}.weight": (k, c, size, size), f"{at}.bias": (k,)}
+    return {**names, "classifier.1.weight": (1000, 512, 1, 1), "classifier.1.bias": (1000,)}
+
+
+SQUEEZENET_1_0 = {
+    3: (96, 16, 64), 4: (128, 16, 64), 5: (128, 32, 128), 7: (256, 32, 128), 8: (256, 48, 192),
+    9: (384, 48, 192), 10: (384, 64, 256), 12: (512, 64, 256),
+}  # fmt: skip
+SQUEEZENET_1_1 = {
+    3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192),
+    10: (384, 48, 192), 11: (384, 64, 256), 12: (512, 64, 256),
+}  # fmt: skip
+
+
+def densenet_names(growth: int, width: int, counts: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    def norm(name: str, size: int) -> dict[str, tuple[int, ...]]:
+        found = {f"{name}.{s}": (size,) for s in ("weight", "bias", "running_mean", "running_var")}
+        return {**found, f"{name}.num_batches_tracked": ()}
+
+    names: dict[str, tuple[int, ...]] = {"features.conv0.weight": (width, 3, 7, 7), **norm("features.norm0", width)}
+    for block, count in enumerate(counts, 1):
+        for layer in range(1, count + 1):
+            at = f"features.denseblock{block}.denselayer{layer}"
+            names |= {**norm(f"{at}.norm1", width), f"{at}.conv1.weight": (4 * growth, width, 1, 1)}
+            names |= {**norm(f"{at}.norm2", 4 * growth), f"{at}.conv2.weight": (growth, 4 * growth, 3, 3)}
+            width += growth
+        if block < len(counts):
+            at = f"features.transition{block}"
+            names |= {**norm(f"{at}.norm", width), f"{at}.conv.weight": (width // 2, width, 1, 1)}
+            width //= 2
+    return {**names, **norm("features.norm5", width), "classifier.weight": (1000, width), "classifier.bias": (1000,)}
 
 
 def vgg_names(groups: tuple[int, ...], batch_norm: bool) -> dict[str, tuple[int, ...]]:
@@ -109,6 +208,14 @@ def resnet_names(counts: tuple[int, ...], bottleneck: bool) -> dict[str, tuple[i
         ("resnet", {"depth": 50}, resnet_names((3, 4, 6, 3), True)),
         ("resnet", {"depth": 101}, resnet_names((3, 4, 23, 3), True)),
         ("resnet", {"depth": 152}, resnet_names((3, 8, 36, 3), True)),
+        ("resnet", {"depth": 50, "drop_path": 0.2}, resnet_names((3, 4, 6, 3), True)),
+        ("alexnet", {"version": "torchvision"}, alexnet_names()),
+        ("squeezenet", {"version": 1.0}, squeezenet_names(96, 7, SQUEEZENET_1_0)),
+        ("squeezenet", {"version": 1.1}, squeezenet_names(64, 3, SQUEEZENET_1_1)),
+        ("densenet", {"depth": 121}, densenet_names(32, 64, (6, 12, 24, 16))),
+        ("densenet", {"depth": 161}, densenet_names(48, 96, (6, 12, 36, 24))),
+        ("densenet", {"depth": 169}, densenet_names(32, 64, (6, 12, 32, 32))),
+        ("densenet", {"depth": 201}, densenet_names(32, 64, (6, 12, 48, 32))),
     ],
     ids=lambda value: str(value)[:30],
 )

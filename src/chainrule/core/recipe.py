@@ -31,6 +31,7 @@ class Names(Protocol):
     kind: str
 
     def names(self) -> list[str]: ...
+    def __contains__(self, name: object) -> bool: ...
 
 
 class Section(BaseModel):
@@ -94,6 +95,8 @@ class Init(Section):
     """`own`: as the network draws them. The others: `chainrule.nn.initialize`."""
     bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Value of every bias; needs a scheme. As the scheme has it when left out."""
+    first: Literal["as the others", "whiten"] = "as the others"
+    """`whiten`: the first convolution whitens patches of training images: `chainrule.nn.whiten`."""
 
     @model_validator(mode="after")
     def _bias_of_a_scheme(self) -> Init:
@@ -126,6 +129,8 @@ class Train(Section):
     """Pieces in which a step's images go through the network; less memory, the same step."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of weights, order, augmentation and dropout."""
+    freeze: list[str] = []
+    """Parameters that stay as they are, by name; `*` stands for any letters: `["conv1.*", "*bn*.weight"]`."""
     clip_norm: Positive | None = None
     """Scale the gradient down to this norm when it is larger."""
     clip_value: Positive | None = None
@@ -222,7 +227,7 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
         raise _explain(error, source) from None
     for section, table in tables.items():
         name = getattr(recipe, section).name
-        if name not in table.names() and not (section == "model" and name == OWN):
+        if name not in table and not (section == "model" and name == OWN):
             raise RecipeError(
                 f'{source}: {section}.name: there is no {table.kind} "{name}"',
                 remedy=unknown(table.kind, name, table.names()),

@@ -6,7 +6,7 @@ A table is plain data, so listing names imports nothing heavy: `name -> Entry("f
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
@@ -21,7 +21,7 @@ class Entry:
     Args:
         target: `module:function`, where module is a full dotted name.
         about: One line for lists.
-        card: Facts (paper, input size, normalisation, parameters, weights, licence ...).
+        card: Facts (paper, input size, normalization, parameters, weights, license ...).
     """
 
     target: str
@@ -36,6 +36,8 @@ class Registry:
         kind: The word for one of them, as errors name it.
         entries: `(name, Entry)` pairs, so that a name written twice is seen.
         group: The entry-point group through which installed packages add their own (`chainrule.models`, ...).
+        prefixes: `(prefix, Entry)` pairs, such as "timm:", for names of another table that is not known before it is
+            asked for. The entry's function takes the rest of the name and returns the part.
 
     Raises:
         UsageError: A name occurs twice.
@@ -46,10 +48,21 @@ class Registry:
         ['square']
         >>> table.resolve("square")(9.0)
         3.0
+        >>> table = Registry("operation", [], prefixes=[("get:", Entry("operator:attrgetter"))])
+        >>> "get:real" in table, table.resolve("get:real")(2 + 3j)
+        (True, 2.0)
     """
 
-    def __init__(self, kind: str, entries: list[tuple[str, Entry]], group: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        entries: list[tuple[str, Entry]],
+        group: str | None = None,
+        *,
+        prefixes: Iterable[tuple[str, Entry]] = (),
+    ) -> None:
         self.kind, self.group = kind, group
+        self.prefixes: dict[str, Entry] = dict(prefixes)
         self._entries: dict[str, Entry] = {}
         self._loaded_group = group is None
         for name, entry in entries:
@@ -73,28 +86,38 @@ class Registry:
         return self._entries
 
     def names(self) -> list[str]:
-        """The names, sorted."""
+        """The names that can be listed, sorted."""
         return sorted(self._all())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all()
+        return name in self._all() or self._prefix(name) is not None
+
+    def _prefix(self, name: object) -> str | None:
+        """The prefix that a name begins with, if something follows it."""
+        found = [prefix for prefix in self.prefixes if isinstance(name, str) and name.startswith(prefix)]
+        return found[0] if found and name != found[0] else None
 
     def entry(self, name: str) -> Entry:
-        """The entry of one name.
+        """The entry of one name, or of the prefix that it begins with.
 
         Raises:
             UsageError: There is none; the nearest name is suggested.
         """
         entries = self._all()
-        if name not in entries:
-            raise UsageError(f'there is no {self.kind} "{name}"', remedy=unknown(self.kind, name, entries))
-        return entries[name]
+        if name in entries:
+            return entries[name]
+        prefix = self._prefix(name)
+        if prefix is None:
+            known = [*entries, *(f"{prefix}NAME" for prefix in self.prefixes)]
+            raise UsageError(f'there is no {self.kind} "{name}"', remedy=unknown(self.kind, name, known))
+        return self.prefixes[prefix]
 
     def resolve(self, name: str) -> Callable[..., Any]:
         """Import and return the function behind a name."""
         module, _, attribute = self.entry(name).target.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return function
+        prefix = None if name in self._all() else self._prefix(name)
+        return function if prefix is None else function(name.removeprefix(prefix))

@@ -1,4 +1,4 @@
-"""Networks by name."""
+"""Networks by name, what is known about them, and the weights that are published for them."""
 
 from __future__ import annotations
 
@@ -6,92 +6,78 @@ from typing import TYPE_CHECKING
 
 from chainrule.core.lazy import lazy
 from chainrule.core.registry import Entry, Registry
+from chainrule.models._cards import CARDS
 
 if TYPE_CHECKING:
+    from chainrule.models._alexnet import alexnet as alexnet
     from chainrule.models._cnn import cnn as cnn
     from chainrule.models._dense import linear as linear
     from chainrule.models._dense import mlp as mlp
+    from chainrule.models._densenet import densenet as densenet
+    from chainrule.models._densenet import densenet_cifar as densenet_cifar
+    from chainrule.models._fitted import Fitted as Fitted
+    from chainrule.models._heads import Heads as Heads
+    from chainrule.models._inception import inception as inception
+    from chainrule.models._knn import NearestNeighbors as NearestNeighbors
+    from chainrule.models._knn import knn as knn
     from chainrule.models._layers import layers as layers
     from chainrule.models._lenet import lenet as lenet
+    from chainrule.models._mobilenet import mobilenet as mobilenet
+    from chainrule.models._published import load_published as load_published
     from chainrule.models._resnet import resnet as resnet
     from chainrule.models._resnet import resnet_cifar as resnet_cifar
+    from chainrule.models._squeezenet import squeezenet as squeezenet
     from chainrule.models._vgg import vgg as vgg
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "Fitted": "_fitted",
+        "Heads": "_heads",
+        "NearestNeighbors": "_knn",
+        "alexnet": "_alexnet",
         "cnn": "_cnn",
+        "densenet": "_densenet",
+        "densenet_cifar": "_densenet",
+        "inception": "_inception",
+        "knn": "_knn",
         "layers": "_layers",
         "lenet": "_lenet",
         "linear": "_dense",
+        "load_published": "_published",
         "mlp": "_dense",
+        "mobilenet": "_mobilenet",
         "resnet": "_resnet",
         "resnet_cifar": "_resnet",
+        "squeezenet": "_squeezenet",
         "vgg": "_vgg",
     },
 )
 
-_HERE = "chainrule.models"
+
+def _row(name: str, file: str, about: str) -> tuple[str, Entry]:
+    return name, Entry(f"chainrule.models.{file}:{name}", about, CARDS[name])
+
 
 MODELS = Registry(
     "model",
     [
-        (
-            "layers",
-            Entry(
-                f"{_HERE}._layers:layers", 'any network in the layer notation: --model.spec "CONV3-32 | RELU | FC-10"'
-            ),
-        ),
-        ("linear", Entry(f"{_HERE}._dense:linear", "scores = W x + b", {"source": "LECTURES A3"})),
-        ("mlp", Entry(f"{_HERE}._dense:mlp", "fully connected layers", {"source": "LECTURES C4, C7"})),
-        (
-            "lenet",
-            Entry(
-                f"{_HERE}._lenet:lenet",
-                "LeNet-5",
-                {"paper": "LeCun et al. 1998", "input": "28x28 or 32x32", "source": "LECTURES D5"},
-            ),
-        ),
-        (
-            "vgg",
-            Entry(
-                f"{_HERE}._vgg:vgg",
-                "VGG-11, 13, 16, 19, with or without batch normalization",
-                {
-                    "paper": "Simonyan and Zisserman 2015",
-                    "input": "224x224x3; at least 32x32",
-                    "parameters": "132,863,336 (11) to 143,667,240 (19) for 1000 classes",
-                    "source": "LECTURES D5",
-                },
-            ),
-        ),
-        (
-            "resnet",
-            Entry(
-                f"{_HERE}._resnet:resnet",
-                "ResNet-18, 34, 50, 101, 152",
-                {
-                    "paper": "He et al. 2016",
-                    "input": "224x224x3; at least 32x32",
-                    "parameters": "11,689,512 (18) to 60,192,808 (152) for 1000 classes",
-                    "source": "LECTURES C8, D5",
-                },
-            ),
-        ),
-        (
-            "resnet_cifar",
-            Entry(
-                f"{_HERE}._resnet:resnet_cifar",
-                "thin ResNets for small images: 20, 32, 44, 56, 110 layers",
-                {
-                    "paper": "He et al. 2016, section 4.2",
-                    "input": "32x32x3; at least 4x4",
-                    "parameters": "269,722 (20) to 1,727,962 (110) for 10 classes",
-                    "source": "LECTURES C8, D5",
-                },
-            ),
-        ),
-        ("cnn", Entry(f"{_HERE}._cnn:cnn", "a small convolutional network with batch normalization")),
+        _row("layers", "_layers", 'any network in the layer notation: --model.spec "CONV3-32 | RELU | FC-10"'),
+        _row("linear", "_dense", "scores = W x + b"),
+        _row("mlp", "_dense", "fully connected layers"),
+        _row("knn", "_knn", "k nearest neighbors: the training set answers, nothing is learned"),
+        _row("cnn", "_cnn", "a small convolutional network with batch normalization"),
+        _row("lenet", "_lenet", "LeNet-5"),
+        _row("alexnet", "_alexnet", "AlexNet: the note's (two parts, response normalization) or torchvision's"),
+        _row("vgg", "_vgg", "VGG-11, 13, 16, 19, with or without batch normalization"),
+        _row("resnet", "_resnet", "ResNet-18, 34, 50, 101, 152"),
+        _row("resnet_cifar", "_resnet", "thin ResNets for small images: 20, 32, 44, 56, 110 layers"),
+        _row("squeezenet", "_squeezenet", "SqueezeNet 1.0 and 1.1: few parameters, no fully connected layer"),
+        _row("densenet", "_densenet", "DenseNet-121, 161, 169, 201: each layer sees all before it"),
+        _row("densenet_cifar", "_densenet", "thin DenseNets for small images: 40, 100 layers"),
+        _row("inception", "_inception", "a thin GoogLeNet for small images, with an auxiliary head"),
+        _row("mobilenet", "_mobilenet", "MobileNet v1: depthwise-separable convolutions"),
     ],
     group="chainrule.models",
+    prefixes=[("timm:", Entry("chainrule.models._timm:from_timm", "a network of the package timm, without weights"))],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from chainrule.core.errors import RecipeError
 
 
@@ -34,11 +36,25 @@ def check_image(shape: tuple[int, ...], least: int, what: str, *, remedy: str | 
         raise RecipeError(what, expected=f"at least {least}x{least}", got="x".join(map(str, shape[1:])), remedy=remedy)
 
 
-def check_share(dropout: float) -> None:
+def check_share(share: float, name: str = "dropout") -> None:
     """Check a probability of dropping.
+
+    Args:
+        share: The probability.
+        name: What the option is called.
 
     Raises:
         RecipeError: It is not at least 0 and below 1.
     """
-    if not 0 <= dropout < 1:
-        raise RecipeError("dropout is the probability of dropping", expected="at least 0 and below 1", got=dropout)
+    if not 0 <= share < 1:
+        raise RecipeError(f"{name} is the probability of dropping", expected="at least 0 and below 1", got=share)
+
+
+def check_width(width: float) -> None:
+    """Check a factor of all channels.
+
+    Raises:
+        RecipeError: It is not above 0 and finite.
+    """
+    if not 0 < width < math.inf:
+        raise RecipeError("width is the factor of all channels", expected="above 0, finite", got=width)

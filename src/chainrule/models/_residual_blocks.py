@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chainrule.nn import DropPath
+
 Shortcut = Callable[[int, int, int], nn.Module]
 
 
@@ -21,15 +23,17 @@ class Block(nn.Module):
         width: Of the 3x3 convolutions.
         stride: Of the block.
         shortcut: `(channels in, channels out, stride) -> module`, used where the block changes the shape.
+        drop: Probability of dropping F for an example while training (stochastic depth).
     """
 
     EXPANSION: ClassVar[int]
     """Channels of the output over the width."""
 
-    def __init__(self, channels: int, width: int, stride: int, shortcut: Shortcut) -> None:
+    def __init__(self, channels: int, width: int, stride: int, shortcut: Shortcut, drop: float = 0.0) -> None:
         super().__init__()
         out = width * self.EXPANSION
         self.add_body(channels, width, stride)
+        self.drop_path = DropPath(drop) if drop > 0 else None
         self.downsample = shortcut(channels, out, stride) if stride != 1 or channels != out else None
         self.relu = nn.ReLU()
 
@@ -48,7 +52,10 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """Return relu(F(x) + shortcut(x))."""
-        return self.relu(self.body(x) + (x if self.downsample is None else self.downsample(x)))
+        body = self.body(x)
+        if self.drop_path is not None:
+            body = self.drop_path(body)
+        return self.relu(body + (x if self.downsample is None else self.downsample(x)))
 
 
 class BasicBlock(Block):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.models._checks import check_image
+from chainrule.models._checks import check_image, check_share
 from chainrule.models._residual_blocks import BasicBlock, Block, Bottleneck, PaddedShortcut, projection
 
 STAGES: dict[int, tuple[type[Block], tuple[int, ...]]] = {
@@ -31,6 +31,7 @@ def resnet(
     *,
     depth: Literal[18, 34, 50, 101, 152] = 18,
     zero_init_residual: bool = False,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """Return ResNet-18, 34, 50, 101 or 152: CONV7-64 /2, pooling, four stages of residual blocks, GAP, FC-K.
 
@@ -39,9 +40,11 @@ def resnet(
         classes: Number of scores.
         depth: Layers with weights.
         zero_init_residual: Start each block as the identity: gamma of its last norm is 0.
+        drop_path: Stochastic depth: p_max, at least 0 and below 1. While training, block l of L drops its body with
+            probability l / L p_max for each example.
 
     Raises:
-        RecipeError: Another depth, or images that are too small.
+        RecipeError: Another depth or probability, or images that are too small.
 
     Example:
         >>> resnet((3, 64, 64), 10)(torch.zeros(2, 3, 64, 64)).shape
@@ -50,19 +53,22 @@ def resnet(
     Source:
         LECTURES C8, D5; He et al. 2016, Deep residual learning, table 1. Initialization: convolutions from
         N(0, 2 / fan out) (He et al. 2015, Delving deep into rectifiers), as torchvision. Zero gammas: Goyal et al.
-        2017, section 5.1.
+        2017, section 5.1. Stochastic depth: LECTURES D6; Huang et al. 2016.
 
     Departures:
         Names of modules are torchvision's, so its weights fit. As there, a bottleneck strides in its 3x3 convolution
-        ("v1.5"); the paper strides in the first 1x1. Each ReLU is a module of its own.
+        ("v1.5"); the paper strides in the first 1x1. Each ReLU is a module of its own. Stochastic depth scales the kept
+        bodies while training (`chainrule.nn.drop_path`), not all of them at test.
     """
     if depth not in STAGES:
         raise RecipeError("there is no ResNet of this depth", expected="18, 34, 50, 101 or 152", got=depth)
     small = "--model.name resnet_cifar is made for small images"
+    check_share(drop_path, "drop_path")
     check_image(shape, 32, "this ResNet shrinks its images 32 times", remedy=small)
     kind, counts = STAGES[depth]
     stem = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
-    network = ResNet(stem, nn.MaxPool2d(3, stride=2, padding=1), kind, (64, 128, 256, 512), counts, classes, projection)
+    pool, widths = nn.MaxPool2d(3, stride=2, padding=1), (64, 128, 256, 512)
+    network = ResNet(stem, pool, kind, widths, counts, classes, projection, drop_path)
     _draw_weights(network, zero_init_residual)
     return network
 
@@ -74,6 +80,7 @@ def resnet_cifar(
     depth: int = 20,
     shortcut: Literal["pad", "project"] = "pad",
     zero_init_residual: bool = False,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """Return the ResNet of depth 6n + 2 for small images: CONV3-16, three stages of n blocks (16, 32, 64), GAP, FC-K.
 
@@ -84,9 +91,10 @@ def resnet_cifar(
         shortcut: Where a stage begins. "pad": every second pixel, new channels zero, no parameters (the paper's A);
             "project": CONV1 and BN (its B).
         zero_init_residual: Start each block as the identity: gamma of its last norm is 0.
+        drop_path: Stochastic depth as in `resnet`: p_max, at least 0 and below 1 (0.5 in its paper, at 110 layers).
 
     Raises:
-        RecipeError: Another depth, or images that are too small.
+        RecipeError: Another depth, shortcut or probability, or images that are too small.
 
     Example:
         >>> network = resnet_cifar((3, 32, 32), 10)
@@ -102,11 +110,12 @@ def resnet_cifar(
         raise RecipeError("this ResNet has 6n + 2 layers", expected="8, 14, 20, 26, ...", got=depth, remedy=near)
     if shortcut not in ("pad", "project"):
         raise RecipeError("there are two shortcuts", expected="pad or project", got=shortcut)
+    check_share(drop_path, "drop_path")
     check_image(shape, 4, "this ResNet shrinks its images 4 times")
     counts = ((depth - 2) // 6,) * 3
     stem = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
     kind = PaddedShortcut if shortcut == "pad" else projection
-    network = ResNet(stem, nn.Identity(), BasicBlock, (16, 32, 64), counts, classes, kind)
+    network = ResNet(stem, nn.Identity(), BasicBlock, (16, 32, 64), counts, classes, kind, drop_path)
     _draw_weights(network, zero_init_residual)
     return network
 
@@ -122,6 +131,7 @@ class ResNet(nn.Module):
         counts: Blocks in each stage.
         classes: Number of scores.
         shortcut: `(channels in, channels out, stride) -> module`, where a block changes the shape.
+        drop_path: Probability of dropping the last block's body; it grows from the first one on by equal steps.
     """
 
     def __init__(
@@ -133,17 +143,19 @@ class ResNet(nn.Module):
         counts: tuple[int, ...],
         classes: int,
         shortcut: Callable[[int, int, int], nn.Module],
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         self.conv1, self.bn1, self.relu = stem, nn.BatchNorm2d(stem.out_channels), nn.ReLU()
         self.maxpool = pool
-        channels = stem.out_channels
+        channels, done = stem.out_channels, 0
         self.stages = [f"layer{number}" for number in range(1, len(widths) + 1)]
         for number, (name, width, count) in enumerate(zip(self.stages, widths, counts)):
             blocks: list[nn.Module] = []
             for place in range(count):
                 stride = 2 if number > 0 and place == 0 else 1
-                blocks.append(block(channels, width, stride, shortcut))
+                done += 1
+                blocks.append(block(channels, width, stride, shortcut, drop_path * done / sum(counts)))
                 channels = width * block.EXPANSION
             self.add_module(name, nn.Sequential(*blocks))
         self.avgpool = nn.AdaptiveAvgPool2d(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,14 +15,16 @@ from chainrule.core.recipe import OWN, Data, Recipe
 from chainrule.data import DATA, Augment, Batch, ImageExamples, LabeledImages, Mixed, Normalization, Shuffled, split
 from chainrule.losses import LOSSES, penalty
 from chainrule.metrics import Accuracy, Mean, Tally
-from chainrule.models import MODELS
-from chainrule.nn import initialize
+from chainrule.models import MODELS, Fitted, Heads
+from chainrule.nn import initialize, whiten
 from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, ema_decay, is_weight
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
 from chainrule.training.task import Average, Carry, Phase, Task
 
 Network = Callable[..., nn.Module]
+WHITEN_IMAGES = 5000
+"""How many training images the first filters are made from."""
 
 
 class Classification:
@@ -73,9 +77,15 @@ class Classification:
         augment = Augment(**self.recipe.augment.model_dump()) if part == "train" else None
         return ImageExamples(self.images, self.parts[part], self.normalization, augment)
 
+    def inputs(self, part: str, index: Tensor) -> Tensor:
+        """Some images of a part, as the network is given them; without augmentation."""
+        return self.normalization.apply(self.images.pictures.read(self.parts[part][index]))
+
     def task(self) -> Task:
-        """The task that the loop trains."""
+        """The task that the loop trains, or that is fitted before it would begin."""
         recipe = self.recipe
+        if recipe.model.name != OWN and MODELS.entry(recipe.model.name).card.get("fitted"):
+            return self._fitted_task()
         ema = recipe.train.ema
         return Task(
             model=self.model,
@@ -85,7 +95,48 @@ class Classification:
             measure=Measure(recipe),
             predict=class_probabilities,
             deploy="model" if ema is None else "ema",
+            prepare=partial(_whiten_first, self) if recipe.init.first == "whiten" else None,
         )
+
+    def _fitted_task(self) -> Task:
+        """For a model that takes all of its training set at once: no step is taken."""
+        if self.steps() != 0:
+            raise RecipeError(
+                f"{self.recipe.model.name} takes its training set at once, without steps",
+                expected="train.steps: 0",
+                got=f"{self.steps()} steps",
+                remedy="--train.steps 0",
+            )
+        return Task(
+            model=self.model,
+            examples={part: self.examples(part) for part in self.parts},
+            orders={},
+            phases=[],
+            measure=Measure(self.recipe),
+            predict=class_probabilities,
+            prepare=_fit,
+        )
+
+
+def _whiten_first(job: Classification, model: nn.Module, task: Task) -> None:
+    """Give the first convolution filters from training images."""
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        raise RecipeError("init.first whitens a convolution", expected="a network that has one", remedy="leave it out")
+    count = min(WHITEN_IMAGES, len(job.parts["train"]))
+    whiten(convolutions[0], job.inputs("train", torch.arange(count)))
+
+
+def _fit(model: nn.Module, task: Task) -> None:
+    """Give a model its training set, and keep what it chose beside its weights."""
+    assert isinstance(model, Fitted)
+    parts = []
+    for part in ("train", "valid"):
+        index = torch.arange(len(task.examples[part]))
+        batch = task.examples[part].fetch(index, index)
+        parts.append((batch.inputs, batch.targets))
+    chosen = model.fit(parts[0], parts[1])
+    object.__setattr__(model, "chosen", chosen)
 
 
 def build_network(
@@ -182,9 +233,18 @@ def _phase(recipe: Recipe) -> Phase:
     def rate(at: At) -> float:
         return base * schedule(at.step, at.steps, **shape)
 
+    moves, penalized = _moves(recipe), _penalized(recipe)
     groups = [
-        Group(select=_penalized(recipe), rate=rate, options={} if decay is None else {"weight_decay": decay}),
-        Group(select=lambda name, parameter: True, rate=rate, options={} if decay is None else {"weight_decay": 0.0}),
+        Group(
+            select=lambda name, parameter: moves(name) and penalized(name, parameter),
+            rate=rate,
+            options={} if decay is None else {"weight_decay": decay},
+        ),
+        Group(
+            select=lambda name, parameter: moves(name),
+            rate=rate,
+            options={} if decay is None else {"weight_decay": 0.0},
+        ),
     ]
     train = recipe.train
     return Phase(
@@ -195,6 +255,11 @@ def _phase(recipe: Recipe) -> Phase:
         clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
         averages=() if train.ema is None else (Average("ema", decay=_ema(train.ema)),),
     )
+
+
+def _moves(recipe: Recipe) -> Callable[[str], bool]:
+    """Whether a parameter of this name is trained."""
+    return lambda name: not any(fnmatchcase(name, pattern) for pattern in recipe.train.freeze)
 
 
 def _penalized(recipe: Recipe) -> Callable[[str, Tensor], bool]:
@@ -212,9 +277,13 @@ def _objective(recipe: Recipe) -> Separable:
     has_penalty, applies = weights.l2 > 0 or weights.l1 > 0, _penalized(recipe)
 
     def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
-        scores = model(batch.inputs)
+        given = model(batch.inputs)
+        scores = given.scores if isinstance(given, Heads) else given
         plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
-        found = {"loss": loss(scores, batch.targets), "accuracy": (scores.detach().argmax(1) == plain).float()}
+        losses = loss(scores, batch.targets)
+        if isinstance(given, Heads):
+            losses = losses + float(getattr(model, "auxiliary_weight", 1.0)) * loss(given.auxiliary, batch.targets)
+        found = {"loss": losses, "accuracy": (scores.detach().argmax(1) == plain).float()}
         if has_penalty:
             penalized = [p for name, p in model.named_parameters() if applies(name, p)]
             found["penalty"] = penalty(penalized, l2=weights.l2, l1=weights.l1).reshape(1)

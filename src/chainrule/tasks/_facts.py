@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,12 +15,15 @@ from chainrule.core.store import write_file
 from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
 from chainrule.metrics import Accuracy, Confusion, Mean, Mistakes, Tally
+from chainrule.models import NearestNeighbors
 from chainrule.tasks._classify import Classification, per_example_loss
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 
 MISTAKES = 24
 """How many of the worst mistakes are kept."""
+SHOWN_NEIGHBORS = 9
+"""How many nearest training examples are drawn beside a mistake."""
 FILTERS = 64
 """How many filters of the first layer are drawn."""
 
@@ -36,6 +40,7 @@ def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: 
         classes=classes,
         picture=lambda i: _picture(job, int(indices[i])),
         source=lambda i: _source(job, int(indices[i])),
+        neighbors=partial(_neighbors, job, model, part) if isinstance(model, NearestNeighbors) else None,
     )
 
 
@@ -47,6 +52,7 @@ def evaluation_of(
     classes: list[str],
     picture: Callable[[int], str | None],
     source: Callable[[int], str | None],
+    neighbors: Callable[[int], list[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Return the facts of a full evaluation from its tallies.
 
@@ -57,6 +63,7 @@ def evaluation_of(
         classes: Names of all classes.
         picture: Position in the part -> picture of that example.
         source: Position in the part -> where that example comes from.
+        neighbors: Position in the part -> what the nearest training examples are.
     """
     confusion, mistakes = found["confusion"], found["mistakes"]
     assert isinstance(confusion, Confusion)
@@ -70,7 +77,12 @@ def evaluation_of(
         "confusion": confusion.matrix.tolist(),
         "per_class": [{"name": name, **row} for name, row in zip(classes, confusion.per_class())],
         "mistakes": [
-            {**record, "picture": picture(record["index"]), "source": source(record["index"])}
+            {
+                **record,
+                "picture": picture(record["index"]),
+                "source": source(record["index"]),
+                **({"neighbors": neighbors(record["index"])} if neighbors else {}),
+            }
             for record in mistakes.records()
         ],
     }
@@ -157,6 +169,19 @@ class FullMeasure:
 
 def _picture(job: Classification, index: int) -> str | None:
     return picture_of(job.images.pictures.read(torch.tensor([index]))[0])
+
+
+def _neighbors(job: Classification, model: NearestNeighbors, part: str, index: int) -> list[dict[str, Any]]:
+    """The training examples that voted on an example, the nearest first."""
+    near, chosen = model.neighbors(job.inputs(part, torch.tensor([index])))
+    return [
+        {
+            "picture": _picture(job, int(job.parts["train"][i])),
+            "class": int(model.labels[i]),
+            "distance": distance,
+        }
+        for i, distance in zip(chosen[0].tolist()[:SHOWN_NEIGHBORS], near[0].tolist())
+    ]
 
 
 def picture_of(values: Tensor) -> str | None:

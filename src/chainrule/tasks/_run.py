@@ -18,6 +18,7 @@ from chainrule.core.journal import read_journal
 from chainrule.core.recipe import Recipe
 from chainrule.data import ImageExamples, Normalization, open_image
 from chainrule.data.images import fitted
+from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks._classify import Classification, Network, build_network, class_probabilities
 from chainrule.tasks._facts import evaluation_facts
@@ -126,7 +127,10 @@ class Run:
         """
         if module is None:
             module = self._build()
-        load_weights(module, self._weights())
+        weights = self._weights()
+        if isinstance(module, Fitted):
+            module.make_room(weights)
+        load_weights(module, weights)
         return module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def _build(self) -> nn.Module:

@@ -119,6 +119,7 @@ def continue_run(
             if stale.is_dir():
                 clean_stale(stale)
         set_threads(recipe.train.threads)
+        begun = time.perf_counter()
         task = job.task()
         state = start(task, recipe.train.seed)
         whole = load_checkpoint(folder.checkpoints, state)
@@ -140,7 +141,6 @@ def continue_run(
             write_timing(timing),
             *observers,
         ]
-        begun = time.perf_counter()
         try:
             with _norm_errors():
                 train_loop(task, state, plan, observers=watchers)
@@ -221,6 +221,8 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
     results = write_final_facts(folder, job, task, model)
     result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
+    if chosen := getattr(model, "chosen", None):
+        result["chosen"] = chosen
     return folder.update(status="finished", result=result, seconds=round(seconds, 3))
 
 

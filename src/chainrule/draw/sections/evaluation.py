@@ -13,10 +13,11 @@ from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.picture import is_picture, picture_size
 from chainrule.draw.sections.absence import absent
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import listing, mapping, plain_text, real, share_text, whole
+from chainrule.draw.wording import listing, mapping, number_text, plain_text, real, share_text, whole
 
 PARTS: Final = {"test": "test", "valid": "validation", "train": "training"}
 MOST_MISTAKES: Final = 36
+MOST_NEIGHBORS: Final = 9
 SMALL: Final = 96
 """A picture of at most so many pixels a side is shown with its pixels."""
 
@@ -106,6 +107,8 @@ def mistakes_part(facts: Facts) -> Part | Absent | None:
         else _table(mistakes, names)
     )
     lead = f"The examples of the {name} part with the largest loss: truth → prediction."
+    if any(one.get("neighbors") for one in mistakes):
+        lead += " Below each: the nearest training examples, framed where their class is the truth."
     return Part("mistakes", "Worst mistakes", body, lead, ("A1",))
 
 
@@ -131,7 +134,18 @@ def _mistake(one: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
         "picture": picture,
         "pixelated": picture is not None and is_small(picture),
         "alt": f"{source}: a {truth} taken for {predicted}",
+        "neighbors": [
+            _neighbor(near, names, truth)
+            for near in map(mapping, listing(one.get("neighbors"))[:MOST_NEIGHBORS])
+            if is_picture(near.get("picture"))
+        ],
     }
+
+
+def _neighbor(near: Mapping[str, Any], names: list[str], truth: str) -> dict[str, Any]:
+    name = _name(near.get("class"), names)
+    alt = f"{name}, at a distance of {number_text(near.get('distance'))}"
+    return {"picture": near["picture"], "alt": alt, "right": name == truth}
 
 
 def is_small(picture: str) -> bool:

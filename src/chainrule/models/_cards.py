@@ -1,0 +1,187 @@
+"""What is known about each network: plain data, without torch.
+
+A card is `{"source", "least", "forms", ...}`:
+
+- `paper`: where it was published; `source`: the item of the lectures.
+- `least`: the smallest input (C, H, W) that the default options take.
+- `forms`: what can be built, each `{"options", "input": (C, H, W), "classes", "parameters", "multiply_adds"}`;
+  multiply-adds of convolutions and fully connected layers for one example, as `chainrule.analysis.network_table`
+  counts them in evaluation mode.
+- `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
+- `normalization`: `{"mean", "deviation"}` of each channel (pixels in [0, 1]) that published weights expect.
+- `weights`: files whose every byte is known: `{"file", "sha256", "license", "origin", "options", "input", "classes",
+  "resize"}`; the short side of an image is resized to `resize` pixels, and the middle is cut out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_IMAGENET, _NOTE, _SMALL, _GREY = (3, 224, 224), (3, 227, 227), (3, 32, 32), (1, 28, 28)
+_NORMALIZATION = {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
+
+Form = dict[str, Any]
+
+
+def _form(
+    options: Mapping[str, Any],
+    parameters: int,
+    multiply_adds: int,
+    *,
+    shape: Sequence[int] = _IMAGENET,
+    classes: int = 1000,
+) -> Form:
+    return {
+        "options": dict(options),
+        "input": list(shape),
+        "classes": classes,
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+    }
+
+
+def _grey(options: Mapping[str, Any], parameters: int, multiply_adds: int) -> Form:
+    return _form(options, parameters, multiply_adds, shape=_GREY, classes=10)
+
+
+def _small(options: Mapping[str, Any], parameters: int, multiply_adds: int) -> Form:
+    return _form(options, parameters, multiply_adds, shape=_SMALL, classes=10)
+
+
+_SPEC = "CONV5-10 | RELU | POOL2 | CONV5-10 | RELU | POOL2 | FC-10"
+
+CARDS: Mapping[str, Mapping[str, Any]] = {
+    "layers": {
+        "source": "LECTURES D3",
+        "least": [1, 4, 4],
+        "forms": [_grey({"spec": _SPEC}, 7_680, 690_900)],
+    },
+    "linear": {"source": "LECTURES A3", "least": [1, 1, 1], "forms": [_grey({}, 7_850, 7_840)]},
+    "knn": {"source": "LECTURES A2", "least": [1, 1, 1], "fitted": True, "forms": [_grey({"k": 1}, 0, 0)]},
+    "mlp": {"source": "LECTURES C4, C7", "least": [1, 1, 1], "forms": [_grey({}, 101_770, 101_632)]},
+    "cnn": {"source": "LECTURES D1, D2", "least": [1, 8, 8], "forms": [_grey({}, 288_170, 29_128_448)]},
+    "lenet": {
+        "paper": "LeCun et al. 1998, Gradient-based learning applied to document recognition",
+        "source": "LECTURES D5",
+        "least": [1, 28, 28],
+        "forms": [_grey({}, 61_706, 416_520)],
+    },
+    "alexnet": {
+        "paper": "Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional neural networks",
+        "source": "LECTURES D5",
+        "least": [3, 67, 67],
+        "forms": [
+            _form({"version": "note"}, 60_965_224, 724_406_816, shape=_NOTE),
+            _form({"version": "note", "split": False}, 62_378_344, 1_135_256_096, shape=_NOTE),
+            _form({"version": "torchvision"}, 61_100_840, 714_188_480),
+        ],
+        "normalization": _NORMALIZATION,
+    },
+    "vgg": {
+        "paper": "Simonyan and Zisserman 2015, Very deep convolutional networks for large-scale image recognition",
+        "source": "LECTURES D3, D5",
+        "least": [3, 32, 32],
+        "forms": [
+            _form({"depth": 11}, 132_863_336, 7_609_090_048),
+            _form({"depth": 13}, 133_047_848, 11_308_466_176),
+            _form({"depth": 16}, 138_357_544, 15_470_264_320),
+            _form({"depth": 19}, 143_667_240, 19_632_062_464),
+            _form({"depth": 11, "batch_norm": True}, 132_868_840, 7_609_090_048),
+            _form({"depth": 13, "batch_norm": True}, 133_053_736, 11_308_466_176),
+            _form({"depth": 16, "batch_norm": True}, 138_365_992, 15_470_264_320),
+            _form({"depth": 19, "batch_norm": True}, 143_678_248, 19_632_062_464),
+        ],
+        "normalization": _NORMALIZATION,
+    },
+    "resnet": {
+        "paper": "He et al. 2016, Deep residual learning for image recognition",
+        "source": "LECTURES C8, D5, D6",
+        "least": [3, 32, 32],
+        "forms": [
+            _form({"depth": 18}, 11_689_512, 1_814_073_344),
+            _form({"depth": 34}, 21_797_672, 3_663_761_408),
+            _form({"depth": 50}, 25_557_032, 4_089_184_256),
+            _form({"depth": 101}, 44_549_160, 7_801_405_440),
+            _form({"depth": 152}, 60_192_808, 11_513_626_624),
+        ],
+        "normalization": _NORMALIZATION,
+    },
+    "resnet_cifar": {
+        "paper": "He et al. 2016, Deep residual learning for image recognition, section 4.2",
+        "source": "LECTURES C8, D5, D6",
+        "least": [3, 4, 4],
+        "forms": [
+            _small({"depth": 20}, 269_722, 40_551_040),
+            _small({"depth": 32}, 464_154, 68_862_592),
+            _small({"depth": 44}, 658_586, 97_174_144),
+            _small({"depth": 56}, 853_018, 125_485_696),
+            _small({"depth": 110}, 1_727_962, 252_887_680),
+        ],
+    },
+    "squeezenet": {
+        "paper": "Iandola et al. 2016, SqueezeNet",
+        "source": "LECTURES D6",
+        "least": [3, 21, 21],
+        "forms": [
+            _form({"version": 1.0}, 1_248_424, 818_924_576),
+            _form({"version": 1.1}, 1_235_496, 349_151_936),
+        ],
+        "normalization": _NORMALIZATION,
+        "weights": [
+            {
+                "file": "squeezenet1_0.safetensors",
+                "sha256": "59bb62365939aeb6749750e4d15f9b7630fa8bbcbda22a685ef5193671e58d48",
+                "license": "BSD 2-clause",
+                "origin": "Han et al. 2016, Deep Compression: github.com/songhan/SqueezeNet-Deep-Compression, decoded",
+                "options": {"version": 1.0},
+                "input": [3, 224, 224],
+                "classes": 1000,
+                "resize": 256,
+            }
+        ],
+    },
+    "densenet": {
+        "paper": "Huang et al. 2017, Densely connected convolutional networks",
+        "source": "LECTURES D6",
+        "least": [3, 29, 29],
+        "forms": [
+            _form({"depth": 121}, 7_978_856, 2_834_161_664),
+            _form({"depth": 169}, 14_149_480, 3_359_843_328),
+            _form({"depth": 201}, 20_013_928, 4_291_365_888),
+            _form({"depth": 161}, 28_681_000, 7_727_907_072),
+        ],
+        "normalization": _NORMALIZATION,
+    },
+    "densenet_cifar": {
+        "paper": "Huang et al. 2017, Densely connected convolutional networks, section 4.2",
+        "source": "LECTURES D6",
+        "least": [3, 4, 4],
+        "forms": [
+            _small({"depth": 40}, 176_122, 72_365_352),
+            _small({"depth": 100}, 769_162, 287_929_692),
+        ],
+    },
+    "inception": {
+        "paper": "Szegedy et al. 2015, Going deeper with convolutions",
+        "source": "LECTURES D6",
+        "least": [3, 8, 8],
+        "forms": [
+            _small({"width": 0.25}, 517_132, 30_315_008),
+            _small({"width": 0.25, "auxiliary": 0.0}, 378_946, 30_315_008),
+            _form({"width": 1.0, "stem_stride": 4}, 10_202_992, 1_513_428_992),
+        ],
+    },
+    "mobilenet": {
+        "paper": "Howard et al. 2017, MobileNets",
+        "source": "LECTURES D6",
+        "least": [3, 32, 32],
+        "forms": [
+            _form({"width": 1.0}, 4_231_976, 568_740_352),
+            _form({"width": 0.75}, 2_585_560, 325_400_448),
+            _form({"width": 0.5}, 1_331_592, 149_497_088),
+            _form({"width": 0.25}, 470_072, 41_030_272),
+            _small({"width": 1.0, "stem_stride": 1}, 3_217_226, 46_354_432),
+        ],
+    },
+}

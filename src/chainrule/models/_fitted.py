@@ -1,0 +1,21 @@
+"""Models that are fitted at once, without steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """What a model offers that takes all of its training set at once."""
+
+    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> dict[str, Any]:
+        """Take inputs (N, ...) and classes (N,); choose by the validation part; return what was chosen."""
+        ...
+
+    def make_room(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the buffers the shapes and types of stored weights, which depend on the training set."""
+        ...
