@@ -18,15 +18,18 @@ HEAD = "# Measured: "
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 LECTURES = {
+    "digits-knn": ("A2", "nearest_neighbors, majority_vote"),
     "digits-softmax": ("A3, A5, A6", "affine_forward, softmax_loss, l2_penalty"),
     "digits-svm": ("A3, A4, A6", "affine_forward, svm_loss, l2_penalty"),
     "digits-mlp": ("C4, C7, B7", "relu_forward, dropout_forward, adamw"),
     "digits-cnn": ("C6, D1, D2, B9", "conv_forward, batch_norm_train, max_pool_forward, cosine_rate"),
+    "fashion-knn": ("A2", "nearest_neighbors, majority_vote"),
     "fashion-softmax": ("A5, A6, B6", "softmax_loss, l2_penalty, adam"),
     "fashion-mlp": ("C4, C5, B7", "relu_forward, he_weights, adamw"),
     "fashion-lenet": ("D5", "conv_forward, max_pool_forward, relu_forward"),
     "fashion-lenet-original": ("D5", "conv_forward, average_pool_forward, tanh_forward"),
     "fashion-cnn": ("C6, B3, B9", "batch_norm_train, nesterov, linear_rate, warm_up_rate"),
+    "fashion-fast": ("B2, C5, A9", "whitening_filters, max_pool_forward, linear_rate"),
     "mnist-lenet": ("D5, B9", "conv_forward, max_pool_forward, cosine_rate"),
 }
 """Measured name -> lecture items, and the formulas that define its parts."""
