@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chainrule.core.errors import RecipeError, unknown
+from chainrule.core.paths import shown
 from chainrule.core.strict_yaml import MAX_BYTES, format_yaml, parse_yaml, scalar
 
 FORMAT = 1
@@ -229,7 +230,7 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
         name = getattr(recipe, section).name
         if name not in table and not (section == "model" and name == OWN):
             raise RecipeError(
-                f'{source}: {section}.name: there is no {table.kind} "{name}"',
+                f"{source}: {section}.name: there is no {table.kind} {shown(name[:60])}",
                 remedy=unknown(table.kind, name, table.names()),
             )
     return recipe
