@@ -93,8 +93,11 @@ class Points:
     @cached_property
     def squares(self) -> Tensor:
         """||b - 128||^2 of points of 8 bits, int32."""
-        blocks = self.points.split(512)
-        return torch.cat([_shifted(block).int().square_().sum(1, dtype=torch.int32) for block in blocks])
+        found = torch.empty(len(self.points), dtype=torch.int32)
+        for start in range(0, len(found), 512):  # into one place: small results between large ones would hold memory
+            block = _shifted(self.points[start : start + 512])
+            torch.sum(block.int().square_(), 1, dtype=torch.int32, out=found[start : start + 512])
+        return found
 
     def _nearest(self, queries: Tensor, k: int, distance: str, scale: float) -> tuple[Tensor, Tensor]:
         """A chunk of queries. A later point enters only if it can be strictly nearer than the k-th nearest so far."""
