@@ -119,7 +119,7 @@ def test_names_are_names_and_nothing_is_imported_or_evaluated(tmp_path: Path) ->
         ]:
             message = read(tmp_path / "a.yaml", changed(f"{section}.name", name))
             assert message is not None
-            assert "49" not in message
+            assert "49" not in message.replace(str(tmp_path), "")
             assert f"{section}.name" in message or section in message, message
     assert not {name.partition(".")[0] for name in set(sys.modules) - before} & {*MODULES, "pip", "setuptools"}
 
