@@ -72,12 +72,14 @@ def test_k_is_chosen_by_the_validation_part() -> None:
     x, y, held, truth = pixels(80, 2), torch.arange(80) % 3, pixels(50, 3), torch.arange(50) % 3
     model = knn((1, 3, 4), 3, k=[9, 1, 5])
     assert isinstance(model, NearestNeighbors)
-    chosen = model.fit((x, y), (held, truth))
+    model.fit((x, y), (held, truth))
+    chosen = model.chosen
     accuracy = {}
     for k in (1, 5, 9):
         single = knn((1, 3, 4), 3, k=k)
         assert isinstance(single, NearestNeighbors)
-        assert single.fit((x, y), (held, truth)) == {"k": k}
+        single.fit((x, y), (held, truth))
+        assert single.chosen == {"k": k}
         accuracy[str(k)] = float((single(held).argmax(1) == truth).double().mean())
     assert chosen["accuracy"] == accuracy
     assert chosen["k"] == int(model.k) == min(k for k in (1, 5, 9) if accuracy[str(k)] == max(accuracy.values()))
@@ -88,7 +90,8 @@ def test_k_is_chosen_by_cross_validation_as_scikit_learn_would() -> None:
     x, y = torch.randn(101, 6, generator=generator), torch.randint(0, 2, (101,), generator=generator)
     model = knn((6,), 2, k=[1, 3, 7], choose="cross")
     assert isinstance(model, NearestNeighbors)
-    chosen = model.fit((x, y), (x[:0], y[:0]))
+    model.fit((x, y), (x[:0], y[:0]))
+    chosen = model.chosen
     order = np.argsort(np.arange(101) % 5, kind="stable")  # folds as consecutive stretches
     for k, accuracy in chosen["accuracy"].items():
         right = 0

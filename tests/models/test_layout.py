@@ -14,7 +14,7 @@ from torch.nn import functional
 import chainrule
 from chainrule.analysis import network_table
 from chainrule.models import MODELS
-from chainrule.models._vgg import VGG
+from chainrule.models._pooled import PooledNet
 
 IMAGENET = (3, 224, 224)
 
@@ -145,7 +145,7 @@ def test_features_are_averaged_to_a_fixed_size_and_flattened_channel_by_channel(
     volume = torch.einsum("nchw,kc->nkhw", x, features.weight[:, :, 0, 0]) + features.bias[:, None, None]
     means = volume.reshape(4, 2, 7, 2, 7, 3).mean(dim=(3, 5))  # each of the 7x7 cells is 2x3 pixels
     wanted = functional.linear(means.reshape(4, -1), classifier.weight, classifier.bias)
-    torch.testing.assert_close(VGG(features, classifier, 7)(x), wanted)
+    torch.testing.assert_close(PooledNet(features, classifier, 7)(x), wanted)
 
 
 @pytest.mark.parametrize("shortcut", ["pad", "project"])

@@ -173,16 +173,16 @@ class TestAuxiliaryHead:
         heads = network(x)
         assert isinstance(heads, Heads)
         assert isinstance(heads, tuple)
-        assert [part.shape for part in heads] == [(4, 10), (4, 10)]
+        assert [part.shape for part in (heads.scores, heads.auxiliary)] == [(4, 10), (4, 10)]
         assert not torch.equal(heads.scores, heads.auxiliary)
         assert isinstance(network.eval()(x), torch.Tensor)
-        assert network.auxiliary_weight == 0.3
-        assert made("inception", (3, 32, 32), width=0.125, auxiliary=1.5).auxiliary_weight == 1.5
+        assert heads.weight == 0.3
+        assert made("inception", (3, 32, 32), width=0.125, auxiliary=1.5)(x).weight == 1.5
 
     def test_without_it_there_are_plain_scores_and_fewer_weights(self) -> None:
         network = made("inception", (3, 32, 32), width=0.125, auxiliary=0.0)
         assert isinstance(network(torch.randn(4, 3, 32, 32)), torch.Tensor)
-        assert network.auxiliary_weight == 0.0
+        assert isinstance(network.train()(torch.randn(2, 3, 32, 32)), torch.Tensor)
         names = set(made("inception", (3, 32, 32), width=0.125).state_dict()) - set(network.state_dict())
         assert names
         assert all(name.startswith("auxiliary.") for name in names)
@@ -290,12 +290,12 @@ def test_it_learns_a_few_images_by_heart(
     loss = math.inf
     for _ in range(120):
         given = network(x)
-        heads = list(given) if isinstance(given, Heads) else [given]
-        losses = [functional.cross_entropy(scores, targets) for scores in heads]
+        heads = [(given.scores, 1.0), (given.auxiliary, given.weight)] if isinstance(given, Heads) else [(given, 1.0)]
+        losses = [weight * functional.cross_entropy(scores, targets) for scores, weight in heads]
         loss = losses[0].item()
         if loss < 0.1:
             break
         optimizer.zero_grad()
-        (losses[0] + sum(network.auxiliary_weight * other for other in losses[1:])).backward()
+        sum(losses[1:], losses[0]).backward()
         optimizer.step()
     assert loss < 0.1

@@ -47,9 +47,10 @@ def from_workers(items: Dataset, wanted: Sequence[int], count: int) -> Iterator[
                 raise item
             yield item
     finally:
-        for end in (_nothing, batches._shutdown_workers):  # what is left to tell first: it would cut the second short
-            with suppress(RuntimeError), deaths.told():
-                end()
+        with suppress(RuntimeError), deaths.told():
+            pass  # what is left to tell would cut the end of the others short
+        with suppress(RuntimeError), deaths.told():
+            batches._shutdown_workers()
         deaths.close()
 
 
@@ -89,10 +90,6 @@ class _Deaths:
         """Leave the signal to torch again."""
         if self.held:
             signal.signal(signal.SIGCHLD, self.handler)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _quiet(worker: int) -> None:

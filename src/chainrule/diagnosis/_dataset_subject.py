@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from chainrule.core.errors import ChainruleError
-from chainrule.data import Augment, Batch, Normalization, split
+from chainrule.core.recipe import Data
+from chainrule.data import Augment, Batch, Normalization
 from chainrule.data.check import DataReport, check_data
 from chainrule.diagnosis._check import DoesNotApply, told
 from chainrule.runtime.rng import keys
+from chainrule.tasks._classify import parts_of
 
 SAMPLE = 512
 """Pictures that are looked at where looking at all would take long."""
@@ -63,16 +65,8 @@ class DatasetSubject:
         if self.given_parts is not None:
             return self.given_parts
         if "parts" not in self.kept:
-            data = self.data
             try:
-                self.kept["parts"] = split(
-                    data.labels,
-                    train=data.train,
-                    test=data.test,
-                    valid=data.valid,
-                    classes=data.classes,
-                    seed=self.seed,
-                )
+                self.kept["parts"] = parts_of(Data(name="own"), self.seed, self.data)
             except ChainruleError as error:
                 raise DoesNotApply(f"it cannot be split into parts ({told(error)})") from error
         return self.kept["parts"]

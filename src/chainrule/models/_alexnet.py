@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.models._checks import check_image, check_share
+from chainrule.models._pooled import PooledNet
 from chainrule.nn import alexnet_response_norm
 
 
@@ -85,7 +84,7 @@ def alexnet(
     check_image(shape, plan.least, "AlexNet shrinks its images 32 times, without padding", remedy=small)
     features = _features(shape[0], plan, plan.split if split is None else split)
     size = 6 if head == "original" else 1
-    network = AlexNet(features, _head(head, plan.widths[-1] * size * size, classes, dropout), size)
+    network = PooledNet(features, _head(head, plan.widths[-1] * size * size, classes, dropout), size)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -95,26 +94,6 @@ def alexnet(
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
     return network
-
-
-class AlexNet(nn.Module):
-    """Five convolutions, pooling to a fixed size, fully connected layers.
-
-    Args:
-        features: The convolutions.
-        classifier: Of the flattened features.
-        size: Height and width that the features are averaged to.
-    """
-
-    def __init__(self, features: nn.Module, classifier: nn.Module, size: int) -> None:
-        super().__init__()
-        self.features = features
-        self.avgpool = nn.AdaptiveAvgPool2d(size)
-        self.classifier = classifier
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the scores."""
-        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 def _features(channels: int, plan: Plan, split: bool) -> nn.Sequential:

@@ -12,8 +12,11 @@ from torch import Tensor
 class Fitted(Protocol):
     """What a model offers that takes all of its training set at once."""
 
-    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> dict[str, Any]:
-        """Take inputs (N, ...) and classes (N,); choose by the validation part; return what was chosen."""
+    chosen: Mapping[str, Any]
+    """What `fit` chose, as plain data; empty before it, and in a model whose weights were loaded."""
+
+    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> None:
+        """Take inputs (N, ...) and classes (N,), and choose by the validation part."""
         ...
 
     def make_room(self, weights: Mapping[str, Tensor]) -> None:

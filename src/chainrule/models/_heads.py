@@ -13,14 +13,15 @@ class Heads(NamedTuple):
 
     The auxiliary head is a second, small classifier that sees the maps of a layer in the middle. Its loss is added,
 
-        loss = loss(scores) + auxiliary_weight * loss(auxiliary),
+        loss = loss(scores) + weight * loss(auxiliary),
 
-    so that the gradient reaches the first layers on a short way too. The network's attribute `auxiliary_weight` says
-    how much it counts. In evaluation mode such a network gives plain scores, and the auxiliary head does not run.
+    so that the gradient reaches the first layers on a short way too. In evaluation mode such a network gives plain
+    scores, and the auxiliary head does not run.
 
     Args:
         scores: (N, K) of the network itself: predictions and metrics are made of these.
         auxiliary: (N, K) of the auxiliary head.
+        weight: How much its loss counts.
 
     Example:
         >>> import torch
@@ -29,7 +30,7 @@ class Heads(NamedTuple):
         >>> network, targets = inception((3, 32, 32), 10, width=0.125), torch.tensor([3, 7])
         >>> heads = network(torch.randn(2, 3, 32, 32))
         >>> losses = [cross_entropy(part, targets) for part in (heads.scores, heads.auxiliary)]
-        >>> (losses[0] + network.auxiliary_weight * losses[1]).shape
+        >>> (losses[0] + heads.weight * losses[1]).shape
         torch.Size([])
 
     Source:
@@ -38,3 +39,4 @@ class Heads(NamedTuple):
 
     scores: Float[Tensor, "n k"]
     auxiliary: Float[Tensor, "n k"]
+    weight: float

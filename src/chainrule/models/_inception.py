@@ -42,8 +42,7 @@ def inception(
 ) -> nn.Module:
     """Return GoogLeNet with `width` times its channels: a stem, nine Inception blocks, GAP, dropout, FC-K.
 
-    While it trains with an auxiliary head, `forward` gives `Heads(scores, auxiliary)`, and the attribute
-    `auxiliary_weight` says how much the loss of the second counts; otherwise it gives plain scores.
+    While it trains with an auxiliary head, `forward` gives `Heads(scores, auxiliary, weight)`; otherwise plain scores.
 
     Args:
         shape: (C, H, W), H and W at least 8 times `stem_stride`.
@@ -121,7 +120,7 @@ class InceptionNet(nn.Module):
         middle = self.before(self.stem(x))
         scores = self.fc(self.dropout(torch.flatten(self.avgpool(self.after(middle)), 1)))
         if self.training and self.auxiliary is not None:
-            return Heads(scores, self.auxiliary(middle))
+            return Heads(scores, self.auxiliary(middle), self.auxiliary_weight)
         return scores
 
 

@@ -39,7 +39,6 @@ def knn(
     Example:
         >>> model, train = knn((2,), 2, k=1), (torch.tensor([[0.0, 0.0], [9.0, 9.0]]), torch.tensor([0, 1]))
         >>> model.fit(train, train)
-        {'k': 1}
         >>> model(torch.tensor([[8.0, 7.0]])).argmax(1).item()
         1
 
@@ -81,16 +80,17 @@ class NearestNeighbors(nn.Module):
     ) -> None:
         super().__init__()
         self.classes, self.options, self.distance, self.choose = classes, options, distance, choose
+        self.chosen: dict[str, Any] = {}
         self._searched: Points | None = None
         self.register_buffer("points", torch.zeros(0, 0))
         self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("k", torch.tensor(options[0]))
 
-    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    def fit(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> None:
         """Keep the training images, and choose k.
 
-        Returns:
-            `{"k": the chosen one, "accuracy": {k: that of each one tried}}`; without the second if there was no choice.
+        `chosen` is then `{"k": the chosen one, "accuracy": {k: that of each one tried}}`; without the second if there
+        was no choice.
 
         Raises:
             RecipeError: More neighbors than images are asked for.
@@ -103,12 +103,13 @@ class NearestNeighbors(nn.Module):
                 "there are too few images for so many neighbors", expected=f"k at most {most}", got=self.options[-1]
             )
         if len(self.options) == 1:
-            return {"k": self.options[0]}
+            self.chosen = {"k": self.options[0]}
+            return
         right = self._right_by_fold() if self.choose == "cross" else self._right(*valid)
         accuracy = right.double().mean(0).tolist()
         best = max(range(len(self.options)), key=lambda place: (accuracy[place], -place))
         self.k.fill_(self.options[best])
-        return {"k": self.options[best], "accuracy": dict(zip(map(str, self.options), accuracy))}
+        self.chosen = {"k": self.options[best], "accuracy": dict(zip(map(str, self.options), accuracy))}
 
     def make_room(self, weights: Mapping[str, Tensor]) -> None:
         """Give the buffers the shapes and types of stored ones."""
@@ -161,24 +162,25 @@ def _votes(members: Int64[Tensor, "n k"], k: int, classes: int) -> Float[Tensor,
 
 def _small(x: Tensor) -> Tensor:
     """Pixels of 8 bits that were read as 0..1, as they were; other numbers as float32."""
-    return _pixels(x) if _are_pixels(x) else x.float().clone()
+    pixels = _pixels(x)
+    return x.float().clone() if pixels is None else pixels
 
 
 def _alike(x: Tensor, points: Tensor) -> Tensor:
     """Queries in the units of the points."""
     if points.dtype != torch.uint8:
         return x.float()
-    return _pixels(x) if _are_pixels(x) else x.double() * 255
+    pixels = _pixels(x)
+    return x.double() * 255 if pixels is None else pixels
 
 
-def _are_pixels(x: Tensor) -> bool:
-    return all(
-        bool(((part * 255).round_().sub_(part * 255).abs_() < 1e-3).all())
-        and float(part.min()) >= 0
-        and float(part.max()) <= 1.001
-        for part in x.split(4096)
-    )
-
-
-def _pixels(x: Tensor) -> Tensor:
-    return torch.cat([(part * 255).round_().to(torch.uint8) for part in x.split(4096)])
+def _pixels(x: Tensor) -> Tensor | None:
+    """Numbers in 0..1 as the pixels of 8 bits that they were read from; None where one was not."""
+    found = []
+    for part in x.split(4096):
+        scaled = part * 255
+        rounded = scaled.round().clamp_(0, 255)
+        if not bool(((rounded - scaled).abs_() < 1e-3).all()):
+            return None
+        found.append(rounded.to(torch.uint8))
+    return torch.cat(found)

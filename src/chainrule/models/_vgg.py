@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.models._checks import check_image, check_share
+from chainrule.models._pooled import PooledNet
 
 GROUPS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Layers with weights, the three fully connected ones included -> convolutions in each group."""
@@ -63,7 +62,7 @@ def vgg(
     check_share(dropout)
     small = "--model.name resnet_cifar is made for small images"
     check_image(shape, 32, "VGG halves its images five times", remedy=small)
-    network = VGG(
+    network = PooledNet(
         _features(shape[0], GROUPS[depth], batch_norm), _head(head, classes, dropout), 7 if head == "original" else 1
     )
     for module in network.modules():
@@ -75,26 +74,6 @@ def vgg(
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
     return network
-
-
-class VGG(nn.Module):
-    """Convolutions, pooling to a fixed size, fully connected layers.
-
-    Args:
-        features: The five groups.
-        classifier: Of the flattened features.
-        size: Height and width that the features are averaged to.
-    """
-
-    def __init__(self, features: nn.Module, classifier: nn.Module, size: int) -> None:
-        super().__init__()
-        self.features = features
-        self.avgpool = nn.AdaptiveAvgPool2d(size)
-        self.classifier = classifier
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the scores."""
-        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
 def _features(channels: int, groups: tuple[int, ...], batch_norm: bool) -> nn.Sequential:

@@ -128,15 +128,14 @@ def _whiten_first(job: Classification, model: nn.Module, task: Task) -> None:
 
 
 def _fit(model: nn.Module, task: Task) -> None:
-    """Give a model its training set, and keep what it chose beside its weights."""
+    """Give a model its training set."""
     assert isinstance(model, Fitted)
     parts = []
     for part in ("train", "valid"):
         index = torch.arange(len(task.examples[part]))
         batch = task.examples[part].fetch(index, index)
         parts.append((batch.inputs, batch.targets))
-    chosen = model.fit(parts[0], parts[1])
-    object.__setattr__(model, "chosen", chosen)
+    model.fit(parts[0], parts[1])
 
 
 def build_network(
@@ -282,7 +281,7 @@ def _objective(recipe: Recipe) -> Separable:
         plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
         losses = loss(scores, batch.targets)
         if isinstance(given, Heads):
-            losses = losses + float(getattr(model, "auxiliary_weight", 1.0)) * loss(given.auxiliary, batch.targets)
+            losses = losses + given.weight * loss(given.auxiliary, batch.targets)
         found = {"loss": losses, "accuracy": (scores.detach().argmax(1) == plain).float()}
         if has_penalty:
             penalized = [p for name, p in model.named_parameters() if applies(name, p)]

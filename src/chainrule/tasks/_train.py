@@ -18,6 +18,7 @@ from chainrule.core.journal import Journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
+from chainrule.models import Fitted
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification, Network
@@ -66,8 +67,10 @@ def begin_run(
     check_options(recipe)
     job = Classification(recipe, network=own.build if own else None, images=images)
     set_threads(recipe.train.threads)
+    begun = time.perf_counter()
     task = job.task()
     state = start(task, recipe.train.seed)
+    seconds = time.perf_counter() - begun
     _try_out(state, job)
     folder = RunFolder(out)
     folder.create(
@@ -78,6 +81,7 @@ def begin_run(
                 command=command or f"chainrule train {shlex.quote(name)}",
                 parameters=sum(parameter.numel() for parameter in state.model.parameters()),
             ),
+            "seconds": round(seconds, 3),
             **({"program": dict(own.facts)} if own and own.facts else {}),
         }
     )
@@ -94,6 +98,8 @@ def begin_run(
         },
     )
     write_data_facts(folder, job)
+    if isinstance(state.model, Fitted):
+        folder.write_json(folder.facts / "chosen.json", dict(state.model.chosen))
     with Journal(folder.metrics) as journal:
         _save(folder, state, journal, recipe)
     return out
@@ -119,9 +125,8 @@ def continue_run(
             if stale.is_dir():
                 clean_stale(stale)
         set_threads(recipe.train.threads)
-        begun = time.perf_counter()
         task = job.task()
-        state = start(task, recipe.train.seed)
+        state = start(task, recipe.train.seed, prepare=False)
         whole = load_checkpoint(folder.checkpoints, state)
         Journal.cut(folder.metrics, whole.facts["metrics"]["bytes"], whole.facts["metrics"]["crc32"])
         metrics, events, timing = (
@@ -141,6 +146,7 @@ def continue_run(
             write_timing(timing),
             *observers,
         ]
+        begun = time.perf_counter()
         try:
             with _norm_errors():
                 train_loop(task, state, plan, observers=watchers)
@@ -221,7 +227,7 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
     results = write_final_facts(folder, job, task, model)
     result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
-    if chosen := getattr(model, "chosen", None):
+    if chosen := folder.read_json(folder.facts / "chosen.json"):
         result["chosen"] = chosen
     return folder.update(status="finished", result=result, seconds=round(seconds, 3))
 

@@ -17,6 +17,7 @@ from chainrule.core.errors import CheckpointError
 from chainrule.core.plain import to_json
 from chainrule.core.sealed import Whole, newest_whole, read_folder
 from chainrule.core.store import publish_folder, remove_folder
+from chainrule.models import Fitted
 from chainrule.runtime.weights import from_bytes, to_buffers
 from chainrule.training.task import TrainState
 
@@ -137,8 +138,10 @@ def _like(value: Any, parameter: Tensor) -> Any:
 
 
 def _fill(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
-    own = model.state_dict()
     given = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if isinstance(model, Fitted):
+        model.make_room(given)
+    own = model.state_dict()
     odd = sorted(set(own) ^ set(given)) or [n for n in own if own[n].shape != given[n].shape]
     if odd:
         raise CheckpointError("the checkpoint belongs to another network", got=f"{odd[0]} does not fit")

@@ -17,15 +17,20 @@ from chainrule.training.evaluate import evaluate
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 
-def start(task: Task, seed: int) -> TrainState:
+def start(task: Task, seed: int, *, prepare: bool = True) -> TrainState:
     """Build the network from the seed and return the state before the first step.
 
     The caller's random generator is left as it was.
+
+    Args:
+        task: What is to be learned.
+        seed: Of the weights.
+        prepare: Whether the task's preparation runs; not needed where a checkpoint follows, which holds what it did.
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "weights"))
         model = task.model()
-        if task.prepare is not None:
+        if prepare and task.prepare is not None:
             task.prepare(model, task)
     optimizers = {phase.name: phase.optimizer(_parameter_groups(phase, model, seed)) for phase in task.phases}
     averages = {average.name: _copy(model) for phase in task.phases for average in phase.averages}
