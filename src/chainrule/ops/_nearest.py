@@ -118,8 +118,8 @@ class Points:
             else:
                 row, column = (low < best[:, -1:]).nonzero(as_tuple=True)
                 best = _merged(best, row, high(low[row, column], column))
-            kept.add(row, column + start, exact(low[row, column], row) if exact else None)
-        return kept.nearest()
+            kept.add(row, column + start, low[row, column], exact, best[:, -1])
+        return kept.nearest(best[:, -1])
 
 
 class _Candidates:
@@ -127,18 +127,19 @@ class _Candidates:
 
     def __init__(self, queries: Tensor, points: Tensor, k: int, distance: str) -> None:
         self.given = (queries, points, k, distance)
-        self.found: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self.limit = max(CANDIDATES, 4 * k * len(queries))
 
-    def add(self, row: Tensor, index: Tensor, exact: Tensor | None) -> None:
-        """Keep pairs, with their distances where those are exact already."""
-        self.found.append((row, index, self._apart(row, index) if exact is None else exact))
-        if sum(len(row) for row, _, _ in self.found) > self.limit:
-            self.found = [self._best()]
+    def add(self, row: Tensor, index: Tensor, low: Tensor, exact: Exact | None, furthest: Tensor) -> None:
+        """Keep pairs with their lower bounds, and with their distances where those are known already."""
+        known = torch.full_like(low, torch.nan, dtype=torch.float64) if exact is None else exact(low, row)
+        self.found.append((row, index, low, known))
+        if sum(len(row) for row, *_ in self.found) > self.limit:
+            self.found = [self._best(furthest)]
 
-    def nearest(self) -> tuple[Tensor, Tensor]:
+    def nearest(self, furthest: Tensor) -> tuple[Tensor, Tensor]:
         """Distances and positions, (q, k)."""
-        _, index, exact = self._best()
+        _, index, _, exact = self._best(furthest)
         queries, _, k, distance = self.given
         near = exact.reshape(len(queries), k)
         return near if distance == "l1" else near.sqrt(), index.reshape(len(queries), k)
@@ -154,17 +155,21 @@ class _Candidates:
             exact[part] = apart.abs_().sum(1) if distance == "l1" else apart.square_().sum(1)
         return exact
 
-    def _best(self) -> tuple[Tensor, Tensor, Tensor]:
-        """By query, then distance, then position; at most k of each query."""
+    def _best(self, furthest: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """By query, then distance, then position; at most k of each query, none surely behind its k-th nearest."""
         queries, _, k, _ = self.given
-        row, index, exact = (torch.cat(columns) for columns in zip(*self.found))
+        row, index, low, exact = (torch.cat(columns) for columns in zip(*self.found))
+        near = low <= furthest[row]
+        row, index, low, exact = row[near], index[near], low[near], exact[near]
+        unknown = exact.isnan().nonzero().squeeze(1)
+        exact[unknown] = self._apart(row[unknown], index[unknown])
         order = index.argsort(stable=True)
         order = order[exact[order].argsort(stable=True)]
         order = order[row[order].argsort(stable=True)]
         counts = torch.bincount(row, minlength=len(queries))
         place = torch.arange(len(row)) - (counts.cumsum(0) - counts)[row[order]]
         order = order[place < k]
-        return row[order], index[order], exact[order]
+        return row[order], index[order], low[order], exact[order]
 
 
 def _merged(best: Tensor, row: Tensor, values: Tensor) -> Tensor:
@@ -188,16 +193,17 @@ Score = Callable[[int, Tensor], tuple[Tensor, Bound, Exact | None]]
 
 
 def _products(queries: Tensor, points: Tensor, scale: float) -> Score:
-    """||b||^2 - 2 a b in float32, which leaves out ||a||^2: off by a share of |b| (2 |a| + |b|)."""
+    """||b||^2 - 2 a b in float32, which leaves out ||a||^2: off by a share of 2 |b| (|a| + |b|)."""
     given = _scaled(queries, scale)
-    longest = float(given.double().square().sum(1).max()) ** 0.5
     share = _rounding(queries.shape[1])
+    longest = float(torch.linalg.vector_norm(given, dim=1).max()) * (1 + share)
     tiny = 8 * (queries.shape[1] + 1) * torch.finfo(torch.float32).tiny  # what may vanish below the smallest number
 
     def score(start: int, block: Tensor) -> tuple[Tensor, Bound, Exact | None]:
         scaled = _scaled(block, scale)
-        squares = torch.linalg.vector_norm(scaled, dim=1, dtype=torch.float64).square_()
-        error = share * (2 * longest * squares.sqrt() + squares) + tiny
+        lengths = torch.linalg.vector_norm(scaled, dim=1).double()
+        squares = lengths.square()
+        error = share * 2 * lengths * (longest + lengths) * (1 + share) + tiny
         low = torch.addmm((squares - error).float(), given, scaled.t(), alpha=-2)
         room = (2.01 * error).float()
         return low, lambda value, column: value + room[column], None
