@@ -119,6 +119,7 @@ class Points:
                 row, column = (low < best[:, -1:]).nonzero(as_tuple=True)
                 best = _merged(best, row, high(low[row, column], column))
             kept.add(row, column + start, low[row, column], exact, best[:, -1])
+        assert best is not None, "k is at least 1, so there are points"
         return kept.nearest(best[:, -1])
 
 
