@@ -166,6 +166,13 @@ class Train(Section):
         return self
 
 
+class Predict(Section):
+    """How the trained network answers, in evaluation as in prediction."""
+
+    flip: bool = False
+    """Test-time augmentation: the mean of the scores of an image and of its mirror image."""
+
+
 class Recipe(Section):
     """All that a training depends on.
 
@@ -191,6 +198,7 @@ class Recipe(Section):
     optim: Named = Named(name="adam")
     schedule: Named = Named(name="constant")
     train: Train
+    predict: Predict = Predict()
 
     def to_data(self) -> dict[str, Any]:
         """The resolved recipe as plain data; `from_data` gives the same recipe back."""

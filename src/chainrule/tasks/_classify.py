@@ -93,7 +93,7 @@ class Classification:
             orders={"train": self._order},
             phases=[_phase(recipe)],
             measure=Measure(recipe),
-            predict=class_probabilities,
+            predict=class_probabilities(recipe),
             deploy="model" if ema is None else "ema",
             prepare=partial(_whiten_first, self) if recipe.init.first == "whiten" else None,
         )
@@ -113,7 +113,7 @@ class Classification:
             orders={},
             phases=[],
             measure=Measure(self.recipe),
-            predict=class_probabilities,
+            predict=class_probabilities(self.recipe),
             prepare=_fit,
         )
 
@@ -183,19 +183,35 @@ class Measure:
     """`(model, batch) -> tallies` of the loss and the accuracy."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.loss = per_example_loss(recipe)
+        self.loss, self.scores = per_example_loss(recipe), answer(recipe)
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
-        scores = model(batch.inputs)
+        scores = self.scores(model, batch.inputs)
         return {
             "loss": Mean.of(self.loss(scores, batch.targets)),
             "accuracy": Accuracy.of(scores, batch.targets),
         }
 
 
-def class_probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Softmax of the scores (N, K)."""
-    return torch.softmax(model(inputs).float(), dim=1)
+def answer(recipe: Recipe) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Return `(network in evaluation mode, inputs) -> scores (N, K)`, with the recipe's test-time augmentation."""
+    return _mirrored_scores if recipe.predict.flip else _scores
+
+
+def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    scores: Tensor = model(inputs)
+    return scores
+
+
+def _mirrored_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    scores: Tensor = (model(inputs) + model(inputs.flip(3))) / 2
+    return scores
+
+
+def class_probabilities(recipe: Recipe) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Return `(network in evaluation mode, inputs) -> softmax of the scores (N, K)`."""
+    scores = answer(recipe)
+    return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
 
 
 def parts_of(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:

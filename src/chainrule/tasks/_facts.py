@@ -16,7 +16,7 @@ from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
 from chainrule.metrics import Accuracy, Confusion, Mean, Mistakes, Tally
 from chainrule.models import NearestNeighbors
-from chainrule.tasks._classify import Classification, per_example_loss
+from chainrule.tasks._classify import Classification, answer, per_example_loss
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 
@@ -31,7 +31,7 @@ FILTERS = 64
 def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
     """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
     classes, indices = list(job.images.classes), job.parts[part]
-    measure = FullMeasure(per_example_loss(job.recipe), len(classes))
+    measure = FullMeasure(per_example_loss(job.recipe), len(classes), answer(job.recipe))
     found = tally(task or job.task(), model, part, measure=measure, batch=job.recipe.train.evaluate_batch)
     return evaluation_of(
         found,
@@ -151,13 +151,19 @@ class FullMeasure:
     Args:
         loss: `(scores, targets) -> one loss an example`.
         classes: How many.
+        scores: `(network, inputs) -> scores`; the network's own when left out.
     """
 
-    def __init__(self, loss: Callable[[Tensor, Any], Tensor], classes: int) -> None:
-        self.loss, self.classes = loss, classes
+    def __init__(
+        self,
+        loss: Callable[[Tensor, Any], Tensor],
+        classes: int,
+        scores: Callable[[nn.Module, Tensor], Tensor] = lambda model, inputs: model(inputs),
+    ) -> None:
+        self.loss, self.classes, self.scores = loss, classes, scores
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
-        scores = model(batch.inputs)
+        scores = self.scores(model, batch.inputs)
         losses = self.loss(scores, batch.targets)
         return {
             "loss": Mean.of(losses),

@@ -183,16 +183,16 @@ class Run:
             DataError: A picture cannot be read; says which.
         """
         model, (channels, height, width) = self.model(module), self.processing["shape"]
-        answers = []
+        probabilities, found = class_probabilities(self.recipe), []
         for source in sources:
             pixels = fitted(open_image(source), (channels, height, width)).unsqueeze(0)
             with torch.inference_mode():
-                chances = class_probabilities(model, self.normalization.apply(pixels))[0]
+                chances = probabilities(model, self.normalization.apply(pixels))[0]
             best = torch.topk(chances, min(top, len(self.classes)))
             ranked = [(self.classes[i], float(p)) for p, i in zip(best.values.tolist(), best.indices.tolist())]
             name = "standard input" if isinstance(source, bytes) else str(source)
-            answers.append(Prediction(name, ranked[0][0], ranked[0][1], ranked))
-        return answers
+            found.append(Prediction(name, ranked[0][0], ranked[0][1], ranked))
+        return found
 
     def examples(self, part: str) -> ImageExamples:
         """The examples of a part, as the network is given them."""
