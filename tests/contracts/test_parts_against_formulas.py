@@ -61,6 +61,21 @@ def test_losses_of_classes(name: str) -> None:
         close(s.grad, backward(weights, cache), 1e-9)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_smoothed_labels(smoothing: float) -> None:
+    rng = np.random.default_rng(4)
+    for case in range(CASES):
+        scores, y = scores_of(rng, case)
+        s = torch.tensor(scores, requires_grad=True)
+        values = LOSSES.resolve("softmax")(s, torch.tensor(y), smoothing=smoothing)
+        weights = rng.standard_normal(len(y))
+        values.backward(torch.tensor(weights))
+        wanted, cache = f.smoothed_softmax_loss(scores, y, smoothing)
+        close(values, wanted)
+        assert s.grad is not None
+        close(s.grad, f.smoothed_softmax_loss_backward(weights, cache), 1e-9)
+
+
 def test_squared_error_and_binary_cross_entropy() -> None:
     rng = np.random.default_rng(2)
     for _ in range(CASES):
@@ -173,18 +188,12 @@ OPTIMIZED: dict[str, list[tuple[dict[str, Any], Callable[[], Callable[..., np.nd
 
 
 def _muon() -> Callable[..., np.ndarray]:
-    """Newton-Schulz iterations as Jordan (2024) writes them; no lecture has it."""
     m: list[np.ndarray] = []
 
     def step(x: np.ndarray, g: np.ndarray, t: int, lr: float) -> np.ndarray:
-        m[:] = [0.6 * m[0] + g] if m else [g]
-        move = (g + 0.6 * m[0]).reshape(len(x), -1)
-        move = move / np.linalg.norm(move)
-        for _ in range(3):
-            gram = move @ move.T
-            move = 3.4445 * move + (-4.7750 * gram + 2.0315 * gram @ gram) @ move
-        x = x * np.sqrt(len(x)) / np.linalg.norm(x)
-        return x - lr * move.reshape(x.shape)
+        filters = (len(x), -1)
+        W, *m[:] = f.muon(x.reshape(filters), g.reshape(filters), m[0] if m else np.zeros_like(g.reshape(filters)), lr)
+        return W.reshape(x.shape)
 
     return step
 

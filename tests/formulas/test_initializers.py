@@ -73,3 +73,16 @@ def test_biases() -> None:
 def test_draws_come_from_rng_alone(draw) -> None:
     np.testing.assert_array_equal(draw(np.random.default_rng(1), 5, 4), draw(np.random.default_rng(1), 5, 4))
     assert np.abs(draw(np.random.default_rng(1), 5, 4) - draw(np.random.default_rng(2), 5, 4)).max() > 1e-4
+
+
+@pytest.mark.parametrize(("K", "C", "F"), [(2, 2, 3), (5, 3, 3), (3, 5, 5), (4, 1, 1)])
+def test_dirac_filters_pass_the_first_channels_on(K: int, C: int, F: int, rng) -> None:
+    x = rng.standard_normal((2, C, 6, 7))
+    w = f.dirac_filters(rng, K, C, F)
+    out, _ = f.conv_forward(x, w, np.zeros(K), stride=1, pad=F // 2)
+    kept = min(K, C)
+    np.testing.assert_allclose(out[:, :kept], x[:, :kept], atol=1e-12)
+    others = w[kept:]
+    if others.size > 100:
+        assert others.var() * 3 * C * F * F == pytest.approx(1, abs=0.35)
+    assert np.abs(others).max(initial=0) <= 1 / np.sqrt(C * F * F)

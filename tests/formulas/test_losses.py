@@ -186,3 +186,23 @@ def test_hinge_properties(seed: int, n: int, k: int, shift: float) -> None:
     raised = scores.copy()
     raised[np.arange(n), y] += 1e3
     assert (f.svm_loss(raised, y)[0] == 0).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_smoothing_is_cross_entropy_with_spread_targets(smoothing: float, rng, check_backward) -> None:
+    scores, y = rng.standard_normal((5, 4)) * 3, np.array([0, 3, 1, 1, 2])
+    losses, _ = f.smoothed_softmax_loss(scores, y, smoothing)
+    log_p = f.log_softmax(scores)
+    for i in range(5):
+        by_hand = sum(((1 - smoothing) * (k == y[i]) + smoothing / 4) * -log_p[i, k] for k in range(4))
+        assert losses[i] == pytest.approx(by_hand)
+    check_backward(
+        lambda s: f.smoothed_softmax_loss(s, y, smoothing),
+        f.smoothed_softmax_loss_backward,
+        scores,
+    )
+    if smoothing == 0:
+        np.testing.assert_allclose(losses, f.softmax_loss(scores, y)[0])
+    else:  # endless scores are no longer best
+        sure = f.smoothed_softmax_loss(1e3 * np.eye(4)[y], y, smoothing)[0]
+        assert (sure > f.smoothed_softmax_loss(3 * np.eye(4)[y], y, smoothing)[0]).all()

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from chainrule.formulas.features import orientation_histograms as orientation_histograms
     from chainrule.formulas.features import oriented_gradients as oriented_gradients
     from chainrule.formulas.initializers import constant_biases as constant_biases
+    from chainrule.formulas.initializers import dirac_filters as dirac_filters
     from chainrule.formulas.initializers import gaussian_weights as gaussian_weights
     from chainrule.formulas.initializers import he_weights as he_weights
     from chainrule.formulas.initializers import orthogonal_weights as orthogonal_weights
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from chainrule.formulas.losses import mean_loss_backward as mean_loss_backward
     from chainrule.formulas.losses import mean_squared_error as mean_squared_error
     from chainrule.formulas.losses import mean_squared_error_backward as mean_squared_error_backward
+    from chainrule.formulas.losses import smoothed_softmax_loss as smoothed_softmax_loss
+    from chainrule.formulas.losses import smoothed_softmax_loss_backward as smoothed_softmax_loss_backward
     from chainrule.formulas.losses import softmax as softmax
     from chainrule.formulas.losses import softmax_loss as softmax_loss
     from chainrule.formulas.losses import softmax_loss_backward as softmax_loss_backward
@@ -89,6 +92,8 @@ if TYPE_CHECKING:
     from chainrule.formulas.norms import running_average as running_average
     from chainrule.formulas.norms import standardize as standardize
     from chainrule.formulas.norms import standardize_backward as standardize_backward
+    from chainrule.formulas.orthogonal_updates import muon as muon
+    from chainrule.formulas.orthogonal_updates import newton_schulz as newton_schulz
     from chainrule.formulas.penalties import decay_to_penalty as decay_to_penalty
     from chainrule.formulas.penalties import elastic_net_penalty as elastic_net_penalty
     from chainrule.formulas.penalties import elastic_net_penalty_backward as elastic_net_penalty_backward
@@ -178,6 +183,7 @@ __getattr__, __dir__, __all__ = lazy(
         "he_weights": "initializers",
         "orthogonal_weights": "initializers",
         "constant_biases": "initializers",
+        "dirac_filters": "initializers",
         "whitening_filters": "initializers",
         # losses
         "svm_loss": "losses",
@@ -186,6 +192,8 @@ __getattr__, __dir__, __all__ = lazy(
         "softmax": "losses",
         "softmax_loss": "losses",
         "softmax_loss_backward": "losses",
+        "smoothed_softmax_loss": "losses",
+        "smoothed_softmax_loss_backward": "losses",
         "binary_cross_entropy": "losses",
         "binary_cross_entropy_backward": "losses",
         "mean_squared_error": "losses",
@@ -212,6 +220,9 @@ __getattr__, __dir__, __all__ = lazy(
         "group_norm_backward": "norms",
         "instance_norm_forward": "norms",
         "instance_norm_backward": "norms",
+        # orthogonal_updates
+        "newton_schulz": "orthogonal_updates",
+        "muon": "orthogonal_updates",
         # penalties
         "full_loss": "penalties",
         "full_loss_backward": "penalties",

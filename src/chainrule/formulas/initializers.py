@@ -102,6 +102,35 @@ def orthogonal_weights(rng: np.random.Generator, D_in: int, D_out: int) -> Array
     return U if D_out <= D_in else Vt
 
 
+def dirac_filters(rng: np.random.Generator, K: int, C: int, F: int) -> Array:
+    """The first C filters pass the channels on: 1 in the middle of their own channel, else 0; the others are random.
+
+    Args:
+        rng: Source of the draws.
+        K: Filters.
+        C: Channels of the input.
+        F: Height and width of a filter, odd.
+
+    Returns:
+        (K, C, F, F); filters C, C + 1, ... are uniform with variance 1 / (3 C F F).
+
+    Example:
+        >>> w = dirac_filters(np.random.default_rng(0), 3, 2, 3)
+        >>> print(w[1, :, 1])
+        [[0. 0. 0.]
+         [0. 1. 0.]]
+
+    Source:
+        LECTURES C5, C8: a layer that begins as the identity lets signal and gradient through, as a shortcut does.
+    """
+    bound = 1 / np.sqrt(C * F * F)
+    w = rng.uniform(-bound, bound, (K, C, F, F))
+    for k in range(min(K, C)):
+        w[k] = 0
+        w[k, k, F // 2, F // 2] = 1
+    return w
+
+
 def constant_biases(D_out: int, value: float = 0.0) -> Array:
     """b = 0, or a small positive constant such as 0.1, which lets more ReLUs be active at the start.
 

@@ -136,6 +136,48 @@ def softmax_loss_backward(dlosses: Array, cache: Cache) -> Array:
     return dscores * dlosses[:, None]
 
 
+def smoothed_softmax_loss(scores: Array, y: Labels, smoothing: float) -> tuple[Array, Cache]:
+    """Label smoothing: L_i = -sum_k q_k log p_k with q = (1 - smoothing) one_hot(y_i) + smoothing / K.
+
+    The right class is to be probable, not certain: certainty would need endless scores.
+
+    Args:
+        scores: (N, K).
+        y: Right classes, (N,).
+        smoothing: Share of the target that is spread evenly, in [0, 1).
+
+    Returns:
+        The loss of each example, (N,); and the cache.
+
+    Example:
+        >>> losses, cache = smoothed_softmax_loss(np.array([[3.2, 5.1, -1.7]]), np.array([0]), 0.1)
+        >>> print(losses.round(2))
+        [2.14]
+
+    Source:
+        LECTURES A5; Szegedy et al. 2016, section 7.
+    """
+    K = scores.shape[1]
+    q = (1 - smoothing) * np.eye(K)[y] + smoothing / K
+    log_p = log_softmax(scores)
+    return -(q * log_p).sum(axis=1), (np.exp(log_p), q)
+
+
+def smoothed_softmax_loss_backward(dlosses: Array, cache: Cache) -> Array:
+    """dL_i/ds = p - q.
+
+    Args:
+        dlosses: (N,).
+        cache: From `smoothed_softmax_loss`.
+
+    Returns:
+        dscores, (N, K); each row sums to 0.
+    """
+    p, q = cache
+    dscores: Array = (p - q) * dlosses[:, None]
+    return dscores
+
+
 def binary_cross_entropy(scores: Array, y: Array) -> tuple[Array, Cache]:
     """L_i = -[y log p + (1 - y) log(1 - p)] with p = sigmoid(s).
 
