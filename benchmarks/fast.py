@@ -1,6 +1,6 @@
 """Wall time from the start of the process until Fashion-MNIST is known to 90 %: `fashion-fast` against a plain convnet.
 
-    CHAINRULE_DATA=... python benchmarks/fast.py [TURNS]
+    CHAINRULE_DATA=... python benchmarks/fast.py [TURNS] [--busy]
 
 Both are processes of their own, taken in turn: imports, reading the data, training, and the test part are counted; for
 ours the report and the run folder too. The peer is `peers/simple_convnet.py`, 12 epochs. Each turn of ours has another
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import in_turns, medians, write
+from measure import begin, in_turns, medians, write
 
 HERE = Path(__file__).parent
 
@@ -27,7 +27,6 @@ def main(turns: int) -> None:
     """Measure and write."""
     data = Path(os.environ["CHAINRULE_DATA"], "fashion_mnist")
     accuracies: dict[str, list[float]] = {"ours": [], "plain PyTorch": []}
-    load = os.getloadavg()
 
     def timed(name: str, command: list[str]) -> tuple[float, str]:
         begun = time.perf_counter()
@@ -55,10 +54,10 @@ def main(turns: int) -> None:
             "accuracy": {name: round(statistics.fmean(values), 4) for name, values in accuracies.items()},
             "accuracies": accuracies,
             "plain PyTorch over ours": round(seconds["plain PyTorch"] / seconds["ours"], 2),
-            "load before": [round(value, 2) for value in load],
         },
     )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    words = begin()
+    main(int(words[0]) if words else 5)

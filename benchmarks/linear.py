@@ -1,9 +1,8 @@
 """Linear classifiers on the pixels of Fashion-MNIST: our solvers beside scikit-learn's, and the features beside pixels.
 
-    python benchmarks/linear.py [TURNS] [THREADS]
+    python benchmarks/linear.py [TURNS] [THREADS] [--busy]
 
-Run with CHAINRULE_DATA set, on a machine that does nothing else: two threads beside other work are several times
-slower, and the load before the start is written into the result. All are taken in turn in one process.
+Run with CHAINRULE_DATA set, on a machine that does nothing else (`measure.py`). All are taken in turn in one process.
 
 The features are compared on CIFAR-10 (its lossy form) by test accuracy, which no load changes:
 `python benchmarks/linear.py features` measures that alone and writes `results/features.json`.
@@ -15,7 +14,6 @@ better part of a minute a turn, so it has one turn; its default of 1,000 would t
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import in_turns, medians, write
+from measure import begin, in_turns, medians, write
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
@@ -173,15 +171,12 @@ def accuracy_of_features() -> dict[str, Any]:
 
 def main(turns: int, threads: int) -> None:
     """Measure and write."""
-    load = os.getloadavg()[0]
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         bench = Bench()
         newton_cg(bench.x[:2000], bench.y[:2000], iterations=2)  # what a first call sets up is nobody's time
         facts = {
             "what": f"pixels of Fashion-MNIST, 60,000 x 784, 0 to 1; lambda {L2:g}; medians of {turns} turns",
-            "load before": round(load, 2),
-            "quiet": load < 0.3,
             "softmax regression": softmax_regression(bench, turns),
             "linear svm": linear_svm(bench),
             "seconds of features, 50,000 color images of 32x32": features(turns),
@@ -193,5 +188,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["features"]:
         write("features", {"what": "softmax regression on cifar10-jpeg", "features": accuracy_of_features()})
         sys.exit()
-    numbers = [int(word) for word in sys.argv[1:]]
+    numbers = [int(word) for word in begin()]
     main(*(numbers + [5, 2][len(numbers) :]))

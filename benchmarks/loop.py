@@ -1,19 +1,18 @@
 """What the loop costs over a bare PyTorch loop on `fashion-cnn`, and what checkpoints cost.
 
-Run with CHAINRULE_DATA set: `python benchmarks/loop.py [STEPS] [TURNS]`. The bare loop makes the same batches with the
-same augmentation, trains the same network from the same weights with the same optimizer, and writes nothing. All are
-taken in turn in one process; the figure is the ratio of medians.
+Run with CHAINRULE_DATA set: `python benchmarks/loop.py [STEPS] [TURNS] [--busy]`. The bare loop makes the same batches
+with the same augmentation, trains the same network from the same weights with the same optimizer, and writes nothing.
+All are taken in turn in one process; the figure is the ratio of medians.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-from measure import in_turns, medians, write
+from measure import begin, in_turns, medians, write
 
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
@@ -87,5 +86,5 @@ def main(steps: int, turns: int) -> None:
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]]
+    numbers = [int(word) for word in begin()]
     main(*(numbers or (400, 5)))

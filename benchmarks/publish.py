@@ -1,4 +1,4 @@
-"""Write what was measured (`results/`) into `docs/results.md`, the README's table and the head of each recipe.
+"""Write what was measured (`results/`) into `docs/results.md`, `docs/speed.md`, the README and the head of each recipe.
 
 python benchmarks/publish.py            writes
 python benchmarks/publish.py --check    says what would change, and fails if anything would
@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from speed_page import speed_page
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -24,13 +26,18 @@ LECTURES = {
     "digits-mlp": ("C4, C7, B7", "relu_forward, dropout_forward, adamw"),
     "digits-cnn": ("C6, D1, D2, B9", "conv_forward, batch_norm_train, max_pool_forward, cosine_rate"),
     "fashion-knn": ("A2", "nearest_neighbors, majority_vote"),
+    "fashion-svm": ("A3, A4, A6", "affine_forward, svm_loss, l2_penalty"),
     "fashion-softmax": ("A5, A6, B6", "softmax_loss, l2_penalty, adam"),
     "fashion-mlp": ("C4, C5, B7", "relu_forward, he_weights, adamw"),
     "fashion-lenet": ("D5", "conv_forward, max_pool_forward, relu_forward"),
     "fashion-lenet-original": ("D5", "conv_forward, average_pool_forward, tanh_forward"),
     "fashion-cnn": ("C6, B3, B9", "batch_norm_train, nesterov, linear_rate, warm_up_rate"),
     "fashion-fast": ("B2, C5, A9", "whitening_filters, max_pool_forward, linear_rate"),
+    "imagenet-squeezenet": ("D6, A1", "conv_forward, max_pool_forward, relu_forward"),
     "mnist-lenet": ("D5, B9", "conv_forward, max_pool_forward, cosine_rate"),
+    "cifar10-features": ("A5, A9, B8", "oriented_gradients, joint_color_histogram, softmax_loss"),
+    "cifar10-knn": ("A2, A9", "oriented_gradients, joint_color_histogram, nearest_neighbors"),
+    "cifar10-mlp": ("A9, C4, C7", "oriented_gradients, joint_color_histogram, relu_forward"),
 }
 """Measured name -> lecture items, and the formulas that define its parts."""
 
@@ -173,6 +180,7 @@ def pages() -> dict[Path, str]:
     _, _, after = rest.partition(END)
     found = {
         ROOT / "docs" / "results.md": results_page(),
+        ROOT / "docs" / "speed.md": speed_page((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), read, machine),
         ROOT / "README.md": f"{before}{BEGIN}\n{readme_table()}\n{END}{after}",
     }
     for path in sorted(RECIPES.glob("*.yaml")):

@@ -1,7 +1,7 @@
 """What each recipe reaches, and how long it takes.
 
     python benchmarks/recipes.py [NAME ...]          accuracy, over seeds (and splits, where the split is drawn)
-    python benchmarks/recipes.py --time [NAME ...]   wall time of one run; on a machine that does nothing else
+    python benchmarks/recipes.py --time [NAME ...]   wall time of one run; on a quiet machine (`measure.py`)
 
 Run with CHAINRULE_DATA set where the data sets lie there. The runs stand in `runs/measured`, and what is finished there
 is not trained again. Results go to `results/recipes/NAME.json`; `publish.py` writes them into the docs and recipes.
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, write
+from measure import RESULTS, begin, write
 
 from chainrule import api
 from chainrule.recipes import recipe_names
@@ -56,7 +56,7 @@ def accuracy(name: str) -> None:
             "command": command(name, seeds),
             "seeds": found["seeds"],
             "test": found["test"]["accuracy"],
-            "valid": found["valid"]["accuracy"],
+            "valid": found["valid"].get("accuracy"),  # none where there is a test part only
             "data": data["name"],
             "images": data["parts"],
             "parameters": one.info["parameters"],
@@ -81,7 +81,7 @@ def _update(name: str, facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
+    words = begin() if "--time" in sys.argv else sys.argv[1:]  # accuracy is the same beside other work
     measured = [word for word in words if word != "--time"] or [*recipe_names(), *VARIANTS]
     for each in measured:
         (wall_time if "--time" in words else accuracy)(each)

@@ -1,6 +1,6 @@
 """How long it takes to start: the command line, the import, and each public package above torch.
 
-Run: `python benchmarks/start.py`. Each figure is the median of five fresh processes, started in turn.
+Run: `python benchmarks/start.py [--busy]`. Each figure is the median of five fresh processes, started in turn.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from measure import in_turns, medians, write
+from measure import begin, in_turns, medians, write
 
 import chainrule.cli
 
@@ -65,4 +65,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     assert chainrule.cli.VERBS
+    begin()
     main()

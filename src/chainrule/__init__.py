@@ -11,6 +11,7 @@ from chainrule.core.lazy import lazy as _lazy
 from chainrule.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from chainrule.api import compare as compare
     from chainrule.api import evaluate as evaluate
     from chainrule.api import list_recipes as list_recipes
     from chainrule.api import list_runs as list_runs
@@ -32,7 +33,19 @@ __getattr__, __dir__, __all__ = _lazy(
     __name__,
     {
         **dict.fromkeys(
-            ["evaluate", "list_recipes", "list_runs", "new", "predict", "repeat", "report", "resume", "train"], "api"
+            [
+                "compare",
+                "evaluate",
+                "list_recipes",
+                "list_runs",
+                "new",
+                "predict",
+                "repeat",
+                "report",
+                "resume",
+                "train",
+            ],
+            "api",
         ),
         **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "diagnosis"),
         **dict.fromkeys(["Run", "fit", "run"], "tasks"),

@@ -13,16 +13,16 @@ from chainrule.core.errors import CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder, find_runs, new_folder
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import remove_folder, write_file
-from chainrule.recipes import measured, recipe_names
-from chainrule.tasks._classify import Classification
+from chainrule.core.study import is_study
+from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._facts import write_report
-from chainrule.tasks._repeats import begin_repeats, continue_repeats
+from chainrule.tasks._group import Group, Observers, train_group
+from chainrule.tasks._repeats import repeats as repeats_of
 from chainrule.tasks._run import Prediction, Run
+from chainrule.tasks._study import commands_of, group_of_folder, study_group
 from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
-from chainrule.tasks.tables import check_options, open_recipe
+from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
 from chainrule.training.task import Observer
-
-Source = str | Path | Mapping[str, Any] | Recipe
 
 
 def train(
@@ -36,11 +36,11 @@ def train(
     own: OwnNetwork | None = None,
     report: bool = True,
 ) -> Run:
-    """Train a recipe and return its run.
+    """Train a recipe and return its run; of a study train all recipes, as `compare` does.
 
     Args:
         recipe: The name of a recipe that comes with the package, a YAML file, plain data, or a `Recipe`.
-        out: The run folder; it must not exist. `runs/RECIPE-DATE-TIME` when left out.
+        out: The run folder; it must not exist, but for a study. `runs/RECIPE-DATE-TIME` when left out.
         settings: Laid over the recipe, such as `{"optim.lr": 0.01}`.
         model: A network of one's own: a class or function that takes the options under `model:` as keyword arguments.
         observers: Called after each step.
@@ -59,10 +59,13 @@ def train(
     """
     if model is not None:
         own = OwnNetwork(build=model)
+    if names_study(recipe):
+        watch = list(observers)
+        every = compare(recipe, out=out, settings=settings, observers=lambda title: watch, own=own, command=command)
+        return Run.open(every["folder"])
     name, checked = _prepare(recipe, settings, own)
     folder = Path(out) if out is not None else new_folder(name)
-    begin_run(checked, folder, name=name, command=command or _command(recipe, settings), own=own)
-    job = Classification(checked, network=own.build if own else None)
+    job = begin_run(checked, folder, name=name, command=command or _command(recipe, settings), own=own)
     continue_run(folder, job, observers=observers, resume_command=resume_command(folder, own))
     if report:
         write_report(RunFolder(folder))
@@ -75,7 +78,7 @@ def repeat(
     *,
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    observers: Callable[[int], Iterable[Observer]] = lambda index: (),
+    observers: Observers = lambda title: (),
     own: OwnNetwork | None = None,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -88,7 +91,8 @@ def repeat(
         count: How many seeds, at least 2.
         out: The folder of all runs, new or from an earlier call; `runs/RECIPE-DATE-TIME` when left out.
         settings: Laid over the recipe.
-        observers: Number of a run, from 0 -> called after each of its steps; asked for runs that are trained now.
+        observers: What a run is called ("run 1 of 3") -> called after each of its steps; asked for runs that are
+            trained now.
         own: A network with facts about its file; used by the command line.
         command: What reproduces the runs, for the report.
 
@@ -99,33 +103,89 @@ def repeat(
     Raises:
         UsageError: Fewer than two, or the folder holds something else.
     """
-    if count < 2:
-        raise UsageError("repeats need at least two runs", got=count)
     name, checked = _prepare(recipe, settings, own)
-    folder = RunFolder(Path(out) if out is not None else new_folder(name))
     one = _command(recipe, settings)
-    begin_repeats(
-        folder,
-        checked,
-        count,
-        name=name,
-        command_of_one=one,
-        command=command or f"{one} --repeats {count}",
-        own=own,
-    )
-    return _go_on(folder, checked, observers, own)
+    every = command or f"{one} --repeats {count}"
+    group = repeats_of(checked, count, name=name, command_of_one=one, command=every)
+    return _train_group(Path(out) if out is not None else new_folder(name), group, observers, own)
 
 
-def _go_on(
-    folder: RunFolder, recipe: Recipe, observers: Callable[[int], Iterable[Observer]], own: OwnNetwork | None
+def compare(
+    study: Source,
+    *,
+    repeats: int | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    observers: Observers = lambda title: (),
+    own: OwnNetwork | None = None,
+    command: str | None = None,
 ) -> dict[str, Any]:
-    command = resume_command(folder.path, own)
-    result = continue_repeats(folder, recipe, observers=observers, own=own, resume_command=command)
-    return {"folder": str(folder.path), **result}
+    """Train the recipes of a study one after the other and return what each reached; its report shows them together.
+
+    The runs stand in `OUT/LABEL`, with `repeats` in `OUT/LABEL/seed-N`; what is finished is not done again, so an
+    interrupted call can be repeated.
+
+    Args:
+        study: The name of a study that comes with the package, a YAML file, or plain data with `compare`.
+        repeats: How many seeds of each, at least 2; one run of each when left out.
+        out: The folder of all runs, new or from an earlier call; `runs/STUDY-DATE-TIME` when left out.
+        settings: Laid over all recipes.
+        observers: What a run is called ("plain-20 (1 of 6)") -> called after each of its steps; asked for runs that are
+            trained now.
+        own: A network with facts about its file; used by the command line.
+        command: What reproduces the runs, for the report.
+
+    Returns:
+        `{"folder", "seconds", "members": {label: {"valid", "test", "parameters", "steps", "seconds", ...}}}`; with
+        `repeats` the parts are as `repeat` has them.
+
+    Raises:
+        RecipeError: It is no study, or one of its recipes is not valid; nothing is made.
+        UsageError: The folder holds something else, or fewer than two repeats.
+        NonFiniteError: The loss of a run was not finite; the others are trained.
+
+    Example:
+        `chainrule.compare({"compare": ["digits-mlp", "digits-svm"], "all": {"train.epochs": 5}})["members"]`
+    """
+    laid = {**(settings or {}), **({"model.name": OWN} if own is not None else {})}
+    found, recipes = open_study(study, laid)
+    for recipe in recipes.values():
+        _require_network(recipe, own)
+    name = _name(study, "study")
+    folder = Path(out) if out is not None else new_folder(name)
+    group = study_group(
+        recipes,
+        name=name,
+        about=found.about,
+        commands=commands_of(found, recipes, dict(settings or {}), folder=folder),
+        count=repeats,
+        command=command or _command(study, settings) + (f" --repeats {repeats}" if repeats else ""),
+    )
+    return _train_group(folder, group, observers, own)
 
 
-def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterable[Observer] = ()) -> Run:
+def names_study(source: Source) -> bool:
+    """Whether a name, file or plain data are those of a study, and not of one recipe."""
+    return not isinstance(source, Recipe) and is_study(read_source(source)[0])
+
+
+def _train_group(path: Path, group: Group, observers: Observers, own: OwnNetwork | None) -> dict[str, Any]:
+    command = resume_command(path, own)
+    return {
+        "folder": str(path),
+        **train_group(RunFolder(path), group, observers=observers, own=own, resume_command=command),
+    }
+
+
+def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Observers = lambda title: ()) -> Run:
     """Go on with a run from its newest whole checkpoint; the result is the same as without the interruption.
+
+    Of repeated runs and of studies, what is not finished is trained.
+
+    Args:
+        run: The folder.
+        own: The network, if it is one's own.
+        observers: What a run is called -> called after each of its steps.
 
     Raises:
         CheckpointError: It is no run, or it has no whole checkpoint, or its network is another one.
@@ -133,7 +193,8 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
     opened = Run.open(run)
     if opened.info["status"] == "finished":
         return opened
-    if opened.recipe.model.name == OWN and own is None:
+    study = group_of_folder(opened.folder) if opened.info["kind"] == "study" else None
+    if own is None and (opened.info.get("program") if study else opened.recipe.model.name == OWN):
         raise CheckpointError(f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME")
     if own is not None and (known := opened.info.get("program", {}).get("sha256")) not in (
         None,
@@ -145,32 +206,40 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Iterabl
             got=own.facts.get("sha256"),
             remedy=f"a copy stands in {opened.path / 'program.py'}",
         )
-    if opened.info["kind"] == "repeats":
-        watch = list(observers)
-        folder, name = opened.folder, opened.info["name"]
-        begin_repeats(folder, opened.recipe, opened.info["count"], name=name, command_of_one="", own=own)
-        _go_on(folder, opened.recipe, lambda number: watch, own)
+    if study or opened.info["kind"] == "repeats":
+        _train_group(opened.path, study or _repeats_of_folder(opened), observers, own)
         return Run.open(run)
-    job = Classification(opened.recipe, network=own.build if own else None, normalization=opened.normalization)
-    continue_run(opened.path, job, observers=observers, resume_command=resume_command(opened.path, own))
+    job = opened.job(own.build if own else None)
+    watch = observers(opened.path.name)
+    continue_run(opened.path, job, observers=watch, resume_command=resume_command(opened.path, own))
     write_report(opened.folder)
     return Run.open(run)
 
 
-def evaluate(run: str | Path, *, part: str = "valid", module: nn.Module | None = None) -> dict[str, Any]:
+def _repeats_of_folder(run: Run) -> Group:
+    one = run.info.get("command_of_one") or f"chainrule train {shlex.quote(run.info['name'])}"
+    return repeats_of(run.recipe, run.info["count"], name=run.info["name"], command_of_one=one)
+
+
+def evaluate(run: str | Path, *, part: str | None = None, module: nn.Module | None = None) -> dict[str, Any]:
     """Measure a run on a part of its data: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
     return Run.open(run).evaluate(part, module=module)
 
 
 def predict(
-    run: str | Path, sources: Sequence[str | Path | bytes], *, top: int = 5, module: nn.Module | None = None
+    run: str | Path,
+    sources: Sequence[str | Path | bytes],
+    *,
+    top: int = 5,
+    module: nn.Module | None = None,
+    compile_it: bool = False,
 ) -> list[Prediction]:
-    """Classify picture files with a run.
+    """Classify picture files with a run; `compile_it` is worth it for thousands of pictures.
 
     Raises:
         DataError: A picture cannot be read.
     """
-    return Run.open(run).predict(sources, top=top, module=module)
+    return Run.open(run).predict(sources, top=top, module=module, compile_it=compile_it)
 
 
 def report(runs: str | Path | Sequence[str | Path]) -> Path:
@@ -187,7 +256,7 @@ def report(runs: str | Path | Sequence[str | Path]) -> Path:
 
 
 def new(recipe: Source, path: str | Path, *, settings: Mapping[str, Any] | None = None) -> Path:
-    """Write a checked recipe to a file to start from.
+    """Write a checked recipe, or a study, to a file to start from.
 
     Raises:
         UsageError: The file exists.
@@ -195,6 +264,11 @@ def new(recipe: Source, path: str | Path, *, settings: Mapping[str, Any] | None 
     target = Path(path)
     if target.exists():
         raise UsageError(f"{target} exists already", remedy="choose another name")
+    if names_study(recipe):
+        if settings:
+            raise UsageError("settings of a study stand in its file", remedy="write it, and edit what is under `all:`")
+        write_file(target, open_study(recipe)[0].to_yaml().encode())
+        return target
     checked = open_recipe(recipe, settings)
     check_options(checked)
     write_file(target, checked.to_yaml().encode())
@@ -217,12 +291,18 @@ def remove_run(run: str | Path) -> None:
 
 
 def list_recipes() -> list[dict[str, Any]]:
-    """Return name, data, model, one line and the measured result of each recipe that comes with the package."""
-    rows = []
+    """Return name, data, model, one line and the measured result of each recipe that comes with the package.
+
+    A study has `compare`, the labels of its recipes, in place of data and model.
+    """
+    rows: list[dict[str, Any]] = []
     for name in recipe_names():
         recipe = open_recipe(name)
         facts = {"name": name, "about": recipe.about, "data": recipe.data.name, "model": recipe.model.name}
         rows.append({**facts, "measured": measured(name)})
+    for name in study_names():
+        study, recipes = open_study(name)
+        rows.append({"name": name, "about": study.about, "compare": list(recipes), "measured": measured(name)})
     return rows
 
 
@@ -237,10 +317,17 @@ def _prepare(recipe: Source, settings: Mapping[str, Any] | None, own: OwnNetwork
     if own is not None:
         laid["model.name"] = OWN
     checked = open_recipe(recipe, laid)
-    if own is None and checked.model.name == OWN:
+    _require_network(checked, own)
+    return _name(recipe, "recipe"), checked
+
+
+def _require_network(recipe: Recipe, own: OwnNetwork | None) -> None:
+    if own is None and recipe.model.name == OWN:
         raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
-    name = Path(str(recipe)).stem if isinstance(recipe, (str, Path)) else "recipe"
-    return name, checked
+
+
+def _name(source: Source, otherwise: str) -> str:
+    return Path(str(source)).stem if isinstance(source, (str, Path)) else otherwise
 
 
 def _command(recipe: Source, settings: Mapping[str, Any] | None) -> str:

@@ -43,7 +43,8 @@ def photos(root, count: int = 12) -> None:
 def test_list_says_what_there_is_and_how_to_get_it(tmp_path) -> None:
     answer, text = run("list")
     rows = {row["name"]: row for row in answer.data["sets"]}
-    assert {"digits", "mnist", "fashion-mnist", "cifar10", "cifar10-jpeg", "folder"} <= set(rows)
+    assert {"digits", "mnist", "fashion-mnist", "cifar10", "cifar10-jpeg", "folder", "imagenet-samples"} <= set(rows)
+    assert "non-commercial" in rows["imagenet-samples"]["licence"]
     assert rows["mnist"]["found"] is None
     assert rows["mnist"]["origin"] == "download"
     assert rows["fashion-mnist"]["licence"] == "MIT (Zalando SE)"

@@ -69,8 +69,9 @@ def test_one_shows_its_card_and_options(name: str, capsys: pytest.CaptureFixture
 def test_weights_and_what_they_expect_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     text = read(capsys, "squeezenet")
     for part in (
-        "squeezenet1_0.safetensors (version 1.0), 1000 classes, short side to 256, middle 224x224x3",
-        "sha256 59bb62365939aeb6749750e4d15f9b7630fa8bbcbda22a685ef5193671e58d48",
+        "squeezenet1_0 (version 1.0), 1,000 classes",
+        "shorter side 256, middle 224x224",
+        "squeezenet1_0.safetensors, sha256 59bb62365939aeb6749750e4d15f9b7630fa8bbcbda22a685ef5193671e58d48",
         "BSD 2-clause",
         "mean 0.485, 0.456, 0.406; deviation 0.229, 0.224, 0.225",
         "departures",

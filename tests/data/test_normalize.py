@@ -99,6 +99,18 @@ def test_stored_and_read_back_bit_for_bit(seed, kind) -> None:
     assert torch.equal(again.deviation, measured.deviation)
 
 
+def test_that_of_a_card_is_stored_and_measured_nowhere() -> None:
+    card = Normalization(
+        "card", torch.tensor([0.4, 0.5, 0.6]).double().view(3, 1, 1), torch.full((3, 1, 1), 0.2).double()
+    )
+    again = Normalization.from_json(json.loads(json.dumps(card.to_json())))
+    assert again.kind == "card"
+    pixels = torch.tensor([0, 255, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    assert again.apply(pixels).flatten().tolist() == pytest.approx([-2.0, 2.5, -2.0])
+    with pytest.raises(UsageError, match="unknown kind"):
+        Normalization.measure(InMemory(pixels), torch.arange(1), "card")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -53,6 +53,7 @@ CASES = [
     Case("resnet", COLOR, {"depth": 18}, {}, slow=True),
     Case("resnet_cifar", (3, 8, 8), {"depth": 8}, {}),
     Case("resnet_cifar", (1, 9, 7), {"depth": 14, "shortcut": "project"}, {}),
+    Case("resnet_cifar", (3, 8, 8), {"depth": 20, "shortcut": "none"}, {}),
     Case("alexnet", (3, 67, 67), {"version": "note", "head": "linear"}, {}, slow=True),
     Case(
         "alexnet", (3, 63, 63), {"version": "torchvision", "head": "linear"}, {"first_activations": POOLED}, slow=True

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from chainrule.core.errors import UsageError
 from chainrule.draw import confusion_html, confusion_text, top_confusions
+from chainrule.draw.confusion import confusion_counts
 
 
 def printed(matrix, classes) -> str:
@@ -91,3 +92,39 @@ def test_the_terminal_shows_counts_and_recall():
 def test_what_is_no_confusion_matrix_is_refused(bad):
     with pytest.raises(UsageError, match="no confusion matrix"):
         confusion_html(bad, [])
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(arrays(np.int64, st.tuples(st.integers(1, 8)).map(lambda k: k * 2), elements=st.integers(0, 50)))
+def test_counts_without_zeros_are_the_same_matrix(matrix):
+    rows, columns = np.nonzero(matrix)
+    counts = [[int(i), int(j), int(matrix[i, j])] for i, j in zip(rows, columns)]
+    sparse = {"size": len(matrix), "counts": counts}
+    np.testing.assert_array_equal(confusion_counts(sparse), matrix)
+    names = [f"class {k}" for k in range(len(matrix))]
+    assert str(confusion_html(sparse, names)) == str(confusion_html(matrix.tolist(), names))
+    assert printed(sparse, names) == printed(matrix.tolist(), names)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        {"size": 0, "counts": []},
+        {"size": 10**9, "counts": []},
+        {"size": -3, "counts": []},
+        {"size": "many", "counts": []},
+        {"size": 3, "counts": [[0, 3, 1]]},
+        {"size": 3, "counts": [[0, -1, 1]]},
+        {"size": 3, "counts": [[0, 1, -1]]},
+        {"size": 3, "counts": [[0, 1]]},
+        {"size": 3, "counts": [[0, 1, 0.5]]},
+        {"size": 3, "counts": [[0, 1, "x"]]},
+        {"size": 3, "counts": [[0, 1, 1], [0]]},
+        {"size": 3, "counts": [0, 1, 2]},
+        {"size": 3, "counts": [[0, 1, 10**30]]},
+    ],
+)
+def test_damaged_counts_without_zeros(damaged):
+    with pytest.raises(UsageError, match="no confusion matrix"):
+        confusion_counts(damaged)

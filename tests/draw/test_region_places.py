@@ -55,4 +55,6 @@ def test_more_classes_than_colors(write, plane):
     plane["facts/regions.json"]["classes"] = [f"class {k}" for k in range(8)]
     page = report_html(write(plane))
     assert page.count('class="region-name"') == 8
-    assert "With more than 6 classes the colors repeat" in page
+    assert "Striped regions, rings and dashes are classes of their own" in page
+    assert page.count("point hole") == 0  # no example is of the 7th class or the 8th
+    assert "colors repeat" not in page

@@ -256,7 +256,8 @@ def test_several_runs_are_compared(write, full, linear, plane):
     folders = [write(full, "a"), write(linear, "b"), write(plane, "c")]
     page = Page(report_html(folders))
     assert page.sections[:3] == ["results", "curves", "differences"]
-    assert "digits-cnn · valid" in page.text
+    assert "Training error digits-cnn digits-softmax" in page.text
+    assert "Validation loss digits-cnn digits-softmax" in page.text
     differences = page.text.split("Settings in which the recipes differ.")[1]
     assert "optim.lr 0.004 0.02" in differences
     assert "data.name" not in differences.split("Made by")[0]

@@ -122,3 +122,13 @@ def test_penalty_of_nothing_and_of_a_generator() -> None:
     assert penalty([]).item() == 0.0
     weights = [torch.tensor([[1.0, -2.0]]), torch.tensor([[3.0]])]
     assert penalty((w for w in weights), l2=0.5, l1=2.0).item() == pytest.approx(0.5 * 14 + 2 * 6)
+
+
+def test_the_squared_hinge_loss_is_the_sum_of_squares() -> None:
+    scores = torch.tensor([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0]], dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor([0, 1])
+    wanted = [(5.1 - 3.2 + 1) ** 2, 0.0]
+    assert svm_loss(scores, targets, power=2).tolist() == pytest.approx(wanted)
+    assert torch.autograd.gradcheck(lambda s: svm_loss(s, targets, margin=1.5, power=2), (scores,))
+    with pytest.raises(UsageError, match="expected power 1 or 2, got 3"):
+        svm_loss(scores, targets, power=3)  # type: ignore[arg-type]

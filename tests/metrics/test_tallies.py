@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 
 from chainrule.core.errors import DataError, NonFiniteError, UsageError
-from chainrule.metrics import METRICS, Accuracy, Confusion, Mean, Mistakes, TopK
+from chainrule.metrics import METRICS, Accuracy, Confusion, Mean, Mistakes, TopK, shares_right
 from chainrule.metrics._exact import as_float, exact_sum
 
 SETTINGS = settings(deadline=None, max_examples=60, derandomize=True)
@@ -130,6 +130,19 @@ def test_top_k_agrees_with_scikit_learn_without_ties_and_takes_the_first_with_th
         TopK(k=1).merge(TopK(k=2))
     with pytest.raises(UsageError, match="at least 1"):
         TopK.of(scores, targets, k=0)
+
+
+@pytest.mark.parametrize("classes", [2, 20, 21, 1000])
+def test_the_five_highest_count_where_there_are_many_classes(classes: int) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    scores = torch.randn(60, classes, generator=generator)
+    targets = torch.randint(0, classes, (60,), generator=generator)
+    found = shares_right(scores, targets)
+    assert found["accuracy"] == Accuracy.of(scores, targets)
+    assert set(found) == ({"accuracy", "top5"} if classes > 20 else {"accuracy"})
+    if classes > 20:
+        best = scores.argsort(1, descending=True)[:, :5]
+        assert found["top5"].result() == sum(int(t in row) for t, row in zip(targets.tolist(), best.tolist())) / 60
 
 
 def test_mistakes_are_the_worst() -> None:

@@ -115,19 +115,25 @@ def test_cards_are_plain_and_whole(name: str) -> None:
     assert {"source", "least", "forms"} <= set(card)
     assert card["source"].startswith("LECTURES ")
     assert ("paper" in card) == (name in NETWORKS and name not in ("layers", "linear", "mlp", "cnn"))
-    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "normalization", "weights"}
+    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "images", "weights"}
     assert card["forms"]
     for form in card["forms"]:
         assert set(form) == {"options", "input", "classes", "parameters", "multiply_adds"}
     for weights in card.get("weights", ()):
         assert set(weights) == {
-            "file", "sha256", "license", "origin", "options", "input", "classes", "resize",
+            "name", "file", "bytes", "sha256", "license", "origin", "options", "classes",
         }  # fmt: skip
         assert len(bytes.fromhex(weights["sha256"])) == 32
-        assert "normalization" in card
-    if "normalization" in card:
-        assert [len(card["normalization"][key]) for key in ("mean", "deviation")] == [3, 3]
-        assert all(0 < value < 1 for values in card["normalization"].values() for value in values)
+        assert weights["options"] in [form["options"] for form in card["forms"]]
+        assert "images" in card
+    names = [weights["name"] for weights in card.get("weights", ())]
+    assert len(set(names)) == len(names)
+    if "images" in card:
+        images = card["images"]
+        assert set(images) == {"size", "resize", "mean", "deviation"}
+        assert [len(images[key]) for key in ("mean", "deviation")] == [3, 3]
+        assert all(0 < value < 1 for key in ("mean", "deviation") for value in images[key])
+        assert images["resize"] >= images["size"] >= max(card["least"][1:])
 
 
 def test_cards_need_no_torch() -> None:

@@ -45,10 +45,10 @@ def test_facts_about_weights_are_those_of_the_card() -> None:
     card = MODELS.entry("squeezenet").card
     weights = card["weights"][0]
     assert f"`{weights['file']}`, {weights['license']}, sha256 `{weights['sha256'][:8]}...`" in PAGE
-    text = " ".join(PAGE.split())
+    text, images = " ".join(PAGE.split()), card["images"]
     for key in ("mean", "deviation"):
-        assert f"{key} ({', '.join(map(str, card['normalization'][key]))})" in text
-    assert f"resized to {weights['resize']}" in text
+        assert f"{key} ({', '.join(map(str, images[key]))})" in text
+    assert f"scaled to {images['resize']} pixels and the middle {images['size']}x{images['size']} is cut out" in text
 
 
 def test_programs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,9 @@ def bottleneck(x: Tensor, weights: Weights, name: str, stride: int) -> Tensor:
     return norm(functional.conv2d(y, weights[f"{name}.conv3.weight"]), weights, f"{name}.bn3")
 
 
-def residual_network(x: Tensor, weights: Weights, counts: tuple[int, ...], body: Callable[..., Tensor]) -> Tensor:
+def residual_network(
+    x: Tensor, weights: Weights, counts: tuple[int, ...], body: Callable[..., Tensor], *, plain: bool
+) -> Tensor:
     """Scores of a residual network; the stem is ImageNet's if its kernel is 7x7."""
     imagenet = weights["conv1.weight"].shape[-1] == 7
     stem = {"stride": 2, "padding": 3} if imagenet else {"stride": 1, "padding": 1}
@@ -59,7 +61,9 @@ def residual_network(x: Tensor, weights: Weights, counts: tuple[int, ...], body:
         for place in range(count):
             name, stride = f"layer{stage}.{place}", 2 if stage > 1 and place == 0 else 1
             y = body(x, weights, name, stride)
-            if f"{name}.downsample.0.weight" in weights:
+            if plain:
+                x = torch.zeros_like(y)
+            elif f"{name}.downsample.0.weight" in weights:
                 x = functional.conv2d(x, weights[f"{name}.downsample.0.weight"], stride=stride)
                 x = norm(x, weights, f"{name}.downsample.1")
             elif y.shape != x.shape:
@@ -78,6 +82,7 @@ def residual_network(x: Tensor, weights: Weights, counts: tuple[int, ...], body:
         ("resnet_cifar", (3, 32, 32), {}, (3, 3, 3), basic),
         ("resnet_cifar", (1, 28, 28), {"depth": 14, "shortcut": "project"}, (2, 2, 2), basic),
         ("resnet_cifar", (2, 13, 7), {"depth": 8}, (1, 1, 1), basic),
+        ("resnet_cifar", (3, 15, 16), {"depth": 20, "shortcut": "none"}, (3, 3, 3), basic),
     ],
 )
 def test_residual_networks(name: str, shape: Any, options: dict[str, Any], counts: Any, body: Any) -> None:
@@ -87,7 +92,8 @@ def test_residual_networks(name: str, shape: Any, options: dict[str, Any], count
     with torch.no_grad():
         found = network(x)
         assert found.std() > 1e-3, "scores that hardly differ would prove nothing"
-        torch.testing.assert_close(found, residual_network(x, network.state_dict(), counts, body), rtol=1e-9, atol=1e-9)
+        wanted = residual_network(x, network.state_dict(), counts, body, plain=options.get("shortcut") == "none")
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

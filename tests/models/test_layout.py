@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import chainrule
 from chainrule.analysis import network_table
+from chainrule.core.errors import RecipeError
 from chainrule.models import MODELS
 from chainrule.models._pooled import PooledNet
 
@@ -148,10 +149,23 @@ def test_features_are_averaged_to_a_fixed_size_and_flattened_channel_by_channel(
     torch.testing.assert_close(PooledNet(features, classifier, 7)(x), wanted)
 
 
-@pytest.mark.parametrize("shortcut", ["pad", "project"])
+@pytest.mark.parametrize("shortcut", ["pad", "project", "none"])
 def test_a_recipe_trains_it_on_images_of_8x8(tmp_path: Path, shortcut: str) -> None:
     model = {"model.name": "resnet_cifar", "model.depth": 8, "model.shortcut": shortcut}
     settings = {**model, "train.steps": 2, "train.threads": 1, "train.test": False}
     run = chainrule.train("digits-cnn", out=tmp_path / "run", settings=settings, report=False)
     assert run.model().get_submodule("layer3.0.conv2").weight.shape == (64, 64, 3, 3)
     assert math.isfinite(run.history[-1]["loss"])
+
+
+@pytest.mark.parametrize("option", [{"zero_init_residual": True}, {"drop_path": 0.2}])
+def test_a_plain_network_takes_no_option_of_shortcuts(option: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=f"{next(iter(option))} would cut.*choose shortcut: pad"):
+        on_meta("resnet_cifar", 10, depth=8, shortcut="none", **option)
+    with pytest.raises(RecipeError, match="no such shortcut: expected pad, project or none, got skip"):
+        on_meta("resnet_cifar", 10, depth=8, shortcut="skip")
+
+
+def test_a_plain_network_has_the_weights_of_the_residual_one() -> None:
+    plain, residual = (made("resnet_cifar", (3, 8, 8), depth=14, shortcut=shortcut) for shortcut in ("none", "pad"))
+    plain.load_state_dict(residual.state_dict(), strict=True)

@@ -60,14 +60,14 @@ def test_parameters_as_published(name: str, options: dict[str, Any], parameters:
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
-@pytest.mark.parametrize("shortcut", ["pad", "project"])
+@pytest.mark.parametrize("shortcut", ["pad", "project", "none"])
 def test_parameters_of_the_cifar_form(depth: int, millions: float, shortcut: str) -> None:
     n = (depth - 2) // 6
     stages = sum(2 * n * (9 * w * w + 2 * w) - (9 * w * w // 2 if w > 16 else 0) for w in (16, 32, 64))
     projections = sum(w * w // 2 + 2 * w for w in (32, 64)) if shortcut == "project" else 0
     wanted = (27 * 16 + 32) + stages + projections + 64 * 10 + 10
     assert count(on_meta("resnet_cifar", (3, 32, 32), 10, depth=depth, shortcut=shortcut)) == wanted
-    if shortcut == "pad":
+    if shortcut != "project":
         assert wanted / 1e6 == pytest.approx(millions, abs=0.05 if depth == 110 else 0.006)
 
 
@@ -76,6 +76,17 @@ def test_parameters_of_the_cifar_form_of_densenet(depth: int, growth: int, milli
     """Huang et al. 2017, table 2, DenseNet-BC."""
     found = count(on_meta("densenet_cifar", (3, 32, 32), 10, depth=depth, growth=growth))
     assert round(found / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize(
+    ("depth", "dense"), [(20, {"depth": 22, "growth": 23, "compression": 0.6}), (56, {"depth": 58, "growth": 20})]
+)
+def test_plain_residual_and_dense_at_equal_parameters(depth: int, dense: dict[str, Any]) -> None:
+    plain, residual = (
+        count(on_meta("resnet_cifar", (3, 32, 32), 10, depth=depth, shortcut=shortcut)) for shortcut in ("none", "pad")
+    )
+    assert plain == residual
+    assert count(on_meta("densenet_cifar", (3, 32, 32), 10, **dense)) == pytest.approx(residual, rel=0.01)
 
 
 @pytest.mark.parametrize(("width", "millions"), [(1.0, 4.2), (0.75, 2.6), (0.5, 1.3), (0.25, 0.5)])

@@ -157,8 +157,38 @@ class TestMisfits:
     def test_of_another_number_of_classes_or_channels(self, tmp_path: Path) -> None:
         tensors = dict(made("squeezenet", classes=1000).state_dict())
         message = misfit(made("squeezenet", (1, 32, 32)), tensors, tmp_path)
-        assert '3 unlike ("classifier.1.bias", expected (10,) of float32, got (1000,) of float32' in message
-        assert '"features.0.weight", expected (96, 1, 7, 7)' in message
+        assert "are for 1,000 classes and images of 3 channels" in message
+        assert "expected 10 classes and images of 1 channel" in message
+        for name in ("features.0.weight", "classifier.1.weight", "classifier.1.bias"):
+            assert f'"{name}" {tuple(tensors[name].shape)}' in message
+        assert "take data with 1,000 classes" in message
+        assert "--data.channels 3" in message
+
+    def test_of_another_number_of_channels_alone(self, tmp_path: Path) -> None:
+        message = misfit(made("resnet", (1, 32, 32), depth=18), made("resnet", depth=18).state_dict(), tmp_path)
+        assert "are for images of 3 channels: expected images of 1 channel" in message
+        assert "classes" not in message
+
+    def test_of_another_number_of_classes_with_two_heads(self, tmp_path: Path) -> None:
+        message = misfit(made("inception"), made("inception", classes=7).state_dict(), tmp_path)
+        assert "are for 7 classes: expected 10 classes" in message
+        assert message.count(" (7,") == 4, "weight and bias of both heads"
+
+    @pytest.mark.parametrize(
+        ("name", "options", "other"),
+        [("cnn", {"widths": (8, 16)}, {"widths": (8, 12)}), ("mlp", {"hidden": (9,)}, {"hidden": (8,)})],
+    )
+    def test_of_another_width_is_no_matter_of_classes(
+        self, tmp_path: Path, name: str, options: dict[str, Any], other: dict[str, Any]
+    ) -> None:
+        message = misfit(made(name, **options), made(name, **other).state_dict(), tmp_path)
+        assert " unlike (" in message
+        assert "take data" not in message
+
+    def test_of_other_vectors(self, tmp_path: Path) -> None:
+        message = misfit(made("linear"), made("linear", (3, 8, 8)).state_dict(), tmp_path)
+        assert "1 unlike (" in message
+        assert "channel" not in message
 
     def test_under_an_older_and_the_new_name(self, tmp_path: Path) -> None:
         tensors = dict(made("densenet_cifar", depth=10).state_dict())
@@ -197,15 +227,17 @@ def test_squeezenet_1_0_classifies_photographs() -> None:
     weights = card["weights"][0]
     path = folder / "squeezenet1_0" / weights["file"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == weights["sha256"]
-    network = MODELS.resolve("squeezenet")(tuple(weights["input"]), weights["classes"], **weights["options"]).eval()
+    images = card["images"]
+    shape = (3, images["size"], images["size"])
+    network = MODELS.resolve("squeezenet")(shape, weights["classes"], **weights["options"]).eval()
     assert len(load_published(network, path).loaded) == 52
-    mean, deviation = (torch.tensor(card["normalization"][key])[:, None, None] for key in ("mean", "deviation"))
+    mean, deviation = (torch.tensor(images[key])[:, None, None] for key in ("mean", "deviation"))
     labels = json.loads((folder / "imagenet_samples" / "labels.json").read_text())
     labels = labels["images"] if isinstance(labels, dict) else labels
     pictures = []
     with zipfile.ZipFile(folder / "imagenet_samples" / "images.zip") as archive:
         for label in labels:
-            image = central(Image.open(io.BytesIO(archive.read(label["file"]))), weights["resize"], weights["input"][1])
+            image = central(Image.open(io.BytesIO(archive.read(label["file"]))), images["resize"], images["size"])
             pictures.append((torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - mean) / deviation)
     with torch.inference_mode():
         ranked = network(torch.stack(pictures)).topk(5).indices

@@ -72,7 +72,8 @@ def test_fit_in_the_plane_draws_its_regions(tmp_path: Path) -> None:
     regions = facts(run.path, "regions")
     with torch.no_grad():
         middle = torch.tensor([[np.linspace(*regions["x"], 120)[30], np.linspace(*regions["y"], 120)[90]]])
-        assert regions["grid"][90][30] == int(net(middle.float()).argmax())
+        assert regions["panels"][0]["grid"][90][30] == int(net(middle.float()).argmax())
+    assert len(regions["panels"]) == 1  # the network is not linear
     assert regions["classes"] == ["0", "1", "2"]
     assert len(regions["points"]) == 300
     page = run.folder.report.read_text()
@@ -129,7 +130,10 @@ def test_fit_with_a_linear_module_draws_the_regions_that_are_known(tmp_path: Pat
     wanted, lead = line_classes(weight, bias, across, up)
     clear = lead > 1e-3  # of single precision: what is nearer to a border may fall to either side
     assert clear.mean() > 0.95
-    assert (np.array(regions["grid"])[clear] == wanted[clear]).all()
+    first, second = regions["panels"]
+    assert (np.array(first["grid"])[clear] == wanted[clear]).all()
+    assert first["right"] == pytest.approx(float(((x @ weight.T + bias).argmax(1) == y).mean()), abs=0.01)
+    np.testing.assert_allclose(second["lines"], np.column_stack([weight, bias]), rtol=1e-5)
     room = 0.08 * (x.max(0) - x.min(0))
     assert regions["x"] == pytest.approx([x[:, 0].min() - room[0], x[:, 0].max() + room[0]], rel=1e-5)
     assert regions["y"] == pytest.approx([x[:, 1].min() - room[1], x[:, 1].max() + room[1]], rel=1e-5)
@@ -194,7 +198,7 @@ def test_in_groups_and_everything_as_it_was() -> None:
     before = torch.get_rng_state()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     decision_regions(model, torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(50).long())
-    assert sum(model.sizes) == 120 * 120
+    assert sum(model.sizes) == 120 * 120 + 50  # all places, and the points themselves
     assert max(model.sizes) <= 4096
     assert [module.training for module in (model, model.noise, model.line)] == [True, True, False]
     assert torch.equal(torch.get_rng_state(), before)

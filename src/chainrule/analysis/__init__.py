@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from chainrule.analysis.projection import Components as Components
+    from chainrule.analysis.projection import principal_components as principal_components
     from chainrule.analysis.regions import decision_regions as decision_regions
+    from chainrule.analysis.regions import hyperplanes as hyperplanes
+    from chainrule.analysis.regions import region_panels as region_panels
     from chainrule.analysis.table import network_table as network_table
 
-__getattr__, __dir__, __all__ = lazy(__name__, {"decision_regions": "regions", "network_table": "table"})
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "Components": "projection",
+        "decision_regions": "regions",
+        "hyperplanes": "regions",
+        "network_table": "table",
+        "principal_components": "projection",
+        "region_panels": "regions",
+    },
+)

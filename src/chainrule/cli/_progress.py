@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from chainrule.cli._console import console
@@ -31,6 +31,18 @@ def show_progress(*, quiet: bool = False, bar: bool = True, title: str = "") -> 
     ]
     with Progress(*columns, console=screen, transient=False, refresh_per_second=5) as progress:
         yield _Bar(progress, progress.add_task(title, total=None, facts=""))
+
+
+@contextmanager
+def show_each(*, quiet: bool = False, bar: bool = True) -> Iterator[Callable[[str], list[Any]]]:
+    """Yield what gives the observers of the run of a title; it ends the bar of the run before."""
+    with ExitStack() as shown:
+
+        def observers(title: str) -> list[Any]:
+            shown.close()
+            return [shown.enter_context(show_progress(quiet=quiet, bar=bar, title=title))]
+
+        yield observers
 
 
 class _Bar:

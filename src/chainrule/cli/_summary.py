@@ -20,10 +20,32 @@ def repeats_answer(result: dict[str, Any]) -> Answer:
     return Answer(result, "\n".join(lines))
 
 
+def study_answer(result: dict[str, Any]) -> Answer:
+    """Say what each recipe of a study reached."""
+    from rich.console import Group
+    from rich.table import Column, Table
+
+    numbers = ("valid accuracy", "test accuracy", "parameters", "seconds")
+    table = Table("recipe", *(Column(name, justify="right") for name in numbers), box=None)
+    for label, found in result["members"].items():
+        accuracies = [_accuracy((found.get(part) or {}).get("accuracy")) for part in ("valid", "test")]
+        table.add_row(label, *accuracies, f"{found['parameters']:,}", f"{found.get('seconds', 0):.1f}")
+    head = f"{len(result['members'])} recipes in {result['folder']}, {result['seconds']:.1f} s"
+    return Answer({"folder": result["folder"], **result}, Group(head, table, f"report  {result['folder']}/report.html"))
+
+
+def _accuracy(value: Any) -> str:
+    """One accuracy, or mean and deviation of several seeds."""
+    if isinstance(value, dict):
+        return f"{value['mean']:.4f} ± {value['deviation']:.4f}"
+    return "" if value is None else f"{value:.4f}"
+
+
 def run_answer(run: Any, *, confusion: bool = False) -> Answer:
-    """Say what a finished run, or a folder of repeated runs, reached and where it stands."""
-    if run.info["kind"] == "repeats":
-        return repeats_answer({**run.result, "folder": str(run.path)})
+    """Say what a finished run, or a folder of several, reached and where it stands."""
+    if run.info["kind"] in ("repeats", "study"):
+        answer = repeats_answer if run.info["kind"] == "repeats" else study_answer
+        return answer({**run.result, "folder": str(run.path)})
     result = run.result or {}
     lines = []
     for part in ("valid", "test"):
@@ -36,7 +58,7 @@ def run_answer(run: Any, *, confusion: bool = False) -> Answer:
         f"best weights of step {result.get('best_step')} of {result.get('steps')}, "
         f"{run.info['parameters']:,} parameters, {result.get('seconds', 0):.1f} s"
         if result.get("steps")
-        else f"fitted in {result.get('seconds', 0):.1f} s"
+        else f"{_without_steps(run)}, {run.info['parameters']:,} parameters, {result.get('seconds', 0):.1f} s"
     )
     if run.folder.report.is_file():
         lines.append(f"report  {run.folder.report}")
@@ -44,8 +66,20 @@ def run_answer(run: Any, *, confusion: bool = False) -> Answer:
     return Answer(data, "\n".join(lines))
 
 
+def _without_steps(run: Any) -> str:
+    """Where the weights of a run without steps are from."""
+    if "chosen" in run.result:
+        return "fitted at once"
+    weights = run.recipe.model.weights
+    return "nothing was trained" if weights is None else f"the weights {weights} as they are"
+
+
 def _chosen(chosen: dict[str, Any]) -> str:
     """What a model that was fitted at once chose, and what the others reached."""
     tried = chosen.get("accuracy") or {}
-    words = ", ".join(f"{name} {value}" for name, value in chosen.items() if name != "accuracy")
+    words = ", ".join(
+        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in chosen.items()
+        if name != "accuracy"
+    )
     return f"chosen  {words}" + (" of " + ", ".join(f"{k} ({v:.4f})" for k, v in tried.items()) if tried else "")

@@ -16,6 +16,9 @@ ACTIONS = ("list", "check", "fetch")
 MANY = 2000
 """From so many picture files on, `check` tells how far it is."""
 
+FEW = 100
+"""Of more classes only those that have pictures are listed."""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
@@ -69,13 +72,13 @@ def list_sets(name: str | None = None) -> Answer:
 
 def _row(name: str) -> dict[str, Any]:
     from chainrule.data import DATA
-    from chainrule.data.fetch import find
+    from chainrule.data.fetch import find, find_known
     from chainrule.data.known import CIFAR10_ARCHIVE, KNOWN
 
     entry = DATA.entry(name)
     found = None
     if name in KNOWN:
-        paths = [find(name, (f"{file}.gz", file, f"cifar-10-batches-bin/{file}")) for file in KNOWN[name].names]
+        paths = [find_known(name, file, inside="cifar-10-batches-bin") for file in KNOWN[name].files]
         if name == "cifar10" and not all(paths):
             paths = [find(name, (CIFAR10_ARCHIVE.name,))]
         found = str(paths[0].parent) if paths[0] is not None and all(paths) else None
@@ -169,7 +172,7 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
 
 
 def _checksums(name: str) -> list[str]:
-    from chainrule.data.fetch import find, verify
+    from chainrule.data.fetch import find, find_known, verify
     from chainrule.data.known import KNOWN
 
     if name == "cifar10-jpeg":
@@ -180,7 +183,7 @@ def _checksums(name: str) -> list[str]:
         return [] if same else [f"{FILE}: its content is not the known one"]
     problems = []
     for file in KNOWN[name].files if name in KNOWN else ():
-        path = find(name, (f"{file.name}.gz", file.name, f"cifar-10-batches-bin/{file.name}"))
+        path = find_known(name, file, inside="cifar-10-batches-bin")
         wrong = f"{file.name} is missing" if path is None else verify(path, file)
         if wrong is not None:
             problems.append(wrong)
@@ -193,12 +196,15 @@ def _rendered(report: Any) -> Any:
     from rich.text import Text
 
     channels, height, width = report.shape
+    use = "training" if "train" in report.parts else "measuring"
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     for part in report.parts:
         table.add_column(part, justify="right")
+    few = len(report.classes) <= FEW
     for i, label in enumerate(report.classes):
-        table.add_row(Text(label), *(str(counts[i]) for counts in report.parts.values()))
+        if few or any(counts[i] for counts in report.parts.values()):
+            table.add_row(Text(label), *(str(counts[i]) for counts in report.parts.values()))
     table.add_row("all", *(str(sum(counts)) for counts in report.parts.values()), style="bold")
     lines = [
         f"{report.name}: {report.count} pictures in {len(report.classes)} classes, as {height}x{width}x{channels}",
@@ -209,6 +215,6 @@ def _rendered(report: Any) -> Any:
     ends = [
         *(Text(f"note: {note}") for note in report.notes),
         *(Text(f"wrong: {finding}", style="red") for finding in report.findings),
-        Text("nothing speaks against training on it" if report.good else "it should be put right before training"),
+        Text(f"nothing speaks against {use} on it" if report.good else f"it should be put right before {use}"),
     ]
     return Group(*(Text(line) for line in lines), table, *(Text(line) for line in unreadable), *ends)

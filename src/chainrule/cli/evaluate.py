@@ -11,7 +11,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument(
-        "--part", choices=("valid", "test", "train"), default="valid", help="which part (default: valid)"
+        "--part",
+        choices=("valid", "test", "train"),
+        help="which part (default: valid, or test where there is nothing to choose by)",
     )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
 
@@ -30,5 +32,8 @@ def run(args: argparse.Namespace) -> Answer:
     slim["mistakes"] = [{k: v for k, v in row.items() if k != "picture"} for row in facts["mistakes"]]
     from rich.console import Group
 
-    head = f"{args.part}: accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f}, {facts['count']} images"
+    count = facts["count"]
+    shares = {"accuracy": facts["accuracy"], **({"top-5": facts["top5"]} if "top5" in facts else {})}
+    said = ", ".join(f"{name} {share:.4f} ({round(share * count):,})" for name, share in shares.items())
+    head = f"{facts['part']}: {said}, loss {facts['loss']:.4f}, {count:,} images"
     return Answer(slim, Group(head, confusion_text(facts["confusion"], facts["classes"])))

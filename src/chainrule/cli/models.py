@@ -81,14 +81,17 @@ def _facts(card: Mapping[str, Any]) -> Any:
     table = Table(Column(no_wrap=True), "", box=None, show_header=False)
     rows = [("paper", card.get("paper")), ("lectures", str(card.get("source", "")).removeprefix("LECTURES "))]
     rows.append(("least input", _size(card["least"]) if "least" in card else None))
-    if "normalization" in card:
-        mean, deviation = (", ".join(map(str, card["normalization"][key])) for key in ("mean", "deviation"))
-        rows.append(("normalization", f"mean {mean}; deviation {deviation}, of pixels in [0, 1]"))
-    for weights in card.get("weights", ()):
-        image = f"short side to {weights['resize']}, middle {_size(weights['input'])}"
+    if "images" in card:
+        images = card["images"]
+        mean, deviation = (", ".join(map(str, images[key])) for key in ("mean", "deviation"))
         rows += [
-            ("weights", f"{weights['file']} ({_written(weights['options'])}), {weights['classes']} classes, {image}"),
-            ("", f"sha256 {weights['sha256']}"),
+            ("published for", f"shorter side {images['resize']}, middle {images['size']}x{images['size']},"),
+            ("", f"mean {mean}; deviation {deviation}, of pixels in [0, 1]"),
+        ]
+    for weights in card.get("weights", ()):
+        rows += [
+            ("weights", f"{weights['name']} ({_written(weights['options'])}), {weights['classes']:,} classes"),
+            ("", f"{weights['file']}, sha256 {weights['sha256']}"),
             ("", f"{weights['license']}; {weights['origin']}"),
         ]
     for key, value in rows:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from chainrule.tasks import Prediction
+
+SHOWN = 5
+"""So many nearest examples are printed."""
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
@@ -18,7 +23,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("sources", nargs="+", metavar="FILE|FOLDER|-", help="pictures; - reads one from standard input")
     parser.add_argument("-n", "--count", type=int, default=5, help="how many classes to show for each")
+    parser.add_argument("-o", "--out", metavar="PAGE.html", help="write a page with the pictures and what was said")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        dest="compile_it",
+        help="compile the network first (needs a C++ compiler): worth it for thousands of pictures",
+    )
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -28,19 +40,54 @@ def run(args: argparse.Namespace) -> Answer:
 
     if args.count < 1:
         raise UsageError("predict shows the most probable classes", expected="-n 1 or more", got=args.count)
+    page = _page(args.out)
     opened = Run.open(args.run)
     own = own_network(args.model)
     module = own.build(**opened.recipe.model.options) if own else None
-    answers = opened.predict(_pictures(args.sources), top=args.count, module=module)
-    data = [
-        {"source": a.source, "class": a.label, "probability": a.probability, "top": [list(pair) for pair in a.top]}
-        for a in answers
-    ]
-    blocks = []
-    for answer in answers:
-        others = ", ".join(f"{name} {chance:.3f}" for name, chance in answer.top[1:])
-        blocks.append(f"{answer.source}: {answer.label} {answer.probability:.3f}" + (f"  ({others})" if others else ""))
-    return Answer(data, "\n".join(blocks))
+    pictures = _pictures(args.sources)
+    answers = opened.predict(pictures, top=args.count, module=module, compile_it=args.compile_it)
+    lines = [line for answer in answers for line in _lines(answer)]
+    if page is not None:
+        from chainrule.core.store import write_file
+        from chainrule.tasks._prediction_page import prediction_page
+
+        write_file(page, prediction_page(opened, pictures, answers).encode())
+        lines.append(f"page  {page}")
+    return Answer([_data(answer) for answer in answers], "\n".join(lines))
+
+
+def _page(out: str | None) -> Path | None:
+    """Where the page goes; another kind of file is more likely a picture, which must not be written over."""
+    if out is None:
+        return None
+    if not out.lower().endswith((".html", ".htm")) or Path(out).is_dir():
+        raise UsageError("-o names the page to write", expected="a file ending in .html", got=out)
+    return Path(out)
+
+
+def _data(answer: Prediction) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "source": answer.source,
+        "class": answer.label,
+        "probability": answer.probability,
+        "top": [list(pair) for pair in answer.top],
+    }
+    if answer.neighbors:
+        data["neighbors"] = [
+            {"index": n.index, "class": n.label, "distance": n.distance, "votes": n.votes, "source": n.source}
+            for n in answer.neighbors
+        ]
+    return data
+
+
+def _lines(answer: Prediction) -> list[str]:
+    others = ", ".join(f"{name} {chance:.3f}" for name, chance in answer.top[1:])
+    first = f"{answer.source}: {answer.label} {answer.probability:.3f}" + (f"  ({others})" if others else "")
+    if not answer.neighbors:
+        return [first]
+    near = [f"{n.label} {n.distance:.4g}" + (f" {n.source}" if n.source else "") for n in answer.neighbors[:SHOWN]]
+    votes = sum(n.votes for n in answer.neighbors)
+    return [first, f"    nearest: {', '.join(near)}  ({f'the first {votes} vote' if votes > 1 else 'the first votes'})"]
 
 
 def _pictures(sources: list[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`chainrule recipes`: recipes by name, and the text of one."""
+"""`chainrule recipes`: recipes and studies by name, and the text of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def run(args: argparse.Namespace) -> Answer:
     if args.keys:
         return _keys(args.name)
     from chainrule.core.recipe import read_recipe
-    from chainrule.recipes import measured, recipe_file, recipe_names, recipe_text
+    from chainrule.core.study import study_from_data
+    from chainrule.recipes import measured, recipe_file, recipe_names, recipe_text, study_names
 
     if args.name is not None:
         text = recipe_text(args.name)
@@ -32,6 +33,11 @@ def run(args: argparse.Namespace) -> Answer:
         facts = {"name": name, "about": data.get("about", ""), "data": data["data"]["name"]}
         rows.append({**facts, "model": data["model"]["name"], "measured": measured(name)})
         table.add_row(name, facts["about"], measured(name))
+    for name in study_names():
+        study = study_from_data(read_recipe(recipe_file(name)))
+        labels = list(study.members)
+        rows.append({"name": name, "about": study.about, "compare": labels, "measured": measured(name)})
+        table.add_row(name, f"{study.about} (a study of {len(labels)} recipes)", measured(name))
     return Answer(rows, table)
 
 

@@ -1,4 +1,4 @@
-"""`chainrule report`: the page of one run, or of several side by side."""
+"""`chainrule report`: the page of one run, of a study, or of several runs side by side."""
 
 from __future__ import annotations
 

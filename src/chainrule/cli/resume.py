@@ -1,4 +1,4 @@
-"""`chainrule resume`: go on with a run from its newest whole checkpoint."""
+"""`chainrule resume`: go on with a run from its newest whole checkpoint, or with the runs of one folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def run(args: argparse.Namespace) -> Answer:
     """Go on, and say what came out."""
     from chainrule import api
     from chainrule.cli._own import own_network
-    from chainrule.cli._progress import show_progress
+    from chainrule.cli._progress import show_each
     from chainrule.cli._summary import run_answer
 
     own = own_network(args.model)
-    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=args.run) as watch:
-        finished = api.resume(args.run, own=own, observers=[watch])
+    with show_each(quiet=args.quiet or args.json, bar=not args.no_progress) as observers:
+        finished = api.resume(args.run, own=own, observers=observers)
     return run_answer(finished)

@@ -50,8 +50,10 @@ def _show(runs: list[str]) -> Answer:
         lines = [f"{info['run']}: {info['name']}, {info['status']}"]
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
-        if info.get("kind") == "repeats":
-            lines += [f"  {seed.path.name:<10} {_seed_line(seed)}" for seed in find_runs(Path(info["run"]))]
+        if info["kind"] in ("repeats", "study"):
+            inside = [(one.path.relative_to(info["run"]).as_posix(), one) for one in find_runs(Path(info["run"]))]
+            width = max([10, *(len(name) for name, _ in inside)])
+            lines += [f"  {name:<{width}} {_line_of(one)}" for name, one in inside]
         lines += [
             f"  with       torch {environment.get('torch')}, {environment.get('threads')} threads, "
             f"{environment.get('cpu')}"
@@ -61,11 +63,11 @@ def _show(runs: list[str]) -> Answer:
 
 
 def _compare(runs: list[str]) -> Answer:
-    from chainrule.core.folder import RunFolder, find_runs
+    from chainrule.core.folder import RunFolder
 
     folders = [RunFolder(Path(path)) for path in runs]
-    if len(folders) == 1 and folders[0].info().get("kind") == "repeats":
-        folders = list(find_runs(folders[0].path))  # one folder of repeated runs: its seeds beside each other
+    if len(folders) == 1:
+        folders = _inside(folders[0]) or folders
     if len(folders) < 2:
         raise UsageError("`runs compare` needs at least two run folders")
     rows = [_row(folder) for folder in folders]
@@ -83,6 +85,18 @@ def _compare(runs: list[str]) -> Answer:
     return Answer(
         {"runs": rows, "differing": differing}, Group(_table(rows), "", table if differing else "equal recipes")
     )
+
+
+def _inside(folder: Any) -> list[Any]:
+    """What is compared in one folder of several runs: seeds of a recipe, recipes of a study."""
+    from chainrule.core.folder import RunFolder, find_runs
+    from chainrule.core.study import is_label
+
+    info = folder.info()
+    if info["kind"] == "study":
+        places = [folder.path / label for label in info["members"] if is_label(label)]
+        return [RunFolder(place) for place in places if (place / "run.json").is_file()]
+    return list(find_runs(folder.path)) if info["kind"] == "repeats" else []
 
 
 def _remove(runs: list[str]) -> Answer:
@@ -123,8 +137,8 @@ def _row(folder: Any) -> dict[str, Any]:
     return row
 
 
-def _seed_line(folder: Any) -> str:
-    """How one of repeated runs stands; a damaged one is named and does not hide the others."""
+def _line_of(folder: Any) -> str:
+    """How one of several runs stands; a damaged one is named and does not hide the others."""
     try:
         info = folder.info()
     except CheckpointError as error:

@@ -1,4 +1,4 @@
-"""`chainrule train`: a recipe, or a folder of pictures, in a run folder."""
+"""`chainrule train`: a recipe, the recipes of a study, or a folder of pictures, in a run folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ TAKES_SETTINGS = True
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.usage = "chainrule train RECIPE [--section.key value ...] [-o RUN]"
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="name or YAML file; `chainrule recipes` lists them")
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="name or YAML file, also of a study; `chainrule recipes` lists them"
+    )
     parser.add_argument("-o", "--out", metavar="RUN", help="run folder to make (default: runs/RECIPE-DATE-TIME)")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="train a network of your own in the recipe")
     parser.add_argument("--repeats", type=int, metavar="N", help="train with N seeds; gives mean and deviation")
@@ -43,8 +45,12 @@ def run(args: argparse.Namespace) -> Answer:
     elif "data.folder" in settings:
         settings["data.name"] = "folder"
     own = own_network(args.model)
+    from chainrule import api
+
+    if api.names_study(recipe):
+        return _several(args, recipe, settings, own, study=True)
     if args.repeats is not None:
-        return _repeats(args, recipe, settings, own)
+        return _several(args, recipe, settings, own)
     folder = Path(args.out) if args.out else new_folder(str(args.recipe or "folder"))
     return train_with_progress(args, recipe, settings, folder, own)
 
@@ -60,22 +66,15 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
     return run_answer(run)
 
 
-def _repeats(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any) -> Answer:
-    from contextlib import ExitStack
-
+def _several(
+    args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any, *, study: bool = False
+) -> Answer:
     from chainrule import api
-    from chainrule.cli._progress import show_progress
-    from chainrule.cli._summary import repeats_answer
+    from chainrule.cli._progress import show_each
+    from chainrule.cli._summary import repeats_answer, study_answer
 
-    with ExitStack() as shown:
-
-        def observers(number: int) -> list[Any]:
-            shown.close()  # the bar of the run before
-            title = f"run {number + 1} of {args.repeats}"
-            progress = show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=title)
-            return [shown.enter_context(progress)]
-
-        result = api.repeat(
-            recipe, args.repeats, out=args.out, settings=settings, observers=observers, own=own, command=args.command
-        )
-    return repeats_answer(result)
+    place = {"out": args.out, "settings": settings, "own": own, "command": args.command}
+    with show_each(quiet=args.quiet or args.json, bar=not args.no_progress) as observers:
+        if study:
+            return study_answer(api.compare(recipe, repeats=args.repeats, observers=observers, **place))
+        return repeats_answer(api.repeat(recipe, args.repeats, observers=observers, **place))

@@ -44,8 +44,15 @@ def require_info(path: Path, info: dict[str, Any]) -> None:
     odd = [part for part in ("valid", "test") if not isinstance(result.get(part), (dict, type(None)))]
     if odd:
         raise CheckpointError(f"{shown(path)} is damaged", expected=f'numbers by name in "{odd[0]}" of "result"')
-    if info["kind"] == "repeats" and not isinstance(info.get("count"), int):
-        raise CheckpointError(f"{shown(path)} is damaged", expected='an entry "count" (int)', got=info.get("count"))
+    kind, count, members = (info.get(name) for name in ("kind", "count", "members"))
+    if (kind == "repeats" or count is not None) and not isinstance(count, int):
+        raise CheckpointError(f"{shown(path)} is damaged", expected='an entry "count" (int)', got=count)
+    if kind == "study" and not _is_commands(members):
+        raise CheckpointError(f"{shown(path)} is damaged", expected='commands by label as "members"')
+
+
+def _is_commands(members: Any) -> bool:
+    return isinstance(members, dict) and len(members) > 0 and all(isinstance(text, str) for text in members.values())
 
 
 def require_processing(path: Path, data: dict[str, Any]) -> None:
@@ -60,17 +67,43 @@ def require_processing(path: Path, data: dict[str, Any]) -> None:
         chainrule.core.errors.CheckpointError: "processing.json" is damaged: expected three sizes as "shape", got [8, 8]
     """
     shape, classes, normalization = (data.get(name) for name in ("shape", "classes", "normalization"))
+    features = data.get("features")
+    if features and not (isinstance(features, list) and all(_is_named(part) for part in features)):
+        raise CheckpointError(f"{shown(path)} is damaged", expected='names as "features"', got=repr(features)[:40])
     sides = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and 0 < n <= 1 << 16 for n in shape)
     if shape and not sides:
         raise CheckpointError(f"{shown(path)} is damaged", expected='three sizes as "shape"', got=repr(shape)[:40])
-    if classes and not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
-        raise CheckpointError(f"{shown(path)} is damaged", expected='names as "classes"', got=repr(classes)[:40])
-    if normalization and not (isinstance(normalization, dict) and shape and _is_normalization(normalization, shape)):
+    resize = data.get("resize")
+    if resize is not None and not (type(resize) is int and sides and max((shape or [0])[1:]) <= resize <= 8192):
         raise CheckpointError(
             f"{shown(path)} is damaged",
-            expected=f'mean and deviation of {shape[0] if shape else "the"} channels as "normalization"',
+            expected='what the shorter side is scaled to as "resize"',
+            got=repr(resize)[:40],
+        )
+    if classes and not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise CheckpointError(f"{shown(path)} is damaged", expected='names as "classes"', got=repr(classes)[:40])
+    whole = _is_of_features if features else _is_normalization
+    if normalization and not (isinstance(normalization, dict) and shape and whole(normalization, shape)):
+        raise CheckpointError(
+            f"{shown(path)} is damaged",
+            expected="mean and deviation of "
+            + ("each number" if features else f"{shape[0] if isinstance(shape, list) and shape else 'the'} channels")
+            + ' as "normalization"',
             got=repr(normalization)[:40],
         )
+
+
+def _is_named(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("name"), str)
+
+
+def _is_of_features(data: dict[str, Any], shape: list[int]) -> bool:
+    """Whether mean and deviation are as many numbers; how many there are, the features say."""
+    try:
+        mean, deviation = data["mean"], data["deviation"]
+        return len(mean) == len(deviation) and all(map(math.isfinite, [*mean, *deviation])) and min(deviation) > 0
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _is_normalization(data: dict[str, Any], shape: list[int]) -> bool:

@@ -7,11 +7,11 @@ before any folder is made (`tasks.tables`): the other keys of a named section ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.core.paths import shown
@@ -20,6 +20,8 @@ from chainrule.core.strict_yaml import MAX_BYTES, format_yaml, parse_yaml, scala
 FORMAT = 1
 OWN = "own"
 """The model name of a network that a person handed over as `--model FILE.py:NAME` or in Python."""
+CARD = "card"
+"""The normalization that stands on a model's card."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -58,7 +60,7 @@ class Named(BaseModel):
 
 
 class Data(Named):
-    """Which data set, how it is split and normalized; other keys are options of the source."""
+    """Which data set, how it is split, what is made of its images; other keys are options of the source."""
 
     validation: Annotated[Share, Field(gt=0)] = 0.1
     """Share of the training images set aside to choose by; stratified by class."""
@@ -66,10 +68,44 @@ class Data(Named):
     """Share set aside as the test part where the data set has no official one."""
     split_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
     """Seed of the split; the seed of the training when left out."""
-    normalize: Literal["channel", "pixel", "none"] = "channel"
-    """Subtract the mean of the training part and divide by its deviation: per channel or per pixel."""
+    normalize: Literal["channel", "pixel", "none", "card"] = "channel"
+    """Subtract the mean of the training part and divide by its deviation: per channel or per pixel. `card`: those that
+    the model's card says, which also hold when `model.weights` are given and nothing is said here."""
     limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Use only so many training images, stratified by class."""
+    features: list[Named] = []
+    """What a classifier is given in place of the image: names, or names with options: `[hog, {name: hog, cell: 4}]`."""
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        """`hog` stands for `[hog]`, and `hog` in the list for `{name: hog}`."""
+        parts = [value] if isinstance(value, str | dict) else value
+        if not isinstance(parts, list) or not all(isinstance(part, str | dict | Named) for part in parts):
+            raise ValueError(f"features are a list of names, with options or without, not {_show(value)}")
+        return [{"name": part} if isinstance(part, str) else part for part in parts]
+
+    @field_validator("features")
+    @classmethod
+    def _no_feature_twice(cls, value: list[Named]) -> list[Named]:
+        if twice := [part.name for number, part in enumerate(value) if part in value[:number]]:
+            raise ValueError(f"{twice[0]} is there twice, with the same options")
+        return value
+
+
+class Model(Named):
+    """Which network, and the weights that it begins with; other keys are options of the network."""
+
+    weights: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """Published weights by their name on the model's card, or the path of a file (.safetensors, .pth)."""
+    weights_key: Annotated[str, Field(strict=True)] | None = None
+    """The table of tensors in a .pth file that holds more than one thing."""
+
+    @model_validator(mode="after")
+    def _key_of_weights(self) -> Model:
+        if self.weights_key is not None and self.weights is None:
+            raise ValueError("weights_key says where in a file of weights they are: it needs model.weights")
+        return self
 
 
 class Augment(Section):
@@ -191,7 +227,7 @@ class Recipe(Section):
     task: Literal["classify"] = "classify"
     data: Data
     augment: Augment = Augment()
-    model: Named
+    model: Model
     init: Init = Init()
     loss: Named = Named(name="softmax")
     penalty: Penalty = Penalty()
@@ -214,7 +250,7 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
 
     Args:
         data: Sections as dictionaries.
-        tables: Section -> table of the parts that its `name` may name (data, model, loss, optim, schedule).
+        tables: Place in the recipe -> table of the parts that a `name` there may name, as `named_parts` calls it.
         source: What errors call it.
 
     Raises:
@@ -234,14 +270,28 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
         recipe = Recipe.model_validate(_tuples_to_lists(data))
     except ValidationError as error:
         raise _explain(error, source) from None
-    for section, table in tables.items():
-        name = getattr(recipe, section).name
-        if name not in table and not (section == "model" and name == OWN):
+    for place, part in named_parts(recipe):
+        table, name = tables[place], part.name
+        if name not in table and not (place == "model" and name == OWN):
             raise RecipeError(
-                f"{source}: {section}.name: there is no {table.kind} {shown(name[:60])}",
+                f"{source}: {place}.name: there is no {table.kind} {shown(name[:60])}",
                 remedy=unknown(table.kind, name, table.names()),
             )
     return recipe
+
+
+def named_parts(recipe: Recipe) -> Iterator[tuple[str, Named]]:
+    """Yield every part of a recipe that names a registered function, with its place.
+
+    Example:
+        >>> recipe = Recipe(data={"name": "digits", "features": "hog"}, model={"name": "linear"}, train={"steps": 0})
+        >>> [(place, part.name) for place, part in named_parts(recipe)][:3]
+        [('data', 'digits'), ('data.features', 'hog'), ('model', 'linear')]
+    """
+    yield "data", recipe.data
+    yield from (("data.features", part) for part in recipe.data.features)
+    for section in ("model", "loss", "optim", "schedule"):
+        yield section, getattr(recipe, section)
 
 
 def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,3 +121,49 @@ class Registry:
         function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         prefix = None if name in self._all() else self._prefix(name)
         return function if prefix is None else function(name.removeprefix(prefix))
+
+
+class Registries:
+    """Several tables asked as one, where a recipe may name a part of any of them.
+
+    Args:
+        kind: The word for a part, as errors name it.
+        tables: The tables; of one name the first that has it.
+
+    Example:
+        >>> roots = Registry("function", [("root", Entry("math:sqrt"))])
+        >>> both = Registries("function", roots, Registry("function", [("power", Entry("math:pow"))]))
+        >>> both.names(), both.resolve("power")(2, 3)
+        (['power', 'root'], 8.0)
+    """
+
+    def __init__(self, kind: str, *tables: Registry) -> None:
+        self.kind, self.tables = kind, tables
+
+    def names(self) -> list[str]:
+        """The names that can be listed, sorted."""
+        return sorted({name for table in self.tables for name in table.names()})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in table for table in self.tables)
+
+    def entry(self, name: str) -> Entry:
+        """The entry of one name.
+
+        Raises:
+            UsageError: There is none; the nearest name is suggested.
+        """
+        return self._table(name).entry(name)
+
+    def resolve(self, name: str) -> Callable[..., Any]:
+        """Import and return the function behind a name."""
+        return self._table(name).resolve(name)
+
+    def _table(self, name: str) -> Registry:
+        for table in self.tables:
+            if name in table:
+                return table
+        raise UsageError(f'there is no {self.kind} "{name}"', remedy=unknown(self.kind, name, self.names()))

@@ -8,6 +8,10 @@ from chainrule.core.lazy import lazy
 from chainrule.core.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from chainrule.data._features import Feature as Feature
+    from chainrule.data._features import FeatureExamples as FeatureExamples
+    from chainrule.data._features import Features as Features
+    from chainrule.data._features import FeatureTable as FeatureTable
     from chainrule.data._open_image import open_image as open_image
     from chainrule.data._split import split as split
     from chainrule.data.arrays import from_arrays as from_arrays
@@ -39,6 +43,10 @@ __getattr__, __dir__, __all__ = lazy(
         "Augment": "augment",
         "Batch": "batches",
         "DataReport": "check",
+        "Feature": "_features",
+        "FeatureExamples": "_features",
+        "FeatureTable": "_features",
+        "Features": "_features",
         "Files": "images",
         "ImageExamples": "examples",
         "InMemory": "images",
@@ -125,6 +133,20 @@ DATA = Registry(
                     "bytes": 18_386_192,
                     "licence": "none stated (research use, with citation)",
                     "origin": "a file of one's own",
+                },
+            ),
+        ),
+        (
+            "imagenet-samples",
+            Entry(
+                "chainrule.data.imagenet_samples:imagenet_samples",
+                "40 photographs of ImageNet's 1,000 classes, to measure on",
+                {
+                    "task": "classification",
+                    "classes": 1000,
+                    "bytes": 4_097_937,
+                    "licence": "none (non-commercial research and education only)",
+                    "origin": "files of one's own",
                 },
             ),
         ),

@@ -28,11 +28,11 @@ def split(
 
     Official parts stay as they are. Without an official test part a share of the images becomes one, and of the rest
     a share becomes the validation part; both have each class in proportion, rounded to less than one
-    image, and at least one image of each class.
+    image, and at least one image of each class. Where nothing may be split, there are the official parts alone.
 
     Args:
         labels: Class of each image, 0 to K - 1.
-        train: Indices that may be split; all when left out.
+        train: Indices that may be split; all when left out. None of them: a set to measure on, not to learn from.
         test: Official test part, or None.
         valid: Official validation part, or None.
         classes: Names of the classes, or their number; that of the largest label when left out.
@@ -55,6 +55,8 @@ def split(
             raise UsageError(f"{name} is no share", expected="a number between 0 and 1", got=share)
     names = _names(labels, classes)
     rest = torch.arange(len(labels)) if train is None else train
+    if len(rest) == 0:
+        return _official(labels, {"valid": valid, "test": test}, names)
     _require_classes(labels, rest, names)
     if test is None:
         rest, test = _divide(labels, rest, test_share, len(names), seed, "test")
@@ -66,6 +68,16 @@ def split(
     for part, indices in parts.items():
         _require_each(labels, indices, names, part)
     return parts
+
+
+def _official(labels: Tensor, parts: dict[str, Tensor | None], names: list[str]) -> dict[str, Tensor]:
+    """The parts that a set without a training part came with."""
+    found = {part: indices for part, indices in parts.items() if indices is not None and len(indices)}
+    if not found:
+        raise DataError("there are images, but they belong to no part", expected="a training or a test part")
+    for part, indices in found.items():
+        _require_each(labels, indices, names, part)
+    return found
 
 
 def stratified(

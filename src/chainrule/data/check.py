@@ -149,12 +149,12 @@ def check_data(
         duplicates,
         ignored,
         tuple(findings),
-        (*notes, *_about_forms(images, seen, ignored), *_about_balance(images, counts)),
+        (*notes, *_about_parts(images, counts), *_about_forms(images, seen, ignored), *_about_balance(images, counts)),
     )
 
 
 def _official(images: LabeledImages) -> dict[str, Tensor]:
-    parts = {"train": images.train, "valid": images.valid, "test": images.test}
+    parts = {"train": images.train if len(images.train) else None, "valid": images.valid, "test": images.test}
     return {part: indices for part, indices in parts.items() if indices is not None}
 
 
@@ -189,9 +189,19 @@ def _about_labels(images: LabeledImages, counts: Mapping[str, tuple[int, ...]]) 
         sentences.append("there is only one class: nothing can be learned from it")
     for part, numbers in counts.items():
         empty = [f'"{name}"' for name, count in zip(images.classes, numbers) if count == 0]
-        if empty:
+        if empty and (part != "test" or "train" in counts or len(empty) == len(numbers)):
             sentences.append(f"the {_WORD.get(part, part)} part has no pictures of {_listed(empty)}")
     return sentences
+
+
+def _about_parts(images: LabeledImages, counts: Mapping[str, tuple[int, ...]]) -> list[str]:
+    if not counts or "train" in counts:
+        return []
+    shown = sum(any(numbers) for numbers in zip(*counts.values()))
+    return [
+        "there is no training part: it can be measured on, not trained on",
+        f"{shown:,} of {len(images.classes):,} classes have pictures",
+    ]
 
 
 def _about_files(seen: _Seen) -> list[str]:

@@ -79,17 +79,29 @@ def find(name: str, files: Iterable[str]) -> Path | None:
     return None
 
 
+def find_known(name: str, file: Known, *, inside: str = "") -> Path | None:
+    """Return where a known file of a data set is, packed or not, or None.
+
+    Args:
+        name: Of the data set.
+        file: Which of its files.
+        inside: A folder in the set's own, such as "cifar-10-batches-bin", where it may lie as well.
+    """
+    names = [f"{file.name}.gz", file.name] + ([f"{inside}/{file.name}"] if inside else [])
+    return find(file.folder or name, names)
+
+
 def locate(name: str, file: Known, *, progress: Progress | None = None) -> Path:
     """Return where a known file is, packed or not; it is downloaded when it is in none of the places.
 
     Raises:
         DataError: It is not there and must not or cannot be downloaded; names the file, its place and its source.
     """
-    found = find(name, (f"{file.name}.gz", file.name))
+    found = find_known(name, file)
     if found is not None:
         return found
     if file.download is None:
-        raise missing(name, file.name, None)
+        raise missing(file.folder or name, file.name, None)
     return download(name, file.download, progress=progress)
 
 

@@ -27,7 +27,7 @@ _PARTS = {
 _DEPTH_AT_MOST = 32
 
 
-def folder(*, folder: str, size: int = 64, channels: int = 3) -> LabeledImages:
+def folder(*, folder: str, size: int = 64, resize: int | None = None, channels: int = 3) -> LabeledImages:
     """Return the pictures of a folder with one directory per class.
 
     `FOLDER/cat/1.jpg` is a picture of the class "cat"; directories inside a class belong to it. When the directories
@@ -37,6 +37,7 @@ def folder(*, folder: str, size: int = 64, channels: int = 3) -> LabeledImages:
     Args:
         folder: The folder.
         size: Height and width that the pictures get: shorter side scaled, middle cut out.
+        resize: What the shorter side is scaled to before that, at least `size`; just `size` when left out.
         channels: 3 (color) or 1 (grey).
 
     Raises:
@@ -61,7 +62,7 @@ def folder(*, folder: str, size: int = 64, channels: int = 3) -> LabeledImages:
     }
     return LabeledImages(
         Path(folder).resolve().name or "folder",
-        Files([path for _, _, path in found.pictures], size, channels),
+        Files([path for _, _, path in found.pictures], size, channels, resize=resize),
         torch.tensor([number[name] for name, _, _ in found.pictures], dtype=torch.int64),
         tuple(names),
         train=torch.tensor(parts["train"], dtype=torch.int64),

@@ -15,7 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
+from chainrule.core.paths import shown
 from chainrule.data._open_image import open_image
+
+_PANORAMA = 16  # sides of a picture that is scaled whole: a line of pixels would grow beyond memory
 
 
 @dataclass(frozen=True)
@@ -111,19 +114,29 @@ class InMemory:
 class Files:
     """Picture files, decoded when they are read.
 
-    The shorter side is scaled to the wanted size and the middle is cut out, so that nothing is distorted. Colors become
-    grey, and grey becomes three equal channels, as `channels` asks.
+    The shorter side is scaled to the wanted size, or to `resize`, and the middle is cut out, so that nothing is
+    distorted. Colors become grey, and grey becomes three equal channels, as `channels` asks.
 
     Args:
         paths: The files.
         size: Height and width that pictures get: one number for squares, or two.
         channels: 3 (color) or 1 (grey).
+        resize: What the shorter side is scaled to before the middle is cut out; just what the size needs when left out.
+        contents: Path -> bytes, of pictures that are no files of their own (members of an archive).
 
     Raises:
-        UsageError: A size below 1, or other channels.
+        UsageError: A size below 1, other channels, or a shorter side that is less than the size.
     """
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]], size: int | tuple[int, int], channels: int = 3) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        size: int | tuple[int, int],
+        channels: int = 3,
+        *,
+        resize: int | None = None,
+        contents: Mapping[str, bytes] | None = None,
+    ) -> None:
         height, width = (size, size) if isinstance(size, int) else size
         if min(height, width) < 1 or max(height, width) > 8192 or channels not in (1, 3):
             raise UsageError(
@@ -131,7 +144,14 @@ class Files:
                 expected="1 or 3 channels, sides of 1 to 8192 pixels",
                 got=f"{channels} channels, {height}x{width}",
             )
-        self.paths = [os.fspath(path) for path in paths]
+        if resize is not None and not max(height, width) <= resize <= 8192:
+            raise UsageError(
+                "resize is what the shorter side is scaled to before the middle is cut out",
+                expected=f"{max(height, width)} to 8192 pixels",
+                got=resize,
+            )
+        self.paths, self.resize = [os.fspath(path) for path in paths], resize
+        self._contents = contents or {}
         self._shape = channels, height, width
 
     @property
@@ -150,13 +170,24 @@ class Files:
         """
         if len(index) == 0:
             return torch.empty((0, *self._shape), dtype=torch.uint8)
-        return torch.stack([fitted(open_image(self.paths[i]), self._shape) for i in index.tolist()])
+        pictures = [self._open(self.paths[i]) for i in index.tolist()]
+        return torch.stack([fitted(picture, self._shape, resize=self.resize) for picture in pictures])
+
+    def _open(self, path: str) -> Image.Image:
+        try:
+            return open_image(self._contents.get(path, path))
+        except DataError as error:
+            if path not in self._contents:
+                raise
+            raise DataError(
+                f"the picture {shown(path)} cannot be read", expected=error.expected, got=error.got
+            ) from None
 
     def inspect(self, index: int) -> Inspection:
         """Decode a picture and say what it is, or why it cannot be read."""
         path = self.paths[index]
         try:
-            picture = open_image(path)
+            picture = self._open(path)
         except DataError as error:
             return Inspection(path, problem=str(error.got))
         mode = {"L": "grey", "RGB": "color"}[picture.mode]
@@ -165,12 +196,13 @@ class Files:
         return Inspection(path, (picture.height, picture.width), mode, digest)
 
 
-def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[Tensor, "c h w"]:
+def fitted(picture: Image.Image, shape: tuple[int, int, int], *, resize: int | None = None) -> UInt8[Tensor, "c h w"]:
     """Return an opened picture as a tensor of one shape: shorter side scaled, middle cut out, channels as asked.
 
     Args:
         picture: From `open_image`: grey or color, 8 bits.
         shape: (C, H, W) with C 1 or 3.
+        resize: What the shorter side is scaled to; when left out, as little as (H, W) still fits into.
 
     Example:
         >>> tuple(fitted(Image.new("L", (200, 100)), (3, 32, 32)).shape)
@@ -178,7 +210,9 @@ def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[Tensor, "
     """
     channels, height, width = shape
     picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (width, height):
+    if resize is not None:
+        picture = _middle(_shorter_side(picture, resize), width, height)
+    elif picture.size != (width, height):
         scale = max(height / picture.height, width / picture.width)
         cut_height, cut_width = height / scale, width / scale  # the part of the stored picture that is kept
         left, top = (picture.width - cut_width) / 2, (picture.height - cut_height) / 2
@@ -191,6 +225,19 @@ def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[Tensor, "
         picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
     values = torch.from_numpy(np.array(picture, dtype=np.uint8))
     return values.unsqueeze(0) if channels == 1 else values.permute(2, 0, 1)  # (H, W[, 3]) -> (C, H, W)
+
+
+def _shorter_side(picture: Image.Image, resize: int) -> Image.Image:
+    """The whole picture scaled, as published networks were measured; the ends of an extreme panorama are cut off."""
+    short = min(picture.size)
+    width, height = (min(side, _PANORAMA * short) for side in picture.size)
+    picture = _middle(picture, width, height)
+    return picture.resize((round(width * resize / short), round(height * resize / short)), Image.Resampling.BILINEAR)
+
+
+def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,3 +283,8 @@ class LabeledImages:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of each picture."""
         return self.pictures.shape
+
+    @property
+    def resize(self) -> int | None:
+        """What the shorter side of picture files is scaled to before the middle is cut out, where that was asked."""
+        return self.pictures.resize if isinstance(self.pictures, Files) else None

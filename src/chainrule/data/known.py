@@ -35,12 +35,14 @@ class Known:
         size: Bytes of the content, unpacked.
         sha256: Of the content, unpacked; packers differ, the content may not.
         download: The published file that holds it, if there is one.
+        folder: The set in whose folder it lies, where that is another one.
     """
 
     name: str
     size: int
     sha256: str
     download: Download | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class KnownSet:
 
     Args:
         files: Its files.
-        source: Who made it and where it stands, for messages.
+        source: Who made it and where it stands, for messages; None where docs/data.md says how the files are made.
     """
 
     files: tuple[Known, ...]
-    source: str
+    source: str | None
 
     @property
     def names(self) -> list[str]:
@@ -160,6 +162,19 @@ KNOWN: Mapping[str, KnownSet] = {
             )
         ),
         f"Krizhevsky: {CIFAR10_ARCHIVE.url}",
+    ),
+    "imagenet-samples": KnownSet(
+        (
+            Known("images.zip", 4_030_823, "f331426552aad7927cb158f24aaa3bec18f79be146de67626d69089e8ebb2972"),
+            Known("labels.json", 5_074, "1a460bb3c475be51d9f37a364532eaf5cbae2dabae244fd3df150ca579351d10"),
+            Known(
+                "imagenet_class_index.json",
+                62_040,
+                "e2270a2909e862186e8d47a6fb3502f9be80814b6e8897e5bab36962ea10caef",
+                folder="imagenet-labels",
+            ),
+        ),
+        None,
     ),
 }
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
+from chainrule.core.recipe import CARD
 from chainrule.data.images import Pictures
 
 KINDS = ("channel", "pixel", "none")
 
 FLOOR = 0.1
 """Smallest deviation that is divided by, as a share of the deviation over all values."""
+
+EACH = "each number"
+"""The kind of inputs that are no images: each of their numbers by itself (`FeatureTable.normalization`)."""
 
 _CHUNK = 2**22  # values at a time: 32 MB as float64
 
@@ -29,8 +33,9 @@ class Normalization:
     padding with zeros pads with the average.
 
     Args:
-        kind: "channel" (mean and deviation over images and places), "pixel" (over images), "none" (0 and 1).
-        mean: float64, (C, 1, 1) or (C, H, W).
+        kind: "channel" (mean and deviation over images and places), "pixel" (over images), "none" (0 and 1),
+            "each number" (of features), "card" (of each channel, not measured but published).
+        mean: float64, (C, 1, 1) or (C, H, W); for features (D,).
         deviation: The same shape, greater than 0.
 
     Example:
@@ -49,8 +54,8 @@ class Normalization:
     """
 
     kind: str
-    mean: Float64[Tensor, "c h w"]
-    deviation: Float64[Tensor, "c h w"]
+    mean: Float64[Tensor, "*shape"]
+    deviation: Float64[Tensor, "*shape"]
 
     @classmethod
     def measure(cls, pictures: Pictures, indices: Int64[Tensor, " n"], kind: str) -> Normalization:
@@ -67,7 +72,7 @@ class Normalization:
             return cls(kind, torch.zeros(channels, 1, 1).double(), torch.ones(channels, 1, 1).double())
         if len(indices) == 0:
             raise DataError("there are no pictures to measure the normalization on")
-        mean, square = _moments(pictures, indices)  # (C, H, W): mean of x and of the squared distance from it
+        mean, square = moments(pictures, indices)  # (C, H, W): mean of x and of the squared distance from it
         whole = (square + (mean - mean.mean()) ** 2).mean().sqrt()
         if kind == "channel":
             center = mean.mean((1, 2), keepdim=True)
@@ -81,8 +86,8 @@ class Normalization:
         deviation = square.sqrt().clamp(min=float(FLOOR * whole))
         return cls(kind, mean, torch.where(deviation > 0, deviation, 1.0))
 
-    def apply(self, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return the images as normalized float32.
+    def apply(self, images: Shaped[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+        """Return the images, or the features of images, as normalized float32.
 
         Args:
             images: uint8 0..255, or floats on the scale that was measured (for uint8: 0..1).
@@ -90,7 +95,7 @@ class Normalization:
         Raises:
             DataError: The images have another shape than the ones that were measured.
         """
-        if images.shape[1] != len(self.mean) or (self.kind == "pixel" and images.shape[1:] != self.mean.shape):
+        if images.shape[1] != len(self.mean) or (self.kind in ("pixel", EACH) and images.shape[1:] != self.mean.shape):
             raise DataError(
                 "the images do not fit the normalization", expected=tuple(self.mean.shape), got=tuple(images.shape[1:])
             )
@@ -99,7 +104,7 @@ class Normalization:
         # Two roundings, never a fused multiply-add, so that an image gives the same bits in any batch.
         return images.to(torch.float32, copy=True).mul_(scale.float()).add_(shift.float())
 
-    def invert(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def invert(self, images: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """Return normalized images on the scale that was measured (0..1 for pixels), for pictures of them."""
         return (images.double() * self.deviation + self.mean).to(images.dtype)
 
@@ -117,29 +122,45 @@ class Normalization:
         try:
             kind = data["kind"]
             mean, deviation = (torch.tensor(data[name], dtype=torch.float64) for name in ("mean", "deviation"))
-            whole = mean.ndim == 3 and mean.shape == deviation.shape and bool(torch.isfinite(mean).all())
-            if kind not in KINDS or not whole or not bool(((deviation > 0) & deviation.isfinite()).all()):
+            axes = (1,) if kind == EACH else (1, 3) if kind == "none" else (3,)
+            whole = mean.ndim in axes and mean.shape == deviation.shape and bool(torch.isfinite(mean).all())
+            whole = whole and bool(((deviation > 0) & deviation.isfinite()).all())
+            if kind not in (*KINDS, EACH, CARD) or not whole:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
             raise DataError(
-                "the stored normalization cannot be read", expected="kind, mean and deviation as (C, H, W) lists"
+                "the stored normalization cannot be read",
+                expected="kind, mean and deviation as (C, H, W) or (D,) lists",
             ) from None
         return cls(kind, mean, deviation)
 
 
-def _moments(pictures: Pictures, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and mean squared distance from it, per pixel, merged over chunks (Chan, Golub, LeVeque)."""
-    channels, height, width = pictures.shape
-    mean = torch.zeros(channels, height, width, dtype=torch.float64)
+class Values(Protocol):
+    """What moments are taken of: numbers of one shape that are read by index."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def read(self, index: Int64[Tensor, " b"]) -> Tensor: ...
+
+
+def moments(values: Values, indices: Int64[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+    """Return mean and mean squared distance from it, number by number, merged over chunks (Chan, Golub, LeVeque).
+
+    Args:
+        values: Pictures or features; of 8 bits they are read as 0..1.
+        indices: Which of them.
+    """
+    mean = torch.zeros(values.shape, dtype=torch.float64)
     total = torch.zeros_like(mean)
     count = 0
-    for chunk in indices.split(max(1, _CHUNK // (channels * height * width))):
-        values = pictures.read(chunk)
-        values = values.double().div_(255.0) if values.dtype == torch.uint8 else values.double()
+    for chunk in indices.split(max(1, _CHUNK // mean.numel())):
+        part = values.read(chunk)
+        part = part.double().div_(255.0) if part.dtype == torch.uint8 else part.double()
         n = len(chunk)
-        center = values.mean(0)
+        center = part.mean(0)
         gap = center - mean
-        total += values.sub_(center).square_().sum(0) + gap**2 * (count * n / (count + n))
+        total += part.sub_(center).square_().sum(0) + gap**2 * (count * n / (count + n))
         mean += gap * (n / (count + n))
         count += n
     return mean, total / count

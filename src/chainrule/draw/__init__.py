@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chainrule.draw.picture import png_uri as png_uri
     from chainrule.draw.picture import region_picture as region_picture
     from chainrule.draw.picture import template_pictures as template_pictures
+    from chainrule.draw.predictions import predictions_html as predictions_html
     from chainrule.draw.report import report_html as report_html
     from chainrule.draw.sections.comparison import results_table as results_table
     from chainrule.draw.table import Column as Column
@@ -71,6 +72,7 @@ __getattr__, __dir__, __all__ = lazy(
         "picture_grid": "picture",
         "png_bytes": "picture",
         "png_uri": "picture",
+        "predictions_html": "predictions",
         "read_facts": "facts",
         "region_picture": "picture",
         "report_html": "report",

@@ -7,8 +7,8 @@ strong as its share of the row, errors by the square root, so that few of them a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from markupsafe import Markup
@@ -18,7 +18,7 @@ from chainrule.core.errors import UsageError
 from chainrule.draw.page import data_block, render
 from chainrule.draw.palette import LEVELS
 from chainrule.draw.table import Column, Table, table_html, table_text
-from chainrule.draw.wording import count_text, plain_text, share_text
+from chainrule.draw.wording import count_text, listing, plain_text, share_text, whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,10 +30,15 @@ TABLE_CLASSES: Final = 20
 """Up to so many classes each count is written in its cell."""
 MAP_CLASSES: Final = 100
 """Up to so many classes there is a map; beyond, only the list of the most frequent errors."""
+MOST_CLASSES: Final = 5000
+"""A list of counts that claims more classes is not made a matrix."""
 
 
-def confusion_counts(matrix: ArrayLike) -> Counts:
+def confusion_counts(matrix: ArrayLike | Mapping[str, Any]) -> Counts:
     """Return a confusion matrix as numbers.
+
+    Args:
+        matrix: Counts (K, K), or `{"size": K, "counts": [[row, column, count], ...]}` of what is not zero.
 
     Raises:
         UsageError: It is not square, or not made of counts.
@@ -41,7 +46,11 @@ def confusion_counts(matrix: ArrayLike) -> Counts:
     Example:
         >>> confusion_counts([[3, 1], [0, 4]]).sum()
         np.int64(8)
+        >>> confusion_counts({"size": 2, "counts": [[0, 1, 5]]}).tolist()
+        [[0, 5], [0, 0]]
     """
+    if isinstance(matrix, Mapping):
+        return _whole(matrix)
     try:
         counts = np.asarray(matrix)
     except ValueError as error:
@@ -49,6 +58,23 @@ def confusion_counts(matrix: ArrayLike) -> Counts:
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.dtype.kind not in "iu" or np.any(counts < 0):
         raise UsageError("this is no confusion matrix", expected="a square of counts", got=f"shape {counts.shape}")
     return counts.astype(np.int64)
+
+
+def _whole(sparse: Mapping[str, Any]) -> Counts:
+    size = whole(sparse.get("size")) or 0
+    try:
+        rows = np.asarray(listing(sparse.get("counts")) or np.empty((0, 3), np.int64))
+    except ValueError as error:
+        raise UsageError("this is no confusion matrix", expected="rows of three whole numbers") from error
+    if not 0 < size <= MOST_CLASSES or rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iu":
+        raise UsageError(
+            "this is no confusion matrix", expected=f"1 to {MOST_CLASSES} classes, rows of three whole numbers"
+        )
+    if rows.size and (rows.min() < 0 or rows[:, :2].max() >= size):
+        raise UsageError("this is no confusion matrix", expected=f"counts of the classes 0 to {size - 1}")
+    counts = np.zeros((size, size), np.int64)
+    np.add.at(counts, (rows[:, 0], rows[:, 1]), rows[:, 2])
+    return counts
 
 
 def class_names(classes: Sequence[object], count: int) -> list[str]:
@@ -62,11 +88,11 @@ def class_names(classes: Sequence[object], count: int) -> list[str]:
     return given + [str(number) for number in range(len(given), count)]
 
 
-def top_confusions(matrix: ArrayLike, classes: Sequence[object], count: int = 10) -> Table:
+def top_confusions(matrix: ArrayLike | Mapping[str, Any], classes: Sequence[object], count: int = 10) -> Table:
     """Return the most frequent errors as a table.
 
     Args:
-        matrix: Counts (K, K), rows truth, columns prediction.
+        matrix: Counts, rows truth, columns prediction, as `confusion_counts` takes them.
         classes: K names.
         count: The most rows.
 
@@ -93,11 +119,13 @@ def top_confusions(matrix: ArrayLike, classes: Sequence[object], count: int = 10
     return Table("Most frequent confusions", columns, rows)
 
 
-def confusion_html(matrix: ArrayLike, classes: Sequence[object], *, key: str = "confusion") -> Markup:
+def confusion_html(
+    matrix: ArrayLike | Mapping[str, Any], classes: Sequence[object], *, key: str = "confusion"
+) -> Markup:
     """Return a confusion matrix as HTML: a table of counts, a map, or (beyond 100 classes) the most frequent errors.
 
     Args:
-        matrix: Counts (K, K), rows truth, columns prediction.
+        matrix: Counts, rows truth, columns prediction, as `confusion_counts` takes them.
         classes: K names.
         key: Its anchor, a plain word.
 
@@ -160,11 +188,11 @@ def _sparse(counts: Counts) -> list[list[int]]:
     return np.stack([rows, columns, counts[rows, columns]], axis=1).tolist()
 
 
-def confusion_text(matrix: ArrayLike, classes: Sequence[object]) -> RenderableType:
+def confusion_text(matrix: ArrayLike | Mapping[str, Any], classes: Sequence[object]) -> RenderableType:
     """Return a small confusion matrix for the terminal (rich); for more than 12 classes the most frequent errors.
 
     Args:
-        matrix: Counts (K, K), rows truth, columns prediction.
+        matrix: Counts, rows truth, columns prediction, as `confusion_counts` takes them.
         classes: K names.
 
     Example:

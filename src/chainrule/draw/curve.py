@@ -174,8 +174,12 @@ def softened(curve: Curve) -> Curve:
     return replace(curve, y=smooth(curve.y, width))
 
 
-def wants_smoothing(curve: Curve) -> bool:
+def wants_smoothing(curve: Curve, *, least: int = 80) -> bool:
     """Return whether a curve is long and noisy: more than half of its movement is back and forth.
+
+    Args:
+        curve: The curve.
+        least: Finite values that a long one has.
 
     Example:
         >>> x = np.arange(400.0)
@@ -184,7 +188,7 @@ def wants_smoothing(curve: Curve) -> bool:
         (True, False)
     """
     y = curve.finite()
-    if len(y) < 80:
+    if len(y) < least:
         return False
     steps = np.diff(y)
     turns = np.count_nonzero(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)

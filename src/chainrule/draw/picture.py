@@ -13,9 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.errors import UsageError
 from chainrule.draw.color import rgb
-from chainrule.draw.palette import PALETTES
+from chainrule.draw.palette import PALETTES, Theme
 
 Pixels = NDArray[np.uint8]
+
+STRIPE: Final = 2
+"""Width of the stripes of regions, in places."""
 
 # Pictures of pixels only: no SVG, which can hold anything.
 _DATA_URI: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
@@ -170,12 +173,17 @@ def template_pictures(weights: ArrayLike, *, jointly: bool = False) -> list[NDAr
     return list((1.0 - strength) + strength * end)
 
 
-def region_picture(grid: Sequence[Sequence[int]], *, opacity: float = 0.32) -> NDArray[np.float64]:
+def region_picture(
+    grid: Sequence[Sequence[int]], *, opacity: float = 0.32, theme: Theme = "light"
+) -> NDArray[np.float64]:
     """Return decision regions as a picture: the color of the predicted class at each place, see-through.
+
+    Where there are more classes than colors, the next ones are striped.
 
     Args:
         grid: Class numbers, rows from the lowest y up; the picture has its first row on top.
-        opacity: 0 to 1, so that it suits a light and a dark page.
+        opacity: 0 to 1.
+        theme: Whose colors.
 
     Returns:
         (4, H, W), 0..1.
@@ -189,9 +197,11 @@ def region_picture(grid: Sequence[Sequence[int]], *, opacity: float = 0.32) -> N
     classes = np.asarray(grid)
     if classes.ndim != 2 or classes.dtype.kind not in "iu":
         raise UsageError("these are no decision regions", expected="rows of class numbers", got=classes.shape)
-    colors = np.stack([rgb(color) for color in PALETTES["light"].series])
+    colors = np.stack([rgb(color) for color in PALETTES[theme].series])
     picture = colors[classes[::-1] % len(colors)].transpose(2, 0, 1)  # (3, H, W)
-    return np.concatenate([picture, np.full((1, *classes.shape), opacity)])
+    rows, columns = np.indices(classes.shape)
+    striped = (classes[::-1] // len(colors) % 2 == 1) & ((rows + columns) // STRIPE % 2 == 1)
+    return np.concatenate([picture, np.where(striped, opacity / 4, opacity)[None]])
 
 
 def region_places(grid: Sequence[Sequence[int]], *, least: int = 3) -> list[tuple[int, float, float]]:

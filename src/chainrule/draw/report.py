@@ -11,6 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from chainrule.core.errors import ChainruleError, CheckpointError, UsageError
+from chainrule.core.study import is_label
 from chainrule.core.version import __version__
 from chainrule.draw.facts import FILES, Facts, read_facts
 from chainrule.draw.page import Absent, Part, page_html, render
@@ -48,7 +49,7 @@ _DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, 
 
 
 def report_html(folder: Path | Sequence[Path]) -> str:
-    """Return the report of one run, of one recipe's repeated runs, or the comparison of several, as one HTML page.
+    """Return the report of one run, of repeated runs or a study, or the comparison of several, as one HTML page.
 
     What the folder lacks is named at the end with the reason; damaged facts cost their section only.
 
@@ -72,11 +73,11 @@ def report_html(folder: Path | Sequence[Path]) -> str:
     """
     if isinstance(folder, str | os.PathLike):
         facts = read_facts(folder)
-        return _repeats(facts) if facts.kind == "repeats" else _one(facts)
-    runs = [read_facts(one) for one in folder]
-    if not runs:
+        return _KINDS.get(facts.kind, _one)(facts)
+    folders = list(folder)
+    if not folders:
         raise UsageError("there is no run to report", expected="one run folder or several")
-    return _one(runs[0]) if len(runs) == 1 else _several(runs)
+    return report_html(folders[0]) if len(folders) == 1 else _several([read_facts(one) for one in folders])
 
 
 def _one(facts: Facts) -> str:
@@ -139,12 +140,56 @@ def _problems(runs: Sequence[Facts], labels: Sequence[str]) -> list[Absent]:
     return [Absent(label, why) for label, run in zip(labels, runs, strict=True) for why in run.problems.values()]
 
 
-def _several(runs: Sequence[Facts]) -> str:
-    runs = [as_one_run(run, _seeds(run)) if run.kind == "repeats" else run for run in runs]
-    built = [results_part(runs), overlay_part(runs), differences_part(runs)]
+def _study(facts: Facts) -> str:
+    """The page of recipes that were trained beside each other."""
+    runs, missing = _members(facts)
+    labels = [run.folder.name for run in runs]
+    parts, absent = _compared(runs, labels)
+    for build, name, title in ((recipe_part, "recipe", "Recipe"), (command_part, "run", "Reproduce")):
+        one = _built(facts, name, title, build)
+        parts += [one] if isinstance(one, Part) else []
+        absent += [one] if isinstance(one, Absent) else []
+    return page_html(f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, absent + missing))
+
+
+def _members(facts: Facts) -> tuple[list[Facts], list[Absent]]:
+    """The runs of a study, seeds of one recipe as one run, and those that are not there yet."""
+    runs, missing = [], []
+    for label in filter(is_label, mapping(facts.run.get("members"))):
+        try:
+            run = read_facts(facts.folder / label)
+        except CheckpointError:  # one that is just being made, or was not begun
+            missing.append(Absent(label, "it is not trained yet; `chainrule resume FOLDER` goes on"))
+        else:
+            runs.append(as_one_run(run, _seeds(run)) if run.kind == "repeats" else run)
+    return runs, missing
+
+
+def _compared(runs: Sequence[Facts], labels: Sequence[str]) -> tuple[list[Part], list[Absent]]:
+    """What several runs are shown by, and what of it is missing."""
+    if not runs:
+        return [], [Absent("Results", "no run is there yet")]
+    built = [
+        results_part(runs, labels=labels),
+        overlay_part(runs, labels=labels),
+        differences_part(runs, labels=labels),
+    ]
     parts = [part for part in built if isinstance(part, Part)]
-    missing = [part for part in built if isinstance(part, Absent)]
-    missing += _problems(runs, run_labels(runs))
+    return parts, [part for part in built if isinstance(part, Absent)] + _problems(runs, labels)
+
+
+def _several(given: Sequence[Facts]) -> str:
+    runs: list[Facts] = []
+    missing: list[Absent] = []
+    for one in given:
+        if one.kind == "study":
+            members, lost = _members(one)
+            runs += members
+            missing += lost
+        else:
+            runs.append(as_one_run(one, _seeds(one)) if one.kind == "repeats" else one)
+    parts, absent = _compared(runs, run_labels(runs))
+    missing = absent + missing
     title = f"{len(runs):,} runs compared"
     head = render(
         "head.html",
@@ -157,3 +202,6 @@ def _several(runs: Sequence[Facts]) -> str:
         cards=[],
     )
     return page_html(f"{title} · chainrule", head, parts, foot=_foot(parts, missing))
+
+
+_KINDS: Final[dict[str, Callable[[Facts], str]]] = {"repeats": _repeats, "study": _study}

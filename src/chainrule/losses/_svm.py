@@ -1,8 +1,9 @@
-"""The multiclass hinge loss."""
+"""The multiclass hinge loss, and its square."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -11,21 +12,24 @@ from chainrule.core.errors import UsageError
 from chainrule.losses._check import check_classes, widened
 
 
-def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin: float = 1.0) -> Float[Tensor, " n"]:
-    """Return sum over j != y of max(0, s_j - s_y + margin) for each example.
+def svm_loss(
+    scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin: float = 1.0, power: Literal[1, 2] = 1
+) -> Float[Tensor, " n"]:
+    """Return sum over j != y of max(0, s_j - s_y + margin)^power for each example.
 
-    Exactly at the kink (s_j = s_y - margin) a score has no gradient.
+    Exactly at the kink (s_j = s_y - margin) a score has no gradient. Squared, the loss has no kink.
 
     Args:
         scores: Scores of the K classes.
         targets: Right classes, 0 to K - 1.
         margin: By how much the right score must lead, greater than 0 and finite.
+        power: 1 as in the lectures, or 2.
 
     Returns:
         One value an example, at least 0; in float32 for scores of 16 bits.
 
     Raises:
-        UsageError: Shapes, types or the margin do not fit.
+        UsageError: Shapes, types, the margin or the power do not fit.
         DataError: A class is out of range.
 
     Example:
@@ -43,6 +47,9 @@ def svm_loss(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"], *, margin
     check_classes("svm_loss", scores, targets)
     if not 0 < margin < math.inf:
         raise UsageError("svm_loss: the margin is a lead", expected="margin > 0, finite", got=margin)
+    if power not in (1, 2):
+        raise UsageError("svm_loss: the loss is linear or squared", expected="power 1 or 2", got=power)
     scores, right = widened(scores), targets.long()[:, None]  # (n, 1)
     margins = (scores - scores.gather(1, right) + margin).relu()  # (n, k); relu, as clamp has a gradient at the kink
-    return margins.scatter(1, right, 0.0).sum(1)  # j != y
+    margins = margins.scatter(1, right, 0.0)  # j != y
+    return (margins if power == 1 else margins.square()).sum(1)

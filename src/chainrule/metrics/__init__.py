@@ -10,6 +10,7 @@ from chainrule.core.registry import Entry, Registry
 if TYPE_CHECKING:
     from chainrule.metrics.accuracy import Accuracy as Accuracy
     from chainrule.metrics.accuracy import TopK as TopK
+    from chainrule.metrics.accuracy import shares_right as shares_right
     from chainrule.metrics.confusion import Confusion as Confusion
     from chainrule.metrics.mean import Mean as Mean
     from chainrule.metrics.mistakes import Mistakes as Mistakes
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Mistakes": "mistakes",
         "Tally": "tally",
         "TopK": "accuracy",
+        "shares_right": "accuracy",
     },
 )
 

@@ -52,6 +52,32 @@ class Accuracy:
         return self.right / self.count if self.count else float("nan")
 
 
+MANY_CLASSES = 20
+"""Of more classes the five highest scores are counted as well."""
+
+
+def shares_right(scores: Float[Tensor, "n k"], targets: Int[Tensor, " n"]) -> dict[str, Accuracy | TopK]:
+    """Return the tallies of "accuracy" and, of more than 20 classes, "top5": right if it is among the five highest.
+
+    Raises:
+        UsageError: The shapes do not fit together.
+        DataError: A class is out of range.
+        NonFiniteError: A score is NaN.
+
+    Example:
+        >>> found = shares_right(torch.eye(30)[:4], torch.tensor([0, 1, 3, 29]))
+        >>> found["accuracy"].result(), found["top5"].result()
+        (0.5, 0.75)
+        >>> list(shares_right(torch.eye(10), torch.arange(10)))
+        ['accuracy']
+
+    Source:
+        LECTURES A1, D5.
+    """
+    found: dict[str, Accuracy | TopK] = {"accuracy": Accuracy.of(scores, targets)}
+    return found | {"top5": TopK.of(scores, targets, k=5)} if scores.shape[1] > MANY_CLASSES else found
+
+
 @dataclass(frozen=True)
 class TopK:
     """Share of examples whose class is among the k highest scores; of equal scores the earlier class counts first.

@@ -74,6 +74,10 @@ class Confusion:
         count = int(self.matrix.sum())
         return int(self.matrix.diagonal().sum()) / count if count else float("nan")
 
+    def seen(self) -> list[bool]:
+        """Return of each class whether an example is of it, or was taken for it."""
+        return (self.matrix.sum(0) + self.matrix.sum(1) > 0).tolist()
+
     def per_class(self) -> list[dict[str, Any]]:
         """Return count, precision, recall and F1 of each class; a share of nothing is 0, as scikit-learn has it."""
         right = self.matrix.diagonal().tolist()

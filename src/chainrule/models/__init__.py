@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from chainrule.models._lenet import lenet as lenet
     from chainrule.models._mobilenet import mobilenet as mobilenet
     from chainrule.models._published import load_published as load_published
+    from chainrule.models._published import weights_card as weights_card
+    from chainrule.models._published import weights_file as weights_file
     from chainrule.models._resnet import resnet as resnet
     from chainrule.models._resnet import resnet_cifar as resnet_cifar
     from chainrule.models._squeezenet import squeezenet as squeezenet
@@ -51,6 +53,8 @@ __getattr__, __dir__, __all__ = lazy(
         "resnet_cifar": "_resnet",
         "squeezenet": "_squeezenet",
         "vgg": "_vgg",
+        "weights_card": "_published",
+        "weights_file": "_published",
     },
 )
 

@@ -8,9 +8,11 @@ A card is `{"source", "least", "forms", ...}`:
   multiply-adds of convolutions and fully connected layers for one example, as `chainrule.analysis.network_table`
   counts them in evaluation mode.
 - `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
-- `normalization`: `{"mean", "deviation"}` of each channel (pixels in [0, 1]) that published weights expect.
-- `weights`: files whose every byte is known: `{"file", "sha256", "license", "origin", "options", "input", "classes",
-  "resize"}`; the short side of an image is resized to `resize` pixels, and the middle is cut out.
+- `images`: what published weights expect, `{"size", "resize", "mean", "deviation"}`: the shorter side of an image is
+  scaled to `resize` pixels and the middle of `size` x `size` is cut out; then mean and deviation of each channel (of
+  pixels in [0, 1]).
+- `weights`: files whose every byte is known, `{"name", "file", "bytes", "sha256", "license", "origin", "options",
+  "classes"}`: a recipe names them by `name`, for a network with these options and classes.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _IMAGENET, _NOTE, _SMALL, _GREY = (3, 224, 224), (3, 227, 227), (3, 32, 32), (1, 28, 28)
-_NORMALIZATION = {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
+_IMAGES = {"size": 224, "resize": 256, "mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}
 
 Form = dict[str, Any]
 
@@ -76,7 +78,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"version": "note", "split": False}, 62_378_344, 1_135_256_096, shape=_NOTE),
             _form({"version": "torchvision"}, 61_100_840, 714_188_480),
         ],
-        "normalization": _NORMALIZATION,
+        "images": _IMAGES,
     },
     "vgg": {
         "paper": "Simonyan and Zisserman 2015, Very deep convolutional networks for large-scale image recognition",
@@ -92,7 +94,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"depth": 16, "batch_norm": True}, 138_365_992, 15_470_264_320),
             _form({"depth": 19, "batch_norm": True}, 143_678_248, 19_632_062_464),
         ],
-        "normalization": _NORMALIZATION,
+        "images": _IMAGES,
     },
     "resnet": {
         "paper": "He et al. 2016, Deep residual learning for image recognition",
@@ -105,7 +107,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"depth": 101}, 44_549_160, 7_801_405_440),
             _form({"depth": 152}, 60_192_808, 11_513_626_624),
         ],
-        "normalization": _NORMALIZATION,
+        "images": _IMAGES,
     },
     "resnet_cifar": {
         "paper": "He et al. 2016, Deep residual learning for image recognition, section 4.2",
@@ -117,6 +119,8 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _small({"depth": 44}, 658_586, 97_174_144),
             _small({"depth": 56}, 853_018, 125_485_696),
             _small({"depth": 110}, 1_727_962, 252_887_680),
+            _small({"depth": 20, "shortcut": "none"}, 269_722, 40_551_040),
+            _small({"depth": 56, "shortcut": "none"}, 853_018, 125_485_696),
         ],
     },
     "squeezenet": {
@@ -127,17 +131,17 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"version": 1.0}, 1_248_424, 818_924_576),
             _form({"version": 1.1}, 1_235_496, 349_151_936),
         ],
-        "normalization": _NORMALIZATION,
+        "images": _IMAGES,
         "weights": [
             {
+                "name": "squeezenet1_0",
                 "file": "squeezenet1_0.safetensors",
+                "bytes": 4_998_856,
                 "sha256": "59bb62365939aeb6749750e4d15f9b7630fa8bbcbda22a685ef5193671e58d48",
                 "license": "BSD 2-clause",
                 "origin": "Han et al. 2016, Deep Compression: github.com/songhan/SqueezeNet-Deep-Compression, decoded",
                 "options": {"version": 1.0},
-                "input": [3, 224, 224],
                 "classes": 1000,
-                "resize": 256,
             }
         ],
     },
@@ -151,7 +155,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"depth": 201}, 20_013_928, 4_291_365_888),
             _form({"depth": 161}, 28_681_000, 7_727_907_072),
         ],
-        "normalization": _NORMALIZATION,
+        "images": _IMAGES,
     },
     "densenet_cifar": {
         "paper": "Huang et al. 2017, Densely connected convolutional networks, section 4.2",
@@ -160,6 +164,8 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "forms": [
             _small({"depth": 40}, 176_122, 72_365_352),
             _small({"depth": 100}, 769_162, 287_929_692),
+            _small({"depth": 22, "growth": 23, "compression": 0.6}, 270_885, 116_937_190),
+            _small({"depth": 58, "growth": 20}, 860_210, 344_699_570),
         ],
     },
     "inception": {

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from chainrule.core.errors import RecipeError
-from chainrule.models._checks import check_share
+from chainrule.models._checks import check_image, check_share
 
 
 def cnn(
@@ -22,14 +21,10 @@ def cnn(
         dropout: Probability of dropping a feature before the linear layer.
 
     Raises:
-        RecipeError: The images are too small for so many blocks.
+        RecipeError: These are no images, or too small ones for so many blocks.
     """
-    if len(shape) != 3 or min(shape[1:]) < 2 ** len(widths):
-        raise RecipeError(
-            f"images of {'x'.join(map(str, shape[1:]))} are too small for {len(widths)} blocks",
-            expected=f"at least {2 ** len(widths)} pixels each way",
-            remedy="give fewer --model.widths",
-        )
+    halved = f"a network of {len(widths)} blocks halves its images {len(widths)} times"
+    check_image(shape, 2 ** len(widths), halved, remedy="give fewer --model.widths")
     check_share(dropout)
     layers: list[nn.Module] = []
     channels = shape[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
@@ -121,7 +121,7 @@ class NearestNeighbors(nn.Module):
         """Return distances and positions in the training set of the nearest images."""
         if self._searched is None or self._searched.points is not self.points:
             self._searched = Points(self.points)
-        return self._searched.nearest(_alike(x.flatten(1), self.points), k or int(self.k), distance=self.distance)
+        return self._searched.nearest(alike(x.flatten(1), self.points), k or int(self.k), distance=self.distance)
 
     def forward(self, x: Tensor) -> Float[Tensor, "n c"]:
         """Return the scores."""
@@ -129,12 +129,12 @@ class NearestNeighbors(nn.Module):
             return x.new_zeros(len(x), self.classes)
         with torch.autocast(x.device.type, enabled=False):  # rounded distances would change who votes
             _, index = self.neighbors(x.detach())
-        return _votes(self.labels[index], int(self.k), self.classes).to(x.device)
+        return vote_scores(self.labels[index], int(self.k), self.classes).to(x.device)
 
     def _right(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Whether each image is right with each k, (N, number of options)."""
         _, index = self.neighbors(inputs, self.options[-1])
-        return _right(self.labels[index], targets, self.options, self.classes)
+        return right_by_k(self.labels[index], targets, self.options, self.classes)
 
     def _right_by_fold(self) -> Tensor:
         fold = torch.arange(len(self.points)) % FOLDS  # stratified enough: the order of the training part is random
@@ -142,16 +142,35 @@ class NearestNeighbors(nn.Module):
         for part in range(FOLDS):
             held, others = fold == part, fold != part
             _, index = nearest(self.points[held], self.points[others], self.options[-1], distance=self.distance)
-            found.append(_right(self.labels[others][index], self.labels[held], self.options, self.classes))
+            found.append(right_by_k(self.labels[others][index], self.labels[held], self.options, self.classes))
         return torch.cat(found)
 
 
-def _right(members: Tensor, targets: Tensor, options: Sequence[int], classes: int) -> Tensor:
-    return torch.stack([_votes(members[:, :k], k, classes).argmax(1) == targets for k in options], 1)
+def right_by_k(
+    members: Int64[Tensor, "n k"], targets: Int64[Tensor, " n"], options: Sequence[int], classes: int
+) -> Bool[Tensor, "n o"]:
+    """Return whether the vote is right with each number of neighbors.
+
+    Args:
+        members: Classes of the neighbors, the nearest first.
+        targets: Right classes.
+        options: Numbers of neighbors.
+        classes: Number of classes.
+
+    Example:
+        >>> right_by_k(torch.tensor([[0, 1, 1]]), torch.tensor([1]), [1, 3], 2)
+        tensor([[False,  True]])
+    """
+    return torch.stack([vote_scores(members[:, :k], k, classes).argmax(1) == targets for k in options], 1)
 
 
-def _votes(members: Int64[Tensor, "n k"], k: int, classes: int) -> Float[Tensor, "n c"]:
-    """Scores from the classes of the neighbors, the nearest first."""
+def vote_scores(members: Int64[Tensor, "n k"], k: int, classes: int) -> Float[Tensor, "n c"]:
+    """Return scores from the classes of the neighbors, the nearest first; see `NearestNeighbors`.
+
+    Example:
+        >>> vote_scores(torch.tensor([[2, 0, 0, 2]]), 4, 3).argmax(1)
+        tensor([2])
+    """
     votes = torch.full((len(members), classes), 1e-3, dtype=torch.float64)
     votes.scatter_add_(1, members, torch.ones(members.shape, dtype=torch.float64))
     first = torch.full((len(members), classes), k)
@@ -166,8 +185,8 @@ def _small(x: Tensor) -> Tensor:
     return x.float().clone() if pixels is None else pixels
 
 
-def _alike(x: Tensor, points: Tensor) -> Tensor:
-    """Queries in the units of the points."""
+def alike(x: Tensor, points: Tensor) -> Tensor:
+    """Return queries in the units and the type of the points of `NearestNeighbors`."""
     if points.dtype != torch.uint8:
         return x.float()
     pixels = _pixels(x)

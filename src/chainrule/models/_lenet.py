@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from chainrule.core.errors import RecipeError
+from chainrule.models._checks import check_image
 from chainrule.models._dense import activation as activation_named
 
 
@@ -33,7 +34,8 @@ def lenet(
         The original joins only some feature maps in its second convolution, has trainable factors in its pooling, and
         radial basis functions at its end.
     """
-    if len(shape) != 3 or shape[1:] not in ((28, 28), (32, 32)):
+    check_image(shape, 1, "LeNet takes images of 28x28 or 32x32")
+    if shape[1:] not in ((28, 28), (32, 32)):
         raise RecipeError(
             "LeNet takes images of 28x28 or 32x32", got="x".join(map(str, shape[1:])), remedy="--model.name cnn"
         )

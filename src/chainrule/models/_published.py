@@ -1,16 +1,20 @@
-"""Published weights: the names in the files that differ from ours, and loading them."""
+"""Published weights: where their files are, the names in them that differ from ours, and loading them."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import WeightsError
+from chainrule.core.errors import RecipeError, WeightsError, nearest
 from chainrule.core.paths import shown
+from chainrule.data.fetch import find_known, places, verify
+from chainrule.data.known import Known
 from chainrule.models._densenet import DenseNet
 from chainrule.runtime.weights import Matched, load_weights, read_weights
 
@@ -25,6 +29,61 @@ OLDER_NAMES: Mapping[type[nn.Module], tuple[tuple[str, str], ...]] = {
 }
 """Kind of network -> (whole name in older files, name now). All other networks' files have our names."""
 _COUNTER = ".num_batches_tracked"
+SUFFIXES = (".safetensors", ".pth", ".pt")
+"""How the path of a weights file ends; anything else is the name of published weights."""
+
+
+def weights_card(card: Mapping[str, Any], weights: str) -> Mapping[str, Any] | None:
+    """Return what the card of a network says about weights by their name; None where it is the path of a file.
+
+    Raises:
+        RecipeError: The card has no weights of this name.
+
+    Example:
+        >>> from chainrule.models import MODELS
+        >>> weights_card(MODELS.entry("squeezenet").card, "squeezenet1_0")["classes"]
+        1000
+        >>> weights_card({}, "mine/best.safetensors")
+    """
+    if PurePath(weights).suffix in SUFFIXES or PurePath(weights).name != weights:
+        return None
+    known = {entry["name"]: entry for entry in card.get("weights", ())}
+    if weights not in known:
+        a_path = f"a path that ends in {' or '.join(SUFFIXES[:2])}"
+        raise RecipeError(
+            f"model.weights: the network has no published weights {shown(weights)}",
+            expected=f"{', '.join(known)}, or {a_path}" if known else f"{a_path}; none are known by name",
+            remedy=f'did you mean "{guess}"' if (guess := nearest(weights, known)) else None,
+        )
+    return known[weights]
+
+
+def weights_file(card: Mapping[str, Any], weights: str) -> Path:
+    """Return the file of weights: a path as it is, or that of published weights after every byte of it was checked.
+
+    Args:
+        card: Of the network.
+        weights: The name of published weights on the card, or a path.
+
+    Raises:
+        RecipeError: The card has no weights of this name.
+        WeightsError: Their file is in none of the places, or its bytes are not the published ones.
+    """
+    entry = weights_card(card, weights)
+    if entry is None:
+        return Path(weights).expanduser()
+    name, file = entry["name"], Known(entry["file"], entry["bytes"], entry["sha256"])
+    path = find_known(name, file)
+    if path is None:
+        where = " or ".join(shown(place / file.name) for place in places(name))
+        raise WeightsError(
+            f"the published weights {name} are not there",
+            expected=f"{file.name} ({file.size:,} bytes, sha256 {file.sha256[:16]}...) at {where}",
+            remedy=f"put the file there, or set CHAINRULE_DATA to the folder that holds {name}/{file.name}",
+        )
+    if wrong := verify(path, file):
+        raise WeightsError(f"the published weights {shown(path)} are damaged: {wrong}", remedy="get the file again")
+    return path
 
 
 def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str | None = None) -> Matched:
@@ -63,8 +122,52 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
     try:
         return load_weights(model, tensors)
     except WeightsError as error:
+        if ends := _other_ends(model.state_dict(), tensors, path):
+            raise ends from None
         what = error.what.replace("the weights do", f"the weights of {shown(path)} do", 1)
         raise WeightsError(what, expected=error.expected, got=error.got, remedy=error.remedy) from None
+
+
+def _other_ends(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Any) -> WeightsError | None:
+    """The error for weights that fit in all but the number of classes, the channels of the image, or both."""
+    unlike = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
+    pairs = {name: (own[name].shape, tensors[name].shape) for name in unlike}
+    last = [name for name, (here, there) in pairs.items() if here[1:] == there[1:] and len(here) == len(there)]
+    first = [name for name in unlike if name not in last]
+    if own.keys() != tensors.keys() or not unlike or not _at_the_ends(own, pairs, first, last):
+        return None
+    said, remedies = [], []
+    if last:
+        counts = [shape[0] for shape in pairs[last[0]]]
+        said.append([f"{count:,} classes" for count in counts])
+        keys = " and ".join(shown(name) for name in last)
+        remedies.append(
+            f"take data with {said[-1][1]}; in Python, `chainrule.runtime.weights.load_weights(network, tensors, "
+            f"strict=False)` loads all but {keys}"
+        )
+    if first:
+        counts = [shape[1] for shape in pairs[first[0]]]
+        said.append([f"images of {count} channel{'' if count == 1 else 's'}" for count in counts])
+        if counts[1] in (1, 3):
+            remedies.append(f"a folder of pictures has {counts[1]} with --data.channels {counts[1]}")
+    here, there = (" and ".join(texts) for texts in zip(*said))
+    return WeightsError(
+        f"the weights of {shown(path)} are for {there}",
+        expected=f"{here}, as the network has them",
+        got=", ".join(f"{shown(name)} {tuple(pairs[name][1])}" for name in [*first, *last]),
+        remedy="; ".join(remedies) or None,
+    )
+
+
+def _at_the_ends(
+    own: Mapping[str, Tensor], pairs: Mapping[str, tuple[torch.Size, torch.Size]], first: list[str], last: list[str]
+) -> bool:
+    """Whether only the first convolution has other inputs, and only what gives scores other outputs."""
+    tensors = [name for name, value in own.items() if value.ndim]
+    images = [name for name in tensors if own[name].ndim == 4][:1]
+    same = all(here[0] == there[0] and here[2:] == there[2:] for here, there in (pairs[name] for name in first))
+    scores = {(pairs[name][0][0], pairs[name][1][0]) for name in last}
+    return same and first in ([], images) and len(scores) == bool(last) and (not last or tensors[-1] in last)
 
 
 def _renamed(model: nn.Module, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> dict[str, Tensor]:

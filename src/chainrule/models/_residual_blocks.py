@@ -1,4 +1,4 @@
-"""Blocks of residual networks: y = relu(F(x) + shortcut(x))."""
+"""Blocks of residual networks, y = relu(F(x) + shortcut(x)), and of plain ones, y = relu(F(x))."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ Shortcut = Callable[[int, int, int], nn.Module]
 class Block(nn.Module):
     """What blocks share: the sum with a shortcut. `downsample` is None where the shape stays, as in torchvision.
 
+    Without a shortcut the block is plain: relu(F(x)), with the same parameters.
+
     Args:
         channels: Of the input.
         width: Of the 3x3 convolutions.
         stride: Of the block.
-        shortcut: `(channels in, channels out, stride) -> module`, used where the block changes the shape.
+        shortcut: `(channels in, channels out, stride) -> module`, used where the block changes the shape; None: plain.
         drop: Probability of dropping F for an example while training (stochastic depth).
     """
 
     EXPANSION: ClassVar[int]
     """Channels of the output over the width."""
 
-    def __init__(self, channels: int, width: int, stride: int, shortcut: Shortcut, drop: float = 0.0) -> None:
+    def __init__(self, channels: int, width: int, stride: int, shortcut: Shortcut | None, drop: float = 0.0) -> None:
         super().__init__()
         out = width * self.EXPANSION
         self.add_body(channels, width, stride)
+        self.plain = shortcut is None
         self.drop_path = DropPath(drop) if drop > 0 else None
-        self.downsample = shortcut(channels, out, stride) if stride != 1 or channels != out else None
+        self.downsample = shortcut(channels, out, stride) if shortcut and (stride != 1 or channels != out) else None
         self.relu = nn.ReLU()
 
     @abstractmethod
@@ -51,8 +54,10 @@ class Block(nn.Module):
         """The norm before the sum."""
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Return relu(F(x) + shortcut(x))."""
+        """Return relu(F(x) + shortcut(x)), or relu(F(x)) of a plain block."""
         body = self.body(x)
+        if self.plain:
+            return self.relu(body)
         if self.drop_path is not None:
             body = self.drop_path(body)
         return self.relu(body + (x if self.downsample is None else self.downsample(x)))

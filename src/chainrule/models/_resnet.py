@@ -1,8 +1,7 @@
-"""Residual networks: those of ImageNet, and the thinner ones of CIFAR."""
+"""Residual networks: those of ImageNet, and the thinner ones of CIFAR, also without their shortcuts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.models._checks import check_image, check_share
-from chainrule.models._residual_blocks import BasicBlock, Block, Bottleneck, PaddedShortcut, projection
+from chainrule.models._residual_blocks import BasicBlock, Block, Bottleneck, PaddedShortcut, Shortcut, projection
 
 STAGES: dict[int, tuple[type[Block], tuple[int, ...]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -23,6 +22,8 @@ STAGES: dict[int, tuple[type[Block], tuple[int, ...]]] = {
 """Layers with weights -> the kind of block, and how many in each stage."""
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 """Those of the paper; any 6n + 2 can be built."""
+SHORTCUTS: dict[str, Shortcut | None] = {"pad": PaddedShortcut, "project": projection, "none": None}
+"""How a block of `resnet_cifar` that changes the shape is skipped; "none": no block is skipped at all."""
 
 
 def resnet(
@@ -78,7 +79,7 @@ def resnet_cifar(
     classes: int,
     *,
     depth: int = 20,
-    shortcut: Literal["pad", "project"] = "pad",
+    shortcut: Literal["pad", "project", "none"] = "pad",
     zero_init_residual: bool = False,
     drop_path: float = 0.0,
 ) -> nn.Module:
@@ -89,12 +90,14 @@ def resnet_cifar(
         classes: Number of scores.
         depth: Layers with weights, 6n + 2: 20, 32, 44, 56 and 110 are the paper's.
         shortcut: Where a stage begins. "pad": every second pixel, new channels zero, no parameters (the paper's A);
-            "project": CONV1 and BN (its B).
+            "project": CONV1 and BN (its B). "none": no block has a shortcut, which makes the paper's plain network with
+            the parameters of "pad".
         zero_init_residual: Start each block as the identity: gamma of its last norm is 0.
         drop_path: Stochastic depth as in `resnet`: p_max, at least 0 and below 1 (0.5 in its paper, at 110 layers).
 
     Raises:
-        RecipeError: Another depth, shortcut or probability, or images that are too small.
+        RecipeError: Another depth, shortcut or probability, images that are too small, or an option of shortcuts for a
+            network that has none.
 
     Example:
         >>> network = resnet_cifar((3, 32, 32), 10)
@@ -102,20 +105,25 @@ def resnet_cifar(
         269722
 
     Source:
-        LECTURES C8, D5; He et al. 2016, Deep residual learning, section 4.2. Initialization as `resnet`.
+        LECTURES C8, D5; He et al. 2016, Deep residual learning, section 4.2 (plain networks: figure 6, left).
+        Initialization as `resnet`.
     """
     if depth < 8 or depth % 6 != 2:
         below = (depth - 2) // 6 * 6 + 2
         near = "use 8" if depth < 8 else f"use {below} or {below + 6}"
         raise RecipeError("this ResNet has 6n + 2 layers", expected="8, 14, 20, 26, ...", got=depth, remedy=near)
-    if shortcut not in ("pad", "project"):
-        raise RecipeError("there are two shortcuts", expected="pad or project", got=shortcut)
+    if shortcut not in SHORTCUTS:
+        raise RecipeError("there is no such shortcut", expected="pad, project or none", got=shortcut)
     check_share(drop_path, "drop_path")
+    if shortcut == "none" and (zero_init_residual or drop_path):
+        option = "zero_init_residual" if zero_init_residual else "drop_path"
+        raise RecipeError(
+            f"{option} would cut a network without shortcuts in two", remedy="leave it out, or choose shortcut: pad"
+        )
     check_image(shape, 4, "this ResNet shrinks its images 4 times")
     counts = ((depth - 2) // 6,) * 3
     stem = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
-    kind = PaddedShortcut if shortcut == "pad" else projection
-    network = ResNet(stem, nn.Identity(), BasicBlock, (16, 32, 64), counts, classes, kind, drop_path)
+    network = ResNet(stem, nn.Identity(), BasicBlock, (16, 32, 64), counts, classes, SHORTCUTS[shortcut], drop_path)
     _draw_weights(network, zero_init_residual)
     return network
 
@@ -130,7 +138,7 @@ class ResNet(nn.Module):
         widths: Of each stage.
         counts: Blocks in each stage.
         classes: Number of scores.
-        shortcut: `(channels in, channels out, stride) -> module`, where a block changes the shape.
+        shortcut: `(channels in, channels out, stride) -> module`, where a block changes the shape; None: plain blocks.
         drop_path: Probability of dropping the last block's body; it grows from the first one on by equal steps.
     """
 
@@ -142,7 +150,7 @@ class ResNet(nn.Module):
         widths: tuple[int, ...],
         counts: tuple[int, ...],
         classes: int,
-        shortcut: Callable[[int, int, int], nn.Module],
+        shortcut: Shortcut | None,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()

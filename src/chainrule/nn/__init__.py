@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chainrule.nn._conversion import linear_to_conv as linear_to_conv
     from chainrule.nn._drop_path import DropPath as DropPath
     from chainrule.nn._drop_path import drop_path as drop_path
+    from chainrule.nn._fold import fold_batch_norms as fold_batch_norms
     from chainrule.nn._initialize import fan_in as fan_in
     from chainrule.nn._initialize import initialize as initialize
     from chainrule.nn._maxout import Maxout as Maxout
@@ -34,6 +35,7 @@ _NAMES = {
     "whitening_filters": "_whiten",
     # one kind of layer as another
     "conv_to_linear": "_conversion",
+    "fold_batch_norms": "_fold",
     "linear_to_conv": "_conversion",
     # layers that torch lacks
     "Concat": "_residual",

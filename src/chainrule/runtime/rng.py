@@ -130,6 +130,28 @@ def normal(
     return torch.erfinv(odd.to(dtype).mul_(2.0**-bits)).mul_(math.sqrt(2.0))
 
 
+def seed_torch(seed: int) -> None:
+    """Seed torch's own generators, as `torch.manual_seed` does, for what draws from no keys (dropout).
+
+    Without an accelerator only the CPU's is seeded: looking for the others takes 0.2 ms, a tenth of a small network's
+    step.
+
+    Args:
+        seed: 0 to 2^63 - 1.
+
+    Example:
+        >>> seed_torch(3)
+        >>> first = torch.rand(2)
+        >>> _ = torch.manual_seed(3)
+        >>> bool((first == torch.rand(2)).all())
+        True
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def _bits(key: Tensor, name: str, shape: tuple[int, ...], bits: int) -> Tensor:
     """The upper `bits` bits of one hash for each number that is drawn."""
     start = branch(key, name).view(-1, *(1 for _ in shape))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from chainrule.tasks._train import OwnNetwork as OwnNetwork
     from chainrule.tasks._train import begin_run as begin_run
     from chainrule.tasks._train import continue_run as continue_run
+    from chainrule.tasks.estimators import KNearestNeighbors as KNearestNeighbors
+    from chainrule.tasks.estimators import LinearSVM as LinearSVM
+    from chainrule.tasks.estimators import MultilayerPerceptron as MultilayerPerceptron
+    from chainrule.tasks.estimators import SoftmaxRegression as SoftmaxRegression
     from chainrule.tasks.fitting import fit as fit
     from chainrule.tasks.tables import open_recipe as open_recipe
 
@@ -23,9 +27,13 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "Classification": "_classify",
         "Interrupted": "_signals",
+        "KNearestNeighbors": "estimators",
+        "LinearSVM": "estimators",
+        "MultilayerPerceptron": "estimators",
         "OwnNetwork": "_train",
         "Prediction": "_run",
         "Run": "_run",
+        "SoftmaxRegression": "estimators",
         "begin_run": "_train",
         "continue_run": "_train",
         "fit": "fitting",

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import OWN, Data, Recipe
-from chainrule.data import DATA, Augment, Batch, ImageExamples, LabeledImages, Mixed, Normalization, Shuffled, split
+from chainrule.core.errors import DataError, RecipeError
+from chainrule.core.recipe import CARD, OWN, Data, Recipe
+from chainrule.data import (
+    DATA,
+    Augment,
+    Batch,
+    FeatureExamples,
+    Features,
+    FeatureTable,
+    ImageExamples,
+    LabeledImages,
+    Mixed,
+    Normalization,
+    Shuffled,
+    split,
+)
 from chainrule.losses import LOSSES, penalty
-from chainrule.metrics import Accuracy, Mean, Tally
+from chainrule.metrics import Mean, Tally, shares_right
 from chainrule.models import MODELS, Fitted, Heads
 from chainrule.nn import initialize, whiten
 from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, ema_decay, is_weight
+from chainrule.tasks._card import with_size_of_card
+from chainrule.tasks._features import check_features, features_of
+from chainrule.tasks._pretrained import card_normalization, check_images, check_pretrained, load_given_weights
+from chainrule.tasks._solve import check_solvable, is_solved, solve
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
-from chainrule.training.task import Average, Carry, Phase, Task
+from chainrule.training.task import Average, Carry, Examples, Phase, Task
 
 Network = Callable[..., nn.Module]
 WHITEN_IMAGES = 5000
@@ -34,7 +51,15 @@ class Classification:
         recipe: Its sections `data`, `augment`, `model`, `loss`, `penalty`, `optim`, `schedule`, `train`.
         network: For a model named "own": `(**options) -> module`.
         normalization: That of a stored run; measured on the training part when left out.
+        features: Those of a stored run; the recipe's when left out.
         images: The data set, when it is not the one that the recipe names (arrays in Python).
+
+    `chosen` is what was chosen while the first weights were made, as plain data: by a model that is fitted, or by a
+    solver.
+
+    Raises:
+        RecipeError: Parts that do not go together.
+        UsageError: The images are too small for a feature.
     """
 
     def __init__(
@@ -43,15 +68,57 @@ class Classification:
         *,
         network: Network | None = None,
         normalization: Normalization | None = None,
+        features: Features | None = None,
         images: LabeledImages | None = None,
     ) -> None:
+        check_features(recipe)
+        check_pretrained(recipe)
+        if is_solved(recipe):
+            check_solvable(recipe)
         self.recipe = recipe
         self.network = network
+        self.chosen: dict[str, Any] = {}
         self.images = images or DATA.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
+        check_images(recipe, self.images)
         self.parts = parts_of(recipe.data, recipe.train.seed, self.images)
-        self.normalization = normalization or Normalization.measure(
-            self.images.pictures, self.parts["train"], recipe.data.normalize
-        )
+        self.features = features_of(recipe.data.features) if features is None else features
+        self.input_shape = self.features.shape_of(self.images.shape)
+        self._made: dict[str, Examples] = {}
+        self._tables: dict[str, FeatureTable] = {}
+        if normalization is not None:
+            self.normalization = normalization
+
+    @cached_property
+    def normalization(self) -> Normalization:
+        """Measured on the training part, unless it was given."""
+        if self.recipe.data.normalize == CARD:
+            return card_normalization(self.recipe)
+        if self.recipe.data.normalize != "none" or self.features:
+            self.require_training_part("its mean and deviation are measured")
+        if self.features:
+            return self._table("train").normalization(self.recipe.data.normalize)
+        measured = self.parts.get("train", torch.arange(0))
+        return Normalization.measure(self.images.pictures, measured, self.recipe.data.normalize)
+
+    def require_training_part(self, why: str) -> None:
+        """Refuse a set that can only be measured on.
+
+        Raises:
+            DataError: It has no training part.
+        """
+        if "train" not in self.parts:
+            raise DataError(
+                f"{self.images.name} has no training part, on which {why}",
+                expected="a set with one, or weights that are given and no step",
+                got=f"{', '.join(self.parts)} alone",
+                remedy="--model.name and --model.weights of published weights (docs/models.md) with --train.steps 0",
+            )
+
+    def _table(self, part: str) -> FeatureTable:
+        """The features of a part, computed once."""
+        if part not in self._tables:
+            self._tables[part] = FeatureTable(self.features, self.images.pictures, self.parts[part])
+        return self._tables[part]
 
     @property
     def per_epoch(self) -> int:
@@ -66,39 +133,54 @@ class Classification:
     def steps(self) -> int:
         """Steps in all."""
         train = self.recipe.train
+        if train.steps != 0:
+            self.require_training_part("a network learns")
         return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""
-        return build_network(self.recipe, self.images.shape, len(self.images.classes), self.network)
+        return build_network(self.recipe, self.input_shape, len(self.images.classes), self.network)
 
-    def examples(self, part: str) -> ImageExamples:
-        """The examples of a part; those of "train" are augmented."""
+    def examples(self, part: str) -> Examples:
+        """The examples of a part, made once; those of "train" are augmented."""
+        if part not in self._made:
+            self._made[part] = self._make_examples(part)
+        return self._made[part]
+
+    def _make_examples(self, part: str) -> Examples:
+        if self.features:
+            return FeatureExamples(self.images, self._table(part), self.normalization)
         augment = Augment(**self.recipe.augment.model_dump()) if part == "train" else None
         return ImageExamples(self.images, self.parts[part], self.normalization, augment)
 
     def inputs(self, part: str, index: Tensor) -> Tensor:
-        """Some images of a part, as the network is given them; without augmentation."""
-        return self.normalization.apply(self.images.pictures.read(self.parts[part][index]))
+        """Some examples of a part, as the network is given them; without augmentation."""
+        return self.normalization.apply(self.features(self.images.pictures.read(self.parts[part][index])))
 
     def task(self) -> Task:
         """The task that the loop trains, or that is fitted before it would begin."""
         recipe = self.recipe
+        if is_solved(recipe):
+            return self._fitted_task(partial(_solve, self))
         if recipe.model.name != OWN and MODELS.entry(recipe.model.name).card.get("fitted"):
-            return self._fitted_task()
+            return self._fitted_task(partial(_fit, self))
+        if recipe.model.name != OWN and recipe.model.weights is None:
+            self.require_training_part("a network learns")
+        if self.steps() == 0 and "train" not in self.parts:
+            return self._fitted_task(partial(_prepare, self))
         ema = recipe.train.ema
         return Task(
             model=self.model,
-            examples={part: self.examples(part) for part in self.parts},
+            examples=_Parts(self),
             orders={"train": self._order},
             phases=[_phase(recipe)],
             measure=Measure(recipe),
             predict=class_probabilities(recipe),
             deploy="model" if ema is None else "ema",
-            prepare=partial(_whiten_first, self) if recipe.init.first == "whiten" else None,
+            prepare=partial(_prepare, self),
         )
 
-    def _fitted_task(self) -> Task:
+    def _fitted_task(self, prepare: Callable[[nn.Module, Task], None]) -> Task:
         """For a model that takes all of its training set at once: no step is taken."""
         if self.steps() != 0:
             raise RecipeError(
@@ -109,17 +191,43 @@ class Classification:
             )
         return Task(
             model=self.model,
-            examples={part: self.examples(part) for part in self.parts},
+            examples=_Parts(self),
             orders={},
             phases=[],
             measure=Measure(self.recipe),
             predict=class_probabilities(self.recipe),
-            prepare=_fit,
+            prepare=prepare,
         )
 
 
-def _whiten_first(job: Classification, model: nn.Module, task: Task) -> None:
+class _Parts(Mapping[str, Examples]):
+    """The examples of all parts of a job, each made when it is first asked for."""
+
+    def __init__(self, job: Classification) -> None:
+        self.job = job
+
+    def __getitem__(self, part: str) -> Examples:
+        if part not in self.job.parts:
+            raise KeyError(part)
+        return self.job.examples(part)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.job.parts)
+
+    def __len__(self) -> int:
+        return len(self.job.parts)
+
+
+def _prepare(job: Classification, model: nn.Module, task: Task) -> None:
+    """Give a network the weights that it begins with, where they are not those that it drew."""
+    load_given_weights(job.recipe, model)
+    if job.recipe.init.first == "whiten":
+        _whiten_first(job, model)
+
+
+def _whiten_first(job: Classification, model: nn.Module) -> None:
     """Give the first convolution filters from training images."""
+    job.require_training_part("the first filters are made")
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         raise RecipeError("init.first whitens a convolution", expected="a network that has one", remedy="leave it out")
@@ -127,20 +235,26 @@ def _whiten_first(job: Classification, model: nn.Module, task: Task) -> None:
     whiten(convolutions[0], job.inputs("train", torch.arange(count)))
 
 
-def _fit(model: nn.Module, task: Task) -> None:
+def _solve(job: Classification, model: nn.Module, task: Task) -> None:
+    """Give a linear classifier the weights that a solver finds."""
+    job.require_training_part("the classifier is fitted")
+    job.chosen = solve(job.recipe, model, task)
+
+
+def _fit(job: Classification, model: nn.Module, task: Task) -> None:
     """Give a model its training set."""
     assert isinstance(model, Fitted)
+    job.require_training_part("the model is fitted")
     parts = []
     for part in ("train", "valid"):
         index = torch.arange(len(task.examples[part]))
         batch = task.examples[part].fetch(index, index)
         parts.append((batch.inputs, batch.targets))
     model.fit(parts[0], parts[1])
+    job.chosen = dict(model.chosen)
 
 
-def build_network(
-    recipe: Recipe, shape: tuple[int, int, int], classes: int, network: Network | None = None
-) -> nn.Module:
+def build_network(recipe: Recipe, shape: tuple[int, ...], classes: int, network: Network | None = None) -> nn.Module:
     """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
 
     Raises:
@@ -158,7 +272,11 @@ def build_network(
                 "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
             )
     else:
-        model = MODELS.resolve(recipe.model.name)(shape, classes, **options(TABLES["model"], recipe.model, "model"))
+        build, chosen = MODELS.resolve(recipe.model.name), options(TABLES["model"], recipe.model, "model")
+        try:
+            model = build(shape, classes, **chosen)
+        except RecipeError as error:
+            raise with_size_of_card(error, recipe, shape) from error
     if recipe.init.scheme != "own":
         initialize(model, recipe.init.scheme, bias=recipe.init.bias)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -189,7 +307,7 @@ class Measure:
         scores = self.scores(model, batch.inputs)
         return {
             "loss": Mean.of(self.loss(scores, batch.targets)),
-            "accuracy": Accuracy.of(scores, batch.targets),
+            **shares_right(scores, batch.targets),
         }
 
 

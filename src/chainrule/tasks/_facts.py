@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from chainrule.analysis import network_table
 from chainrule.core.folder import RunFolder
 from chainrule.core.store import write_file
 from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
-from chainrule.metrics import Accuracy, Confusion, Mean, Mistakes, Tally
+from chainrule.metrics import Confusion, Mean, Mistakes, Tally, shares_right
 from chainrule.models import NearestNeighbors
 from chainrule.tasks._classify import Classification, answer, per_example_loss
+from chainrule.tasks._region_facts import write_projected_regions
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 
@@ -24,6 +26,14 @@ MISTAKES = 24
 """How many of the worst mistakes are kept."""
 SHOWN_NEIGHBORS = 9
 """How many nearest training examples are drawn beside a mistake."""
+DENSE = 100
+"""Of more classes only the counts that are not zero are written, and the figures of those classes that occur."""
+SHOWN_CLASSES = 20
+"""Of how many classes an example is drawn."""
+METRICS = ("loss", "accuracy", "top5")
+"""What the result of a run tells of a part, as far as it was measured."""
+LARGE = 128
+"""Pictures with a longer side are drawn smaller."""
 FILTERS = 64
 """How many filters of the first layer are drawn."""
 
@@ -72,10 +82,14 @@ def evaluation_of(
         "part": part,
         "count": count,
         "loss": float(found["loss"].result()),
-        "accuracy": float(found["accuracy"].result()),
+        **{name: float(found[name].result()) for name in METRICS if name != "loss" and name in found},
         "classes": classes,
-        "confusion": confusion.matrix.tolist(),
-        "per_class": [{"name": name, **row} for name, row in zip(classes, confusion.per_class())],
+        "confusion": _counts(confusion),
+        "per_class": [
+            {"name": name, **row}
+            for name, row, seen in zip(classes, confusion.per_class(), confusion.seen())
+            if seen or len(classes) <= DENSE
+        ],
         "mistakes": [
             {
                 **record,
@@ -88,30 +102,40 @@ def evaluation_of(
     }
 
 
+def _counts(confusion: Confusion) -> list[list[int]] | dict[str, Any]:
+    """The matrix, or of many classes `{"size": K, "counts": [[truth, predicted, count], ...]}` of what is not zero."""
+    if len(confusion.matrix) <= DENSE:
+        return confusion.matrix.tolist()
+    places = confusion.matrix.nonzero()
+    counts = torch.cat([places, confusion.matrix[places[:, 0], places[:, 1], None]], dim=1)  # (n, 3)
+    return {"size": len(confusion.matrix), "counts": counts.tolist()}
+
+
 def write_final_facts(folder: RunFolder, job: Classification, task: Task, model: nn.Module) -> dict[str, Any]:
     """Measure the best weights on validation and (if the recipe says so) test part, and write all facts.
 
     Returns:
-        `{"valid": {"loss", "accuracy"}, "test": the same or None}`.
+        `{"valid": {"loss", "accuracy", and "top5" of many classes}, "test": the same}`; None for what was not measured.
     """
-    parts = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    wanted = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    parts = [part for part in wanted if part in job.parts]
     evaluation = {part: evaluation_facts(job, model, part, task=task) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
-    folder.write_json(folder.facts / "network.json", network_table(model, job.images.shape))
-    weights = first_layer(model, job.images.shape, list(job.images.classes))
+    folder.write_json(folder.facts / "network.json", network_table(model, job.input_shape))
+    weights = first_layer(model, job.input_shape, list(job.images.classes))
     if weights is not None:
         folder.write_json(folder.facts / "weights.json", weights)
-    short = {part: {"loss": facts["loss"], "accuracy": facts["accuracy"]} for part, facts in evaluation.items()}
-    return {"test": None, **short}
+    write_projected_regions(folder, job, model)
+    short = {part: {name: facts[name] for name in METRICS if name in facts} for part, facts in evaluation.items()}
+    return {"valid": None, "test": None, **short}
 
 
 def write_data_facts(folder: RunFolder, job: Classification) -> None:
     """Write what the data are: parts, balance, shape, normalization, augmentation, a few pictures."""
     labels, classes = job.images.labels, list(job.images.classes)
-    samples = [
-        int(job.parts["train"][labels[job.parts["train"]] == label][0]) for label in range(min(len(classes), 20))
-    ]
-    normalization = job.normalization.to_json()
+    shown = job.parts["train" if "train" in job.parts else next(iter(job.parts))]
+    samples = [int(shown[labels[shown] == label][0]) for label in labels[shown].unique().tolist()[:SHOWN_CLASSES]]
+    normalization, kind = job.normalization.to_json(), job.normalization.kind
     facts = dict(job.images.facts)
     folder.write_json(
         folder.facts / "data.json",
@@ -121,7 +145,8 @@ def write_data_facts(folder: RunFolder, job: Classification) -> None:
             "classes": classes,
             "counts": counted(labels, job.parts, len(classes)),
             "shape": list(job.images.shape),
-            "normalization": normalization if normalization.get("kind") != "pixel" else {"kind": "pixel"},
+            "features": _of_features(job),
+            "normalization": {"kind": kind} if job.features or kind == "pixel" else normalization,
             "augment": {key: value for key, value in job.recipe.augment.model_dump().items() if value},
             "source": facts.get("source"),
             "licence": facts.get("licence"),
@@ -129,6 +154,13 @@ def write_data_facts(folder: RunFolder, job: Classification) -> None:
             "samples": [_picture(job, index) for index in samples],
         },
     )
+
+
+def _of_features(job: Classification) -> dict[str, Any]:
+    """Which features stand for a picture, and how many numbers they are."""
+    if not job.features:
+        return {}
+    return {"numbers": job.input_shape[0], "from": [str(part) for part in job.features.parts]}
 
 
 def write_report(folder: RunFolder, *others: RunFolder) -> Any:
@@ -167,7 +199,7 @@ class FullMeasure:
         losses = self.loss(scores, batch.targets)
         return {
             "loss": Mean.of(losses),
-            "accuracy": Accuracy.of(scores, batch.targets),
+            **shares_right(scores, batch.targets),
             "confusion": Confusion.of(scores, batch.targets, classes=self.classes),
             "mistakes": Mistakes.of(scores, batch.targets, batch.index, losses, count=MISTAKES),
         }
@@ -198,6 +230,9 @@ def picture_of(values: Tensor) -> str | None:
         low, high = values.min(), values.max()
         values = (values.float() - low) / (high - low).float().clamp_min(1e-12)
     side = max(values.shape[1:])
+    if side > LARGE:  # a report with dozens of photographs would have many megabytes
+        small = functional.avg_pool2d(values.float(), -(-side // LARGE), ceil_mode=True)
+        values = small.round().to(torch.uint8) if values.dtype == torch.uint8 else small
     return png_uri(values.numpy(), scale=max(1, 56 // side) if side < 56 else 1)
 
 
@@ -208,6 +243,8 @@ def _source(job: Classification, index: int) -> str | None:
 
 def first_layer(model: nn.Module, shape: tuple[int, ...], classes: list[str]) -> dict[str, Any] | None:
     """The first layer's weights as pictures: templates of a linear classifier, or filters of a convolution."""
+    if len(shape) != 3:
+        return None
     channels, height, width = shape
     for name, module in model.named_modules():
         weight: Tensor | None = getattr(module, "weight", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.analysis import decision_regions, network_table
-from chainrule.core.errors import StorageError
+from chainrule.analysis import network_table, region_panels
+from chainrule.core.errors import RecipeError, StorageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.log import warn
-from chainrule.core.store import write_file
 from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, picture_of
+from chainrule.tasks._region_facts import line_panel, write_regions
+from chainrule.tasks._solve import linear_layer
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 
@@ -69,9 +69,11 @@ def write_fit_facts(
         folder.write_json(folder.facts / "weights.json", weights)
     if inputs.ndim == 2 and inputs.shape[1] == 2 and inputs.is_floating_point():
         with _left_out("decision regions"):
-            regions = {**decision_regions(model, inputs, targets), "classes": names}
-            text = json.dumps(regions, separators=(",", ":"))  # with a line for each number it is three times as long
-            write_file(folder.facts / "regions.json", text + "\n")
+            regions = region_panels({"": model}, inputs, targets)
+            if (linear := _linear_layer(network)) is not None and len(linear.weight) > 1:
+                regions["panels"][0]["title"] = "The largest score"
+                regions["panels"].append(line_panel(linear.weight, linear.bias))
+            write_regions(folder, {**regions, "classes": names})
 
 
 @contextmanager
@@ -84,6 +86,14 @@ def _left_out(what: str) -> Iterator[None]:
     except Exception as error:  # a network of one's own can fail in any way
         said = (str(error).splitlines() or [""])[0]
         warn(f"the report has no {what}: the network fails outside its data: {type(error).__name__}: {said}")
+
+
+def _linear_layer(network: nn.Module) -> nn.Linear | None:
+    """The one layer of a linear classifier; None for another network."""
+    try:
+        return linear_layer(network, "a picture of hyperplanes")
+    except RecipeError:
+        return None
 
 
 def _names(model: nn.Module, inputs: Tensor, classes: list[str]) -> list[str]:

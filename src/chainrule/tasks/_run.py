@@ -12,19 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import CheckpointError, DataError, RecipeError
+from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import Recipe
-from chainrule.data import ImageExamples, Normalization, open_image
+from chainrule.core.recipe import Named, Recipe
+from chainrule.data import Features, Normalization, open_image
 from chainrule.data.images import fitted
-from chainrule.models import Fitted
+from chainrule.models import Fitted, NearestNeighbors
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks._classify import Classification, Network, build_network, class_probabilities
 from chainrule.tasks._facts import evaluation_facts
+from chainrule.tasks._features import features_of
+from chainrule.tasks._neighbors import Neighbor, TrainingSet
+from chainrule.tasks._predictor import Predictor, at_once, in_groups
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
 from chainrule.training.rules import best_step
+from chainrule.training.task import Examples
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,14 @@ class Prediction:
         label: The most probable class.
         probability: Its probability.
         top: The most probable classes with their probabilities, best first.
+        neighbors: By nearest neighbors: the training examples that voted, and at least five, the nearest first.
     """
 
     source: str
     label: str
     probability: float
     top: Sequence[tuple[str, float]]
+    neighbors: Sequence[Neighbor] = ()
 
 
 class Run:
@@ -81,6 +87,8 @@ class Run:
         Raises:
             CheckpointError: The run has none (a hand-written loop).
         """
+        if self.info["kind"] == "study":
+            raise self._several()
         if not self.folder.recipe.is_file():
             kind = self.info.get("kind")
             why = "expected recipe.yaml" if kind == "recipe" else f"got a run of kind {kind}"
@@ -98,6 +106,8 @@ class Run:
     @cached_property
     def processing(self) -> dict[str, Any]:
         """What is done to an image before the network sees it, and the names of the classes."""
+        if self.info["kind"] in ("repeats", "study"):
+            raise self._several()
         data = self.folder.read_json(self.folder.processing)
         if not isinstance(data, dict):
             raise CheckpointError(f"{self.path} does not say how its images are prepared", expected="processing.json")
@@ -115,6 +125,14 @@ class Run:
     def normalization(self) -> Normalization:
         """That of the training part."""
         return Normalization.from_json(self.processing["normalization"])
+
+    @cached_property
+    def features(self) -> Features:
+        """What the network is given in place of a picture, if anything."""
+        try:
+            return features_of([Named.model_validate(part) for part in self.processing.get("features") or ()])
+        except ChainruleError as error:
+            raise CheckpointError(f"{self.folder.processing} is damaged or of another version: {error}") from error
 
     def model(self, module: nn.Module | None = None) -> nn.Module:
         """Return the trained network with its best weights, in evaluation mode.
@@ -134,8 +152,8 @@ class Run:
         return module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def _build(self) -> nn.Module:
-        if self.info["kind"] == "repeats":
-            raise CheckpointError(f"{self.path} is a folder of repeated runs", remedy=f"name one: {self.path}/seed-0")
+        if self.info["kind"] in ("repeats", "study"):
+            raise self._several()
         if self.info["kind"] != "recipe":
             program = self.info.get("program", {})
             where = f" ({program['file']}:{','.join(program['names'])})" if program else ""
@@ -145,7 +163,15 @@ class Run:
             )
         with torch.random.fork_rng():
             channels, height, width = self.processing["shape"]
-            return build_network(self.recipe, (channels, height, width), len(self.classes))
+            shape = self.features.shape_of((channels, height, width))
+            return build_network(self.recipe, shape, len(self.classes))
+
+    def _several(self) -> CheckpointError:
+        """What to say where one run is needed."""
+        study = self.info["kind"] == "study"
+        one = next(iter(self.info["members"])) if study else "seed-0"
+        kind = "the runs of a study" if study else "repeated runs"
+        return CheckpointError(f"{self.path} is a folder of {kind}", remedy=f"name one: {self.path}/{one}")
 
     def _weights(self) -> dict[str, Tensor]:
         if self.folder.model.is_file():
@@ -159,42 +185,69 @@ class Run:
 
     def job(self, network: Network | None = None) -> Classification:
         """The recipe with its data, normalized as this run was."""
-        return Classification(self.recipe, network=network, normalization=self.normalization)
+        return Classification(self.recipe, network=network, normalization=self.normalization, features=self.features)
 
-    def evaluate(self, part: str = "valid", *, module: nn.Module | None = None) -> dict[str, Any]:
+    def evaluate(self, part: str | None = None, *, module: nn.Module | None = None) -> dict[str, Any]:
         """Measure the network on a part of its data: loss, accuracy, confusion matrix, worst mistakes.
 
         Args:
-            part: "valid", "test" or "train".
+            part: "valid", "test" or "train"; when left out, "valid", or "test" where there is nothing to choose by.
             module: For a run of one's own network.
+
+        Raises:
+            DataError: The data have no such part.
         """
         model = self.model(module)
         job = self.job()
+        if part is None:
+            part = "valid" if "valid" in job.parts else "test"
         if part not in job.parts:
-            raise DataError(f'there is no part "{part}"', expected=", ".join(job.parts))
+            raise DataError(
+                f'{job.images.name} has no part "{part}"',
+                expected=", ".join(job.parts),
+                remedy=f"--part {next(iter(job.parts))}",
+            )
         return evaluation_facts(job, model, part)
 
     def predict(
-        self, sources: Iterable[str | Path | bytes], *, top: int = 5, module: nn.Module | None = None
+        self,
+        sources: Iterable[str | Path | bytes],
+        *,
+        top: int = 5,
+        module: nn.Module | None = None,
+        compile_it: bool = False,
     ) -> list[Prediction]:
-        """Classify picture files (or their bytes).
+        """Classify picture files (or their bytes), a group at a time: equal to `model()` up to rounding, and faster.
+
+        Args:
+            sources: Files, or what stands in them.
+            top: How many classes to tell of each.
+            module: For a run of one's own network.
+            compile_it: Compile the network first: worth it for thousands of pictures (docs/speed.md).
 
         Raises:
             DataError: A picture cannot be read; says which.
         """
-        model, (channels, height, width) = self.model(module), self.processing["shape"]
+        (channels, height, width), resize = self.processing["shape"], self.processing.get("resize")
         probabilities, found = class_probabilities(self.recipe), []
-        for source in sources:
-            pixels = fitted(open_image(source), (channels, height, width)).unsqueeze(0)
+        model = self.model(module)
+        network = Predictor(model, compile_it=compile_it).eval()
+        known = TrainingSet(model, self.classes, self.job) if isinstance(model, NearestNeighbors) else None
+        for group in in_groups(sources, at_once((channels, height, width))):
+            shape = (channels, height, width)
+            pixels = torch.stack([fitted(open_image(source), shape, resize=resize) for source in group])
             with torch.inference_mode():
-                chances = probabilities(model, self.normalization.apply(pixels))[0]
-            best = torch.topk(chances, min(top, len(self.classes)))
-            ranked = [(self.classes[i], float(p)) for p, i in zip(best.values.tolist(), best.indices.tolist())]
-            name = "standard input" if isinstance(source, bytes) else str(source)
-            found.append(Prediction(name, ranked[0][0], ranked[0][1], ranked))
+                inputs = self.normalization.apply(self.features(pixels))
+                every = probabilities(network, inputs)
+                near = known.nearest(inputs) if known else [[] for _ in group]
+            for source, chances, neighbors in zip(group, every, near):
+                best = torch.topk(chances, min(top, len(self.classes)))
+                ranked = [(self.classes[i], float(p)) for p, i in zip(best.values.tolist(), best.indices.tolist())]
+                name = "standard input" if isinstance(source, bytes) else str(source)
+                found.append(Prediction(name, ranked[0][0], ranked[0][1], ranked, neighbors))
         return found
 
-    def examples(self, part: str) -> ImageExamples:
+    def examples(self, part: str) -> Examples:
         """The examples of a part, as the network is given them."""
         return self.job().examples(part)
 

@@ -18,7 +18,6 @@ from chainrule.core.journal import Journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
-from chainrule.models import Fitted
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification, Network
@@ -59,16 +58,21 @@ def begin_run(
     command: str | None = None,
     own: OwnNetwork | None = None,
     images: Any = None,
-) -> Path:
+) -> Classification:
     """Check everything, then make the run folder with its checkpoint of step 0, ready for `continue_run`.
 
     Nothing is made when the recipe, the data or the network is not valid.
+
+    Returns:
+        The recipe with its data at hand, for `continue_run`.
     """
     check_options(recipe)
     job = Classification(recipe, network=own.build if own else None, images=images)
     set_threads(recipe.train.threads)
     begun = time.perf_counter()
     task = job.task()
+    for part in task.examples:
+        job.examples(part)  # what is wrong with the data is found before anything is made
     state = start(task, recipe.train.seed)
     seconds = time.perf_counter() - begun
     _try_out(state, job)
@@ -92,17 +96,19 @@ def begin_run(
         folder.processing,
         {
             "shape": list(job.images.shape),
+            "resize": job.images.resize,
             "classes": list(job.images.classes),
+            "features": job.features.to_json(),
             "normalization": job.normalization.to_json(),
             "data": {"name": job.images.name, **dict(job.images.facts)},
         },
     )
     write_data_facts(folder, job)
-    if isinstance(state.model, Fitted):
-        folder.write_json(folder.facts / "chosen.json", dict(state.model.chosen))
+    if job.chosen:
+        folder.write_json(folder.facts / "chosen.json", job.chosen)
     with Journal(folder.metrics) as journal:
         _save(folder, state, journal, recipe)
-    return out
+    return job
 
 
 def continue_run(
@@ -234,7 +240,7 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
 
 def _try_out(state: TrainState, job: Classification) -> None:
     """One forward pass of two images: a network of the wrong shape is found before anything is made."""
-    examples = job.examples("valid")
+    examples = job.examples("valid" if "valid" in job.parts else next(iter(job.parts)))
     index = torch.arange(min(2, len(examples)))
     state.model.eval()
     try:
@@ -244,8 +250,9 @@ def _try_out(state: TrainState, job: Classification) -> None:
         raise
     except Exception as error:  # a network of one's own can fail in any way
         said = (str(error).splitlines() or [""])[0]
+        what = "features" if job.features else "images"
         raise RecipeError(
-            f"the network cannot take images of shape {job.images.shape}: {type(error).__name__}: {said}",
+            f"the network cannot take {what} of shape {job.input_shape}: {type(error).__name__}: {said}",
             remedy="look at its shapes with `chainrule design`",
         ) from error
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,19 @@ from torch import Tensor, nn
 from chainrule.core.errors import UsageError
 from chainrule.core.folder import RunFolder, new_folder
 from chainrule.core.journal import Journal
-from chainrule.data import Batch, Sequential, Shuffled
 from chainrule.losses import LOSSES
-from chainrule.metrics import Accuracy, Mean, Tally
-from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, is_weight
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._fit_facts import Loss, write_fit_facts
 from chainrule.tasks._info import new_info
 from chainrule.tasks._pairs import Pairs, checked_pairs, split_parts
+from chainrule.tasks._pairs_task import pairs_task, usual_loss
 from chainrule.tasks._run import Run
 from chainrule.tasks._yes_or_no import YesOrNo, is_yes_or_no
 from chainrule.training.loop import start, train_loop
-from chainrule.training.objective import Separable
 from chainrule.training.observe import write_metrics, write_timing
 from chainrule.training.rules import every, stop_on_non_finite
-from chainrule.training.task import Carry, Observer, Phase, Plan, Task, TrainState
+from chainrule.training.task import Observer, Plan, Task, TrainState
 
 
 def fit(
@@ -90,7 +87,20 @@ def fit(
         network, targets, loss, given = YesOrNo(module), targets.flatten().long(), "softmax", (2, 2)
     if not targets.is_floating_point():
         _check_scores(given, int(targets.max()) + 1)
-    task = _task(network, inputs, targets, batch, seed, validation, lr, optim, schedule, weight_decay, loss, clip_norm)
+    task = pairs_task(
+        lambda: network,
+        inputs,
+        targets,
+        dict(zip(("train", "valid"), split_parts(len(targets), validation, seed))),
+        batch=batch,
+        seed=seed,
+        lr=lr,
+        optim=optim,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        loss=loss,
+        clip_norm=clip_norm,
+    )
     per_epoch = task.orders["train"].per_epoch
     steps = max(1, round(epochs * per_epoch))
     name = type(module).__name__
@@ -112,78 +122,12 @@ def fit(
             )
             logs = [write_metrics(metrics, every=max(1, steps // 5000), steps=steps), write_timing(timing)]
             train_loop(task, state, plan, observers=[*logs, *observers])
-        _finish(folder, task, state, begun, inputs, targets, LOSSES.resolve(loss or _usual_loss(targets)))
+        _finish(folder, task, state, begun, inputs, targets, LOSSES.resolve(loss or usual_loss(targets)))
     except BaseException as error:
         folder.update(status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     write_report(folder)
     return Run.open(folder.path)
-
-
-def _task(
-    module: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    batch: int,
-    seed: int,
-    validation: float,
-    lr: float,
-    optim: str,
-    schedule: str,
-    weight_decay: float,
-    loss: str | None,
-    clip_norm: float | None,
-) -> Task:
-    classes = not targets.is_floating_point()
-    criterion = LOSSES.resolve(loss or _usual_loss(targets))
-    factor = SCHEDULES.resolve(schedule)
-    optimizer = OPTIMIZERS.resolve(optim)
-    train, valid = split_parts(len(targets), validation, seed)
-    decay = {"weight_decay": weight_decay} if weight_decay else {}
-
-    def rate(at: At) -> float:
-        return lr * factor(at.step, at.steps)
-
-    def values(model: nn.Module, part: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
-        scores = model(part.inputs)
-        found = {"loss": criterion(scores, part.targets)}
-        if classes:
-            found["accuracy"] = (scores.detach().argmax(1) == part.targets).float()
-        return found, carry
-
-    def measure(model: nn.Module, part: Batch) -> dict[str, Tally]:
-        scores = model(part.inputs)
-        found: dict[str, Tally] = {"loss": Mean.of(criterion(scores, part.targets))}
-        if classes:
-            found["accuracy"] = Accuracy.of(scores, part.targets)
-        return found
-
-    def count(part: Batch) -> dict[str, float]:
-        return dict.fromkeys(("loss", "accuracy") if classes else ("loss",), float(len(part.index)))
-
-    groups: Sequence[Group] = [
-        Group(select=is_weight, rate=rate, options=decay),
-        Group(select=lambda name, parameter: True, rate=rate, options={"weight_decay": 0.0} if decay else {}),
-    ]
-    phase = Phase(
-        name="learn",
-        objective=Separable(values=values, count=count, weight={"loss": lambda at: 1.0}),
-        optimizer=lambda params: optimizer(params, lr=lr),
-        groups=groups,
-        clip=lambda parameters: clip_gradients(parameters, norm=clip_norm),
-    )
-    return Task(
-        model=lambda: module,
-        examples={"train": Pairs(inputs, targets, train), "valid": Pairs(inputs, targets, valid)},
-        orders={"train": Shuffled(len(train), batch, seed), "valid": Sequential(len(valid), 500)},
-        phases=[phase],
-        measure=measure,
-        predict=lambda model, given: model(given),
-    )
-
-
-def _usual_loss(targets: Tensor) -> str:
-    return "squared_error" if targets.is_floating_point() else "softmax"
 
 
 def _finish(

@@ -13,25 +13,43 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from chainrule.core.errors import RecipeError, unknown
-from chainrule.core.recipe import OWN, Data, Named, Recipe, Section, lay_over, read_recipe, recipe_from_data
-from chainrule.core.registry import Registry
+from chainrule.core.recipe import (
+    OWN,
+    Data,
+    Named,
+    Recipe,
+    Section,
+    lay_over,
+    named_parts,
+    read_recipe,
+    recipe_from_data,
+)
+from chainrule.core.registry import Registries, Registry
+from chainrule.core.study import Study, is_study, study_from_data
 from chainrule.data import DATA
 from chainrule.losses import LOSSES
 from chainrule.models import MODELS
+from chainrule.ops import FEATURES
 from chainrule.optim import OPTIMIZERS, SCHEDULES
+from chainrule.optim.solvers import SOLVERS
 from chainrule.recipes import recipe_file
+from chainrule.tasks._card import with_images_of_card
 
-TABLES: Mapping[str, Registry] = {
+Table = Registry | Registries
+Source = str | Path | Mapping[str, Any] | Recipe
+
+TABLES: Mapping[str, Table] = {
     "data": DATA,
+    "data.features": FEATURES,
     "model": MODELS,
     "loss": LOSSES,
-    "optim": OPTIMIZERS,
+    "optim": Registries("optimizer", OPTIMIZERS, SOLVERS),
     "schedule": SCHEDULES,
 }
-"""Section of a recipe -> the parts that its `name` may name."""
+"""Place in a recipe -> the parts that a `name` there may name."""
 
 
-def open_recipe(source: str | Path | Mapping[str, Any] | Recipe, settings: Mapping[str, Any] | None = None) -> Recipe:
+def open_recipe(source: Source, settings: Mapping[str, Any] | None = None) -> Recipe:
     """Return the recipe of a name, a file or plain data, with settings laid over it.
 
     Args:
@@ -45,17 +63,64 @@ def open_recipe(source: str | Path | Mapping[str, Any] | Recipe, settings: Mappi
         >>> open_recipe("digits-softmax", {"train.epochs": 3}).train.epochs
         3.0
     """
-    if isinstance(source, Recipe):
-        data: Any = source.to_data()
-        label = "the recipe"
-    elif isinstance(source, Mapping):
-        data, label = dict(source), "the recipe"
+    data, label = read_source(source)
+    if is_study(data):
+        raise RecipeError(f"{label} is a study, which compares recipes", expected="a recipe of one training")
+    return with_images_of_card(recipe_from_data(lay_over(data, settings or {}), TABLES, source=label))
+
+
+def open_study(source: Source, settings: Mapping[str, Any] | None = None) -> tuple[Study, dict[str, Recipe]]:
+    """Return a study, and its recipes by label, as they are trained: all of them are checked.
+
+    Args:
+        source: As of `open_recipe`. In a file, paths of recipes start at its folder.
+        settings: Laid over every recipe, after the settings that the study has for all and for each.
+
+    Returns:
+        The study as it was written, and label -> recipe.
+
+    Raises:
+        RecipeError: It is no study, or one of its recipes cannot be found or is not valid; says which.
+
+    Example:
+        >>> data = {"compare": ["digits-mlp", "digits-svm"], "all": {"train.epochs": 2}}
+        >>> {label: recipe.train.epochs for label, recipe in open_study(data)[1].items()}
+        {'digits-mlp': 2.0, 'digits-svm': 2.0}
+    """
+    data, label = read_source(source)
+    if not is_study(data):
+        raise RecipeError(f"{label} is no study", expected="recipes under `compare:`")
+    folder = recipe_file(str(source)).parent.absolute() if isinstance(source, (str, Path)) else None
+    study = study_from_data(data, source=label, folder=folder)
+    recipes = {}
+    for name, member in study.members.items():
+        try:
+            base, _ = read_source(member.recipe)
+            if not is_study(base):
+                base = lay_over(lay_over(base, study.settings), member.settings)
+            recipes[name] = open_recipe(base, settings)
+            check_options(recipes[name])
+        except RecipeError as error:
+            raise RecipeError(
+                f"{label}: compare.{name}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy
+            ) from error
+    return study, recipes
+
+
+def read_source(source: Source) -> tuple[dict[str, Any], str]:
+    """Return the data of a recipe or study, not checked yet, and what errors call it.
+
+    Raises:
+        RecipeError: It cannot be found or read, or holds no sections at all.
+    """
+    if isinstance(source, (str, Path)):
+        data, label = read_recipe(recipe_file(str(source))), f"recipe {source}"
     else:
-        path = recipe_file(str(source))
-        data, label = read_recipe(path), f"recipe {source}"
+        given = source.model_dump(exclude_unset=True) if isinstance(source, Recipe) else dict(source)
+        data, label = given, "the recipe"
     if not isinstance(data, dict):
         raise RecipeError(f"{label} is no recipe", expected="sections such as `data:` and `train:`")
-    return recipe_from_data(lay_over(data, settings or {}), TABLES, source=label)
+    return data, label
 
 
 def check_options(recipe: Recipe) -> None:
@@ -64,17 +129,16 @@ def check_options(recipe: Recipe) -> None:
     Raises:
         RecipeError: An unknown key (the nearest is suggested), a missing one, or a value of the wrong type.
     """
-    for section, table in TABLES.items():
-        named: Named = getattr(recipe, section)
-        if section == "model" and named.name == OWN:
+    for place, named in named_parts(recipe):
+        if place == "model" and named.name == OWN:
             continue
-        options(table, named, section)
+        options(TABLES[place], named, place)
 
 
-def options(table: Registry, named: Named, section: str) -> dict[str, Any]:
+def options(table: Table, named: Named, section: str) -> dict[str, Any]:
     """Return the options of one section, with the types that its function asks for."""
     function = table.resolve(named.name)
-    accepted = accepted_options(function)
+    accepted = _accepted(table, named.name)
     given = {key: value for key, value in named.options.items() if not (section == "data" and key in Data.model_fields)}
     hints = typing.get_type_hints(function)
     result: dict[str, Any] = {}
@@ -102,6 +166,18 @@ def accepted_options(function: Any) -> dict[str, inspect.Parameter]:
     }
 
 
+def _accepted(table: Table, name: str) -> dict[str, inspect.Parameter]:
+    """What a recipe may set beside a name; what the table's card calls `given` is said elsewhere in it."""
+    given = table.entry(name).card.get("given", ())
+    return {key: value for key, value in accepted_options(table.resolve(name)).items() if key not in given}
+
+
+def all_options(table: Table, named: Named, section: str) -> dict[str, Any]:
+    """Return the options of one section, and the defaults of those that it leaves out."""
+    defaults = {key: parameter.default for key, parameter in _accepted(table, named.name).items()}
+    return defaults | options(table, named, section)
+
+
 def recipe_keys(section: str | None = None) -> list[dict[str, str]]:
     """Every key of a recipe, options of the registered parts included: `{"key", "part", "default", "about"}`.
 
@@ -124,12 +200,18 @@ def recipe_keys(section: str | None = None) -> list[dict[str, str]]:
         for key, field in sections[name].annotation.model_fields.items():  # type: ignore[union-attr]
             default = "" if field.is_required() else _written(field.default)
             rows.append({"key": f"{name}.{key}", "part": "", "default": default, "about": field.description or ""})
-        for part in TABLES.get(name, ()):
-            function = TABLES[name].resolve(part)
-            about = argument_texts(function)
-            for key, parameter in accepted_options(function).items():
-                default = "" if parameter.default is inspect.Parameter.empty else _written(parameter.default)
-                rows.append({"key": f"{name}.{key}", "part": part, "default": default, "about": about.get(key, "")})
+        for place, table in TABLES.items():
+            if place.partition(".")[0] == name:
+                rows += [row for part in table for row in _option_rows(place, table, part)]
+    return rows
+
+
+def _option_rows(place: str, table: Table, part: str) -> list[dict[str, str]]:
+    """The options of one registered part, as rows of `recipe_keys`."""
+    about, rows = argument_texts(table.resolve(part)), []
+    for key, parameter in _accepted(table, part).items():
+        default = "" if parameter.default is inspect.Parameter.empty else _written(parameter.default)
+        rows.append({"key": f"{place}.{key}", "part": part, "default": default, "about": about.get(key, "")})
     return rows
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.data import Batch
 from chainrule.optim import At
-from chainrule.runtime.rng import derive
+from chainrule.runtime.rng import derive, seed_torch
 from chainrule.training.task import Carry, Phase, TrainState, Turns, World
 
 
@@ -48,7 +48,7 @@ class Separable:
         turns = _BufferTurns(state.model, parts=len(parts) * world.size)
         for part, batch in parts.items():
             turns.begin()
-            torch.manual_seed(derive(at.seed, "dropout", at.step, phase.name, part))
+            seed_torch(derive(at.seed, "dropout", at.step, phase.name, part))
             values, carry[part] = self.values(state.model, batch, at, state.carry.get(part, {}))
             totals = {name: value.sum() for name, value in values.items()}
             weighted = [totals[name] * (weight(at) / max(counts[name], 1.0)) for name, weight in self.weight.items()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+import chainrule
 from chainrule.data import DATA
 from chainrule.data.fetch import data_folder, no_downloads
 from chainrule.ops import color_histogram, hog
@@ -36,6 +38,23 @@ def test_fashion_mnist_on_pixels() -> None:
     assert (softmax.scores(x_test).argmax(1) == y_test).float().mean() >= 0.84
     svm = averaged_sgd(x_train, y_train, l2=1e-4)
     assert (svm.scores(x_test).argmax(1) == y_test).float().mean() >= 0.835
+
+
+def test_the_recipe_of_the_linear_svm_reaches_its_floor(tmp_path: Path) -> None:
+    run = chainrule.train("fashion-svm", out=tmp_path / "run", report=False)
+    assert run.result is not None
+    assert run.result["test"]["accuracy"] >= 0.835
+
+
+@pytest.mark.slow
+def test_the_recipe_of_features_is_well_above_pixels(tmp_path: Path) -> None:
+    found = {}
+    for name, settings in (("features", {}), ("pixels", {"data.features": [], "penalty.l2": 0.01})):
+        settings = {**settings, "data.limit": 20_000}
+        run = chainrule.train("cifar10-features", out=tmp_path / name, settings=settings, report=False)
+        assert run.result is not None
+        found[name] = run.result["test"]["accuracy"]
+    assert found["features"] >= found["pixels"] + 0.1
 
 
 @pytest.mark.slow

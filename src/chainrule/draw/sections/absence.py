@@ -8,7 +8,7 @@ from chainrule.draw.page import Absent
 _BRINGS = {
     "evaluation": "`chainrule evaluate RUN` measures the model and writes it",
     "weights": "it is written when the model is evaluated, for networks whose first layer can be shown as pictures",
-    "regions": "only data with two features have such a picture",
+    "regions": "only nearest neighbors, linear classifiers and data with two features have such a picture",
     "network": "it is written when the run starts",
     "data": "it is written when the run starts",
     "metrics": "the run logged no number yet",

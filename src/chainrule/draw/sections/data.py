@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from chainrule.draw.confusion import class_names
+from chainrule.draw.confusion import MAP_CLASSES, class_names
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.picture import is_picture
@@ -49,7 +49,7 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs.append(("shape", "×".join("?" if size is None else str(size) for size in shape)))
     if listing(data.get("classes")):
         pairs.append(("classes", count_text(len(data["classes"]))))
-    pairs += flat_pairs({name: data[name] for name in ("normalization", "augment") if data.get(name)})
+    pairs += flat_pairs({name: data[name] for name in ("features", "normalization", "augment") if data.get(name)})
     pairs += [(name, plain_text(data[name])) for name in ("source", "licence") if data.get(name)]
     return [(name, value) for name, value in pairs if value]
 
@@ -90,7 +90,15 @@ def _balance(data: Mapping[str, Any]) -> tuple[Table | None, str]:
     rows = [[name, *(row[k] if k < len(row) else None for row in counts.values())] for k, name in enumerate(names)]
     columns = [Column("class"), *(Column(part, "count", bar=True) for part in counts)]
     part, first = next(iter(counts.items()))
-    return Table("Class balance", columns, rows, sortable=True), _spread(part, first, names)
+    if size <= MAP_CLASSES:
+        return Table("Class balance", columns, rows, sortable=True), _spread(part, first, names)
+    there = [row for row in rows if any(row[1:])]
+    note = f"{len(there):,} of {size:,} classes have examples"
+    if len(there) > MAP_CLASSES:
+        there = sorted(there, key=lambda row: -(whole(row[1]) or 0))
+        there = [*there[: MAP_CLASSES // 2], *there[-MAP_CLASSES // 2 :]]
+        note += f"; shown are the {len(there)} with the most and the fewest in {part}"
+    return Table("Class balance", columns, there, sortable=True), f"{note}."
 
 
 def _spread(part: str, row: Sequence[Any], names: Sequence[str]) -> str:

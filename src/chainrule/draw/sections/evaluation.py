@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from chainrule.draw.confusion import class_names, confusion_counts, confusion_html
+from chainrule.draw.confusion import MAP_CLASSES, class_names, confusion_counts, confusion_html
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.picture import is_picture, picture_size
@@ -42,12 +42,12 @@ def _measured(facts: Facts) -> tuple[Mapping[str, Any], str]:
 def confusion_part(facts: Facts) -> Part | Absent:
     """Return the confusion matrix of the main part, and of the others folded away."""
     entry, name = _measured(facts)
-    matrix = listing(entry.get("confusion"))
+    matrix = _matrix(entry)
     if not matrix:
         return absent(facts, "evaluation", "Confusion matrix")
     body = confusion_html(confusion_counts(matrix), listing(entry.get("classes")))
     for part, other in facts.evaluation.items():
-        if other is entry or not listing(mapping(other).get("confusion")):
+        if other is entry or not _matrix(mapping(other)):
             continue
         title = f"The same on the {PARTS.get(part, plain_text(part, limit=40))} part"
         counts = confusion_counts(other["confusion"])
@@ -60,13 +60,17 @@ def confusion_part(facts: Facts) -> Part | Absent:
     return Part("confusion", "Confusion matrix", body, lead, ("A1",))
 
 
+def _matrix(entry: Mapping[str, Any]) -> list[Any] | Mapping[str, Any]:
+    """The counts of a part in either of their forms; empty where there are none."""
+    found = entry.get("confusion")
+    return mapping(found) or listing(found)
+
+
 def classes_part(facts: Facts) -> Part | Absent:
     """Return precision, recall and F1 of each class."""
     entry, name = _measured(facts)
-    rows = [
-        [plain_text(mapping(row).get("name"), limit=120), *(_shown(mapping(row), key) for key in _CLASS_KEYS)]
-        for row in listing(entry.get("per_class"))
-    ]
+    figures, note = _most_telling(entry)
+    rows = [[plain_text(row.get("name"), limit=120), *(_shown(row, key) for key in _CLASS_KEYS)] for row in figures]
     if not rows:
         return absent(facts, "evaluation", "Classes")
     columns = [
@@ -79,8 +83,23 @@ def classes_part(facts: Facts) -> Part | Absent:
     lead = (
         f"On the {name} part. Precision: how many of those called so are so; recall: how many of those that are so were"
         " found; F1 is their harmonic mean."
-    )
+    ) + note
     return Part("classes", "Classes", table_html(Table("Classes", columns, rows, sortable=True)), lead, ("A1",))
+
+
+def _most_telling(entry: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str]:
+    """The figures of all classes, or of many those with the lowest F1; and which they are."""
+    rows = [mapping(row) for row in listing(entry.get("per_class"))]
+    known = max(len(rows), len(listing(entry.get("classes"))))
+    if known <= MAP_CLASSES:
+        return rows, ""
+    said = (
+        f" {known:,} classes, of which {len(rows):,} have examples here or were predicted" if len(rows) < known else ""
+    )
+    if len(rows) <= MAP_CLASSES:
+        return rows, f"{said}."
+    rows = sorted(rows, key=lambda row: (real(row.get("f1")) or 0.0, -(whole(row.get("count")) or 0)))[:MAP_CLASSES]
+    return rows, f"{said or f' {known:,} classes'}; shown are the {MAP_CLASSES} with the lowest F1."
 
 
 _CLASS_KEYS: Final = ("count", "precision", "recall", "f1")

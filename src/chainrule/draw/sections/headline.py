@@ -30,6 +30,7 @@ _KINDS = {
     "module": "a run of a module",
     "log": "a log of a hand-written loop",
     "repeats": "a recipe trained with several seeds",
+    "study": "recipes compared",
 }
 _PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 
@@ -71,7 +72,8 @@ def when(text: Any) -> str:
 
 
 def _subtitle(facts: Facts) -> list[str]:
-    pieces = [when(facts.run.get("created")), plain_text(facts.data.get("name"), limit=120)]
+    pieces = [plain_text(facts.run.get("about"), limit=200)] if facts.kind == "study" else []
+    pieces += [when(facts.run.get("created")), plain_text(facts.data.get("name"), limit=120)]
     if facts.run.get("parent"):
         pieces.append(f"goes on from {plain_text(facts.run['parent'], limit=160)}")
     if resumed := whole(facts.run.get("resumed")):
@@ -81,7 +83,8 @@ def _subtitle(facts: Facts) -> list[str]:
 
 def _cards(facts: Facts) -> list[dict[str, str]]:
     result = mapping(facts.run.get("result"))
-    found = [*_quality_cards(facts), *_first_curve_card(facts)]
+    found = [*_quality_cards(facts), *_first_curve_card(facts), *_best_cards(facts)]
+    found += _chosen_card(mapping(result.get("chosen")))
     parameters = facts.run.get("parameters")
     if whole(parameters) is not None:
         found.append(_card("Parameters", short_count(parameters), count_text(parameters)))
@@ -105,12 +108,35 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
             found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
         elif real(measured.get("accuracy")) is not None:
             count = whole(measured.get("count"))
-            more = [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
+            more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
+            more += [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
             more += [f"n = {count_text(count)}"] if count else []
             found.append(_card(f"{_PARTS[part]} accuracy", share_text(measured["accuracy"], digits=2), ", ".join(more)))
         elif real(measured.get("loss")) is not None:
             found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
     return found
+
+
+def _best_cards(facts: Facts) -> list[dict[str, str]]:
+    """Of a study: how many recipes are trained, and which is the best."""
+    members = mapping(facts.run.get("members"))
+    if facts.kind != "study" or not members:
+        return []
+    found = {label: mapping(one) for label, one in mapping(mapping(facts.run.get("result")).get("members")).items()}
+    cards = [_card("Recipes", count_text(len(members)), "" if found else "not all of them are trained")]
+    for part in ("test", "valid"):
+        accuracies = {label: _accuracy(mapping(one.get(part)).get("accuracy")) for label, one in found.items()}
+        known = {label: value for label, value in accuracies.items() if value is not None}
+        if known:
+            best = max(known, key=lambda label: known[label])
+            cards.append(_card(f"Best {part} accuracy", share_text(known[best], digits=2), plain_text(best, limit=64)))
+            break
+    return cards
+
+
+def _accuracy(value: Any) -> float | None:
+    """One accuracy, or the mean of several seeds."""
+    return real(mapping(value).get("mean")) if isinstance(value, Mapping) else real(value)
 
 
 def _spread_card(title: str, spread: Mapping[str, Any]) -> dict[str, str]:
@@ -119,6 +145,19 @@ def _spread_card(title: str, spread: Mapping[str, Any]) -> dict[str, str]:
     mean = real(spread.get("mean"))
     count = len(listing(spread.get("values")))
     return _card(title, "?" if mean is None else share_text(mean, digits=2), ", ".join([*more, f"n = {count}"]))
+
+
+def _chosen_card(chosen: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What a model chose that was fitted at once, and why a solver stopped."""
+    said = [
+        (plain_text(name, limit=20), plain_text(value, limit=24) if real(value) is None else number_text(value))
+        for name, value in list(chosen.items())[:6]
+        if isinstance(value, str | int | float)
+    ]
+    if not said:
+        return []
+    (title, value), *others = said
+    return [_card(title.capitalize(), value, ", ".join(" ".join(pair) for pair in others))]
 
 
 def _first_curve_card(facts: Facts) -> list[dict[str, str]]:

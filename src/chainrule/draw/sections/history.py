@@ -31,14 +31,18 @@ _STYLES: Final = {"train": 0, "": 0, "valid": 1, "test": 2}
 _ITEMS: Final = {"loss": ("A6", "B12"), "rate": ("B9",), "norm": ("B10",)}
 
 
-def ordered(found: dict[str, list[Curve]]) -> list[str]:
+def ordered(found: dict[str, list[Curve]], *, first: tuple[str, ...] = ("loss", "accuracy", "top5")) -> list[str]:
     """Return names of curves in the order in which people look at them: loss, accuracy, others, rate, norm.
+
+    Args:
+        found: Curves by name.
+        first: Names that come before all others.
 
     Example:
         >>> ordered({"rate": [], "loss": [], "mine": []})
         ['loss', 'mine', 'rate']
     """
-    first, last = ("loss", "accuracy", "top5"), ("rate", "norm")
+    last = ("rate", "norm")
     middle = [name for name in found if name not in first + last]
     return [name for name in (*first, *middle, *last) if name in found]
 

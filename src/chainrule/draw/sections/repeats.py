@@ -93,8 +93,12 @@ def as_one_run(facts: Facts, runs: Sequence[Facts]) -> Facts:
     seconds = [real(mapping(run.run.get("result")).get("seconds")) for run in runs]
     if seconds and None not in seconds:
         means["seconds"] = statistics.fmean(number for number in seconds if number is not None)
+    steps = {whole(mapping(run.run.get("result")).get("steps")) for run in runs}
+    if len(steps) == 1:
+        means["steps"] = steps.pop()
     count = whole(facts.run.get("count")) or len(runs)
-    return replace(facts, run={**facts.run, "result": means, "seeds": count}, metrics=mean_lines(runs))
+    network = runs[0].network if runs else None
+    return replace(facts, run={**facts.run, "result": means, "seeds": count}, metrics=mean_lines(runs), network=network)
 
 
 def mean_lines(runs: Sequence[Facts]) -> list[dict[str, Any]]:

@@ -22,18 +22,27 @@ __getattr__, __dir__, __all__ = lazy(
     {"newton_cg": "_newton", "averaged_sgd": "_averaged", "Iteration": "_solution", "LinearSolution": "_solution"},
 )
 
+GIVEN = ("classes", "loss", "l2", "penalize_bias", "start", "generator")
+"""What a recipe says elsewhere: in its sections `loss` and `penalty`, by its data and by its seed."""
+
 SOLVERS = Registry(
     "solver",
     [
         (
             "newton_cg",
             Entry(
-                f"{__name__}._newton:newton_cg", "Newton's method by conjugate gradients (LECTURES B8): softmax, svm"
+                f"{__name__}._newton:newton_cg",
+                "Newton's method by conjugate gradients (LECTURES B8): softmax, svm",
+                {"given": GIVEN, "losses": ("softmax", "squared_hinge")},
             ),
         ),
         (
             "averaged_sgd",
-            Entry(f"{__name__}._averaged:averaged_sgd", "minibatches and averaged weights: the hinge loss"),
+            Entry(
+                f"{__name__}._averaged:averaged_sgd",
+                "minibatches and averaged weights: the hinge loss",
+                {"given": GIVEN, "losses": ("hinge", "softmax")},
+            ),
         ),
     ],
     group="chainrule.solvers",

@@ -1,0 +1,123 @@
+"""The measured parts of `docs/speed.md`, each between two marks that name a result; the rest is written by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+Found = dict[str, Any]
+MARKED = re.compile(r"(<!-- measured: ([\w-]+) begin -->\n).*?(<!-- measured: \2 end -->)", re.DOTALL)
+
+
+def speed_page(text: str, read: Callable[[str], Found], machine: Callable[[Found], str]) -> str:
+    """The page with its measured parts renewed.
+
+    Args:
+        text: The page as it is.
+        read: Name of a result -> the result, empty where nothing was measured.
+        machine: A result -> where it was measured, in words.
+    """
+
+    def part(match: re.Match[str]) -> str:
+        name = match[2]
+        found = read(name)
+        lines = [*PARTS[name](found), "", origin(found, machine)] if found else ["Not measured yet."]
+        return "\n".join([match[1].rstrip("\n"), *lines, match[3]])
+
+    return MARKED.sub(part, text)
+
+
+def origin(found: Found, machine: Callable[[Found], str]) -> str:
+    """Where and when, and whether the machine had other work."""
+    text = f"{found['what'][:1].upper()}{found['what'][1:]}. {machine(found)}, {found['date'][:10]}"
+    quiet = {True: ", quiet", False: ", **beside other work: not to be relied on**", None: ""}[found.get("quiet")]
+    return f"{text}{quiet}."
+
+
+def table(head: list[str], rows: list[list[Any]]) -> list[str]:
+    """Lines of a table."""
+    ruler = ["---"] * len(head)
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, ruler, *rows)]
+
+
+def over(found: Found, name: str, own: str) -> str:
+    """How many times faster `own` is than the other, where that was written down."""
+    ratio = found.get(f"{own} over {name}", found.get(f"{name} over {own}"))
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _predict(found: Found) -> list[str]:
+    lines: list[str] = []
+    for batch in (key for key in found if key.startswith("batch ")):
+        part = found[batch]
+        rates, differences = part["images a second"], part["largest difference from plain PyTorch, as a share"]
+        plain = rates["plain PyTorch"]
+        rows = [[name, f"{rate:.1f}", f"{rate / plain:.2f}", differences[name]] for name, rate in rates.items()]
+        lines += ["", *table([batch, "images a second", "times plain PyTorch", "largest difference"], rows), ""]
+        count = part["images until compiling pays"]
+        pays = "and does not pay" if count is None else f"and pays after {count:,} images"
+        lines.append(f"Compiling took {part['seconds of compiling']:.0f} seconds {pays}.")
+    return lines[1:]
+
+
+def _throughput(found: Found) -> list[str]:
+    lines: list[str] = []
+    for what in ("fashion-cnn", "resnet18"):
+        part = found[what]
+        rows = [[name, f"{rate:.0f}", over(part, name, "ours")] for name, rate in part["images a second"].items()]
+        head = [f"{what}, batch {part['batch']}", "images a second", "ours over it"]
+        lines += ["", *table(head, rows)]
+    return lines[1:]
+
+
+def _neighbors(found: Found) -> list[str]:
+    seconds, memory = found["seconds"], found["memory beyond the arrays, MB"]
+    own = [name for name in seconds if name.startswith("ours")]
+    head = ["", "seconds", *(f"over {name}" for name in own), "memory, MB"]
+    return table(
+        head,
+        [
+            [name, f"{value:.2f}", *("" if name in own else over(found, name, one) for one in own), memory[name]]
+            for name, value in seconds.items()
+        ],
+    )
+
+
+def _fast(found: Found) -> list[str]:
+    rows = [
+        [name, f"{value:.1f}", f"{100 * found['accuracy'][name]:.2f} %"] for name, value in found["seconds"].items()
+    ]
+    ratio = found["plain PyTorch over ours"]
+    return [*table(["", "seconds", "test accuracy, mean"], rows), "", f"Plain PyTorch takes {ratio:.1f} times as long."]
+
+
+def _linear(found: Found) -> list[str]:
+    regression = [
+        [name, f"{row['seconds']:.2f}", f"{row['times faster']:.1f}", f"{row['softmax objective']:.4f}"]
+        for name, row in found["softmax regression"].items()
+    ]
+    svm = [
+        [name, f"{row['seconds']:.2f}", row.get("times faster", 1.0), f"{100 * _accuracy(row):.2f} %"]
+        for name, row in found["linear svm"].items()
+    ]
+    return [
+        *table(["softmax regression", "seconds", "times faster", "objective"], regression),
+        "",
+        *table(["linear SVM", "seconds", "times faster", "test accuracy"], svm),
+    ]
+
+
+def _accuracy(row: Found) -> float:
+    return row.get("test accuracy", row.get("test accuracy, mean of five seeds"))
+
+
+PARTS: dict[str, Callable[[Found], list[str]]] = {
+    "fast": _fast,
+    "predict": _predict,
+    "throughput": _throughput,
+    "neighbors-l2": _neighbors,
+    "neighbors-l1": _neighbors,
+    "linear": _linear,
+}
+"""Name of a result -> its lines."""

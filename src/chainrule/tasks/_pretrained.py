@@ -1,0 +1,110 @@
+"""Recipes that begin with given weights: loading them, and what does not go with them."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import nn
+
+from chainrule.core.errors import RecipeError, WeightsError
+from chainrule.core.paths import shown
+from chainrule.core.recipe import CARD, Recipe
+from chainrule.data import LabeledImages, Normalization
+from chainrule.models import MODELS, load_published, weights_card, weights_file
+from chainrule.optim.solvers import SOLVERS
+from chainrule.tasks._card import card_of
+
+
+def check_pretrained(recipe: Recipe) -> None:
+    """Refuse what does not go together with given weights, and `normalize: card` where no card has it.
+
+    Raises:
+        RecipeError: Which key, and what to do.
+    """
+    if recipe.data.normalize == CARD:
+        _check_card(recipe)
+    weights, name = recipe.model.weights, recipe.model.name
+    if weights is None:
+        return
+    what = remedy = None
+    if recipe.optim.name in SOLVERS:
+        what = f"{recipe.optim.name} finds the weights by itself, model.weights are none to begin with"
+        remedy = "leave model.weights out, or train in steps with --optim.name adam"
+    elif card_of(recipe).get("fitted"):
+        what, remedy = f"model.weights: {name} has none to load, its training set is the model", "leave it out"
+    elif recipe.init.scheme != "own" or recipe.init.first == "whiten":
+        what, remedy = "init draws weights that model.weights would replace", "leave one of them out"
+    if what is not None:
+        raise RecipeError(what, remedy=remedy)
+    entry = weights_card(card_of(recipe), weights)
+    for key, wanted in (entry or {}).get("options", {}).items():
+        found = recipe.model.options.get(key, inspect.signature(MODELS.resolve(name)).parameters[key].default)
+        if found != wanted:
+            raise RecipeError(
+                f"the weights {weights} are those of another {name}",
+                expected=f"model.{key}: {wanted}",
+                got=found,
+                remedy=f"--model.{key} {wanted}",
+            )
+
+
+def _check_card(recipe: Recipe) -> None:
+    """Refuse `normalize: card` where the network's card has no images, or where it is given none."""
+    if "images" not in card_of(recipe):
+        known = [model for model in MODELS if "images" in MODELS.entry(model).card]
+        raise RecipeError(
+            f"data.normalize: the card of {recipe.model.name} has no mean and deviation",
+            expected=f"channel, pixel or none, or a model such as {', '.join(known)}",
+            got=CARD,
+        )
+    if recipe.data.features:
+        raise RecipeError(
+            "data.normalize: a card's mean and deviation are those of images, not of features",
+            expected="channel or none beside data.features",
+            got=CARD,
+        )
+
+
+def check_images(recipe: Recipe, images: LabeledImages) -> None:
+    """Refuse images that published weights, or the mean and deviation of a card, are not for.
+
+    Raises:
+        RecipeError: Another number of channels.
+    """
+    weights, card = recipe.model.weights, card_of(recipe)
+    if recipe.data.normalize != CARD and (weights is None or weights_card(card, weights) is None):
+        return
+    count = len(card["images"]["mean"])
+    if images.shape[0] != count:
+        who = f"weights {shown(weights)} take" if weights else f"card of {recipe.model.name} asks for"
+        raise RecipeError(
+            f"the {who} color images",
+            expected=f"{count} channels",
+            got=f"{images.shape[0]} in {images.name}",
+            remedy=f"a folder of pictures has them with --data.channels {count}; "
+            "weights of your own that are for other images go with --data.normalize channel",
+        )
+
+
+def card_normalization(recipe: Recipe) -> Normalization:
+    """Return the normalization of a model's card."""
+    images = card_of(recipe)["images"]
+    mean, deviation = (torch.tensor(images[key], dtype=torch.float64)[:, None, None] for key in ("mean", "deviation"))
+    return Normalization(CARD, mean, deviation)
+
+
+def load_given_weights(recipe: Recipe, model: nn.Module) -> None:
+    """Load the weights that a recipe gives into its network, all or nothing.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or does not fit; the names are listed.
+    """
+    weights = recipe.model.weights
+    if weights is None:
+        return
+    try:
+        load_published(model, weights_file(card_of(recipe), weights), key=recipe.model.weights_key)
+    except WeightsError as error:  # a recipe says the key in its own way
+        remedy = error.remedy and error.remedy.replace("key=", "--model.weights_key ")
+        raise WeightsError(error.what, expected=error.expected, got=error.got, remedy=remedy) from error
