@@ -1,6 +1,6 @@
 """What each technique of `fashion-fast` brings: the recipe without it, everything else as it was.
 
-    CHAINRULE_DATA=... python benchmarks/ablation.py [SEEDS]
+    CHAINRULE_DATA=... python benchmarks/ablation.py [SEEDS] [--busy]
 
 Accuracy is that of the validation part: the test part is not read. Where something takes a technique's place it is the
 ordinary thing, with the rate that was best on the validation part among those that `OTHERS` names.
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import write
+from measure import begin, write
 
 from chainrule import api
 
@@ -51,7 +51,10 @@ def trained(settings: dict[str, Any], seeds: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as place:
             begun = time.perf_counter()
             run = api.train(
-                RECIPE, out=Path(place, "run"), settings={**settings, "train.seed": seed, "train.test": False}
+                RECIPE,
+                out=Path(place, "run"),
+                settings={**settings, "train.seed": seed, "train.test": False},
+                report=False,
             )
             seconds.append(time.perf_counter() - begun)
             assert run.result is not None
@@ -82,4 +85,5 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    words = begin()
+    main(int(words[0]) if words else 3)

@@ -28,13 +28,17 @@ LECTURES = {
     "fashion-knn": ("A2", "nearest_neighbors, majority_vote"),
     "fashion-svm": ("A3, A4, A6", "affine_forward, svm_loss, l2_penalty"),
     "fashion-softmax": ("A5, A6, B6", "softmax_loss, l2_penalty, adam"),
+    "fashion-softmax-newton": ("A5, A6, B8", "softmax_loss, l2_penalty"),
     "fashion-mlp": ("C4, C5, B7", "relu_forward, he_weights, adamw"),
     "fashion-lenet": ("D5", "conv_forward, max_pool_forward, relu_forward"),
     "fashion-lenet-original": ("D5", "conv_forward, average_pool_forward, tanh_forward"),
     "fashion-cnn": ("C6, B3, B9", "batch_norm_train, nesterov, linear_rate, warm_up_rate"),
-    "fashion-fast": ("B2, C5, A9", "whitening_filters, max_pool_forward, linear_rate"),
+    "fashion-resnet": ("C8, D5, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
+    "fashion-fast": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
+    "fashion-fast-wide": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
     "imagenet-squeezenet": ("D6, A1", "conv_forward, max_pool_forward, relu_forward"),
     "mnist-lenet": ("D5, B9", "conv_forward, max_pool_forward, cosine_rate"),
+    "cifar10-features-pixels": ("A3, A5, B8", "affine_forward, softmax_loss"),
     "cifar10-features": ("A5, A9, B8", "oriented_gradients, joint_color_histogram, softmax_loss"),
     "cifar10-knn": ("A2, A9", "oriented_gradients, joint_color_histogram, nearest_neighbors"),
     "cifar10-mlp": ("A9, C4, C7", "oriented_gradients, joint_color_histogram, relu_forward"),
@@ -54,6 +58,8 @@ def percent(share: float) -> str:
 
 def spread(found: dict[str, Any]) -> str:
     test = found["test"]
+    if len(found["seeds"]) == 1:
+        return percent(test["mean"])
     return f"{percent(test['mean'])}, deviation {100 * test['deviation']:.2f} points, n = {len(found['seeds'])}"
 
 
@@ -78,7 +84,8 @@ def head(name: str) -> str:
     if not found:
         return f"{HEAD}not yet.\n"
     lines = [
-        f"{HEAD}test accuracy {spread(found)} seeds; {duration(found)} for one run,",
+        f"{HEAD}test accuracy {spread(found)}{' seeds' if len(found['seeds']) > 1 else ''}; "
+        f"{duration(found)} for one run,",
         f"# on {machine(found)}, {found['date'][:10]}:",
         f"#     {found['command']}",
     ]

@@ -85,11 +85,20 @@ def _neighbors(found: Found) -> list[str]:
 
 
 def _fast(found: Found) -> list[str]:
+    seconds = found["seconds"]
     rows = [
-        [name, f"{value:.1f}", f"{100 * found['accuracy'][name]:.2f} %"] for name, value in found["seconds"].items()
+        [name, f"{value:.1f}", f"{seconds['plain PyTorch'] / value:.1f}", f"{100 * found['accuracy'][name]:.2f} %"]
+        for name, value in seconds.items()
     ]
-    ratio = found["plain PyTorch over ours"]
-    return [*table(["", "seconds", "test accuracy, mean"], rows), "", f"Plain PyTorch takes {ratio:.1f} times as long."]
+    return table(["", "seconds", "times faster", "test accuracy, mean"], rows)
+
+
+def _ablation(found: Found) -> list[str]:
+    rows = [
+        [name, f"{100 * row['accuracy']:.2f} %", f"{100 * row['deviation']:.2f}", f"{row['points lost']:.2f}"]
+        for name, row in found["without"].items()
+    ]
+    return table(["in its place", "validation accuracy", "deviation, points", "points lost"], rows)
 
 
 def _linear(found: Found) -> list[str]:
@@ -113,6 +122,7 @@ def _accuracy(row: Found) -> float:
 
 
 PARTS: dict[str, Callable[[Found], list[str]]] = {
+    "ablation": _ablation,
     "fast": _fast,
     "predict": _predict,
     "throughput": _throughput,

@@ -14,6 +14,10 @@ from chainrule import formulas
 from chainrule.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
+NOT_YET = {"cifar10-densenet", "cifar10-resnet20", "cifar10-vgg", "fashion-resnet"}
+"""Recipes that say at their top that they are not measured. Only ever fewer."""
+PUBLISHED = {"imagenet-squeezenet"}
+"""Recipes that train nothing: every seed gives the same."""
 MEASURED = sorted((ROOT / "benchmarks" / "results" / "recipes").glob("*.json"))
 
 
@@ -47,18 +51,20 @@ def test_a_figure_that_was_typed_is_found_out(place: str, tmp_path: Path) -> Non
 
 
 def test_each_recipe_was_measured_with_its_command() -> None:
-    assert {path.stem for path in MEASURED} >= set(recipe_names())
+    measured = {path.stem for path in MEASURED}
+    assert measured >= set(recipe_names()) - NOT_YET
+    assert not measured & NOT_YET
     for path in MEASURED:
         found = json.loads(path.read_text())
         assert found["command"].startswith("chainrule train ")
-        assert len(found["test"]["values"]) == len(found["seeds"]) >= 3
+        assert len(found["test"]["values"]) == len(found["seeds"]) >= (1 if path.stem in PUBLISHED else 3)
         assert found["test"]["mean"] == pytest.approx(sum(found["test"]["values"]) / len(found["seeds"]))
 
 
 def test_the_readme_names_formulas_that_exist() -> None:
     table = (ROOT / "README.md").read_text().partition("<!-- measured: begin -->")[2].partition("<!-- measured: end")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) >= len(recipe_names())
+    assert len(rows) >= len(MEASURED)
     for row in rows:
         names = re.findall(r"`(\w+)`", row.rsplit("|", 2)[1])
         assert names

@@ -20,8 +20,8 @@ POINTS = 5000
 """Points at a time: 20 MB of distances."""
 CANDIDATES = 2**21
 """How many are kept before float64 decides between them: 32 MB."""
-REFINE_BYTES = 2**26
-"""Memory for the differences of candidates, 64 MB."""
+REFINE_BYTES = 2**22
+"""Memory for the differences of candidates: 4 MB stay in the cache."""
 
 
 def nearest(
@@ -110,13 +110,13 @@ class Points:
         for start in range(0, len(points), POINTS):
             low, high, exact = score(start, points[start : start + POINTS])
             if best is None or best.shape[1] < k:
-                upper = high(low, torch.arange(low.shape[1])[None])
+                upper = high(low, torch.arange(low.shape[1])[None]).contiguous()
                 best = upper if best is None else torch.cat([best, upper], 1)
                 best = best.topk(min(k, best.shape[1]), largest=False).values.sort(1).values
                 wanted = low <= best[:, -1:] if best.shape[1] == k else torch.ones_like(low, dtype=torch.bool)
-                row, column = wanted.nonzero(as_tuple=True)
+                row, column = _places(wanted)
             else:
-                row, column = (low < best[:, -1:]).nonzero(as_tuple=True)
+                row, column = _places(low < best[:, -1:])
                 best = _merged(best, row, high(low[row, column], column))
             kept.add(row, column + start, low[row, column], exact, best[:, -1])
         assert best is not None, "k is at least 1, so there are points"
@@ -173,6 +173,16 @@ class _Candidates:
         return row[order], index[order], low[order], exact[order]
 
 
+def _places(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns of what is true, by row, whichever way the mask lies in memory."""
+    if mask.is_contiguous():
+        row, column = mask.nonzero(as_tuple=True)
+        return row, column
+    column, row = mask.t().nonzero(as_tuple=True)
+    order = row.argsort(stable=True)
+    return row[order], column[order]
+
+
 def _merged(best: Tensor, row: Tensor, values: Tensor) -> Tensor:
     """The k smallest bounds of each query, with the new ones, which come by row."""
     if not len(row):
@@ -198,6 +208,7 @@ def _products(queries: Tensor, points: Tensor, scale: float) -> Score:
     given = _scaled(queries, scale)
     share = _rounding(queries.shape[1])
     longest = float(torch.linalg.vector_norm(given, dim=1).max()) * (1 + share)
+    doubled = given.mul(-2).t()
     tiny = 8 * (queries.shape[1] + 1) * torch.finfo(torch.float32).tiny  # what may vanish below the smallest number
 
     def score(start: int, block: Tensor) -> tuple[Tensor, Bound, Exact | None]:
@@ -205,9 +216,9 @@ def _products(queries: Tensor, points: Tensor, scale: float) -> Score:
         lengths = torch.linalg.vector_norm(scaled, dim=1).double()
         squares = lengths.square()
         error = share * 2 * lengths * (longest + lengths) * (1 + share) + tiny
-        low = torch.addmm((squares - error).float(), given, scaled.t(), alpha=-2)
+        low = torch.mm(scaled, doubled).add_((squares - error).float()[:, None])  # (b, q): faster than (q, b), or addmm
         room = (2.01 * error).float()
-        return low, lambda value, column: value + room[column], None
+        return low.t(), lambda value, column: value + room[column], None
 
     return score
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,31 +14,25 @@ from chainrule.core.recipe import CARD, OWN, Data, Recipe
 from chainrule.data import (
     DATA,
     Augment,
-    Batch,
     FeatureExamples,
     Features,
     FeatureTable,
     ImageExamples,
     LabeledImages,
-    Mixed,
     Normalization,
     Shuffled,
     split,
 )
-from chainrule.losses import LOSSES, penalty
-from chainrule.metrics import Mean, Tally, shares_right
-from chainrule.models import MODELS, Fitted, Heads
-from chainrule.nn import initialize, whiten
-from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, ema_decay, is_weight
-from chainrule.tasks._card import with_size_of_card
+from chainrule.models import MODELS, Fitted
+from chainrule.nn import whiten
 from chainrule.tasks._features import check_features, features_of
+from chainrule.tasks._learning import Measure, class_probabilities, phase
+from chainrule.tasks._network import Network, build_network
 from chainrule.tasks._pretrained import card_normalization, check_images, check_pretrained, load_given_weights
 from chainrule.tasks._solve import check_solvable, is_solved, solve
 from chainrule.tasks.tables import TABLES, options
-from chainrule.training.objective import Separable
-from chainrule.training.task import Average, Carry, Examples, Phase, Task
+from chainrule.training.task import Examples, Task
 
-Network = Callable[..., nn.Module]
 WHITEN_IMAGES = 5000
 """How many training images the first filters are made from."""
 
@@ -173,7 +166,7 @@ class Classification:
             model=self.model,
             examples=_Parts(self),
             orders={"train": self._order},
-            phases=[_phase(recipe)],
+            phases=[phase(recipe)],
             measure=Measure(recipe),
             predict=class_probabilities(recipe),
             deploy="model" if ema is None else "ema",
@@ -254,84 +247,6 @@ def _fit(job: Classification, model: nn.Module, task: Task) -> None:
     job.chosen = dict(model.chosen)
 
 
-def build_network(recipe: Recipe, shape: tuple[int, ...], classes: int, network: Network | None = None) -> nn.Module:
-    """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
-
-    Raises:
-        RecipeError: The model's name is "own" and no network is given.
-    """
-    if recipe.model.name == OWN:
-        if network is None:
-            raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
-        try:
-            model = network(**recipe.model.options)
-        except Exception as error:  # a person's own code can fail in any way
-            raise RecipeError(f"the network of one's own cannot be built: {type(error).__name__}: {error}") from error
-        if not isinstance(model, nn.Module):
-            raise RecipeError(
-                "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
-            )
-    else:
-        build, chosen = MODELS.resolve(recipe.model.name), options(TABLES["model"], recipe.model, "model")
-        try:
-            model = build(shape, classes, **chosen)
-        except RecipeError as error:
-            raise with_size_of_card(error, recipe, shape) from error
-    if recipe.init.scheme != "own":
-        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
-    """Return `(scores, targets) -> one loss an example`; mixed targets take both classes in their shares."""
-    function = LOSSES.resolve(recipe.loss.name)
-    chosen = options(TABLES["loss"], recipe.loss, "loss")
-
-    def loss(scores: Tensor, targets: Any) -> Tensor:
-        if isinstance(targets, Mixed):
-            share = targets.share.to(scores.dtype)
-            first, second = (function(scores, part, **chosen) for part in (targets.first, targets.second))
-            return share * first + (1 - share) * second
-        return function(scores, targets, **chosen)
-
-    return loss
-
-
-class Measure:
-    """`(model, batch) -> tallies` of the loss and the accuracy."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.loss, self.scores = per_example_loss(recipe), answer(recipe)
-
-    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
-        scores = self.scores(model, batch.inputs)
-        return {
-            "loss": Mean.of(self.loss(scores, batch.targets)),
-            **shares_right(scores, batch.targets),
-        }
-
-
-def answer(recipe: Recipe) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Return `(network in evaluation mode, inputs) -> scores (N, K)`, with the recipe's test-time augmentation."""
-    return _mirrored_scores if recipe.predict.flip else _scores
-
-
-def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
-    scores: Tensor = model(inputs)
-    return scores
-
-
-def _mirrored_scores(model: nn.Module, inputs: Tensor) -> Tensor:
-    scores: Tensor = (model(inputs) + model(inputs.flip(3))) / 2
-    return scores
-
-
-def class_probabilities(recipe: Recipe) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Return `(network in evaluation mode, inputs) -> softmax of the scores (N, K)`."""
-    scores = answer(recipe)
-    return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
-
-
 def parts_of(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
     """Return the images of each part as the recipe splits them.
 
@@ -349,82 +264,3 @@ def parts_of(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
         seed=seed if data.split_seed is None else data.split_seed,
         limit=data.limit,
     )
-
-
-def _phase(recipe: Recipe) -> Phase:
-    optimizer = OPTIMIZERS.resolve(recipe.optim.name)
-    chosen = options(TABLES["optim"], recipe.optim, "optim")
-    base = chosen.pop("lr", None)
-    if base is None:
-        import inspect
-
-        base = inspect.signature(optimizer).parameters["lr"].default
-    decay = chosen.pop("weight_decay", None)
-    schedule = SCHEDULES.resolve(recipe.schedule.name)
-    shape = options(TABLES["schedule"], recipe.schedule, "schedule")
-
-    def rate(at: At) -> float:
-        return base * schedule(at.step, at.steps, **shape)
-
-    moves, penalized = _moves(recipe), _penalized(recipe)
-    groups = [
-        Group(
-            select=lambda name, parameter: moves(name) and penalized(name, parameter),
-            rate=rate,
-            options={} if decay is None else {"weight_decay": decay},
-        ),
-        Group(
-            select=lambda name, parameter: moves(name),
-            rate=rate,
-            options={} if decay is None else {"weight_decay": 0.0},
-        ),
-    ]
-    train = recipe.train
-    return Phase(
-        name="learn",
-        objective=_objective(recipe),
-        optimizer=lambda params: optimizer(params, lr=base, **chosen),
-        groups=groups,
-        clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
-        averages=() if train.ema is None else (Average("ema", decay=_ema(train.ema)),),
-    )
-
-
-def _moves(recipe: Recipe) -> Callable[[str], bool]:
-    """Whether a parameter of this name is trained."""
-    return lambda name: not any(fnmatchcase(name, pattern) for pattern in recipe.train.freeze)
-
-
-def _penalized(recipe: Recipe) -> Callable[[str, Tensor], bool]:
-    """What penalties and weight decay apply to."""
-    return is_weight if recipe.penalty.on == "weights" else lambda name, parameter: True
-
-
-def _ema(decay: float) -> Callable[[At], float]:
-    return lambda at: ema_decay(at.step, decay)
-
-
-def _objective(recipe: Recipe) -> Separable:
-    loss = per_example_loss(recipe)
-    weights = recipe.penalty
-    has_penalty, applies = weights.l2 > 0 or weights.l1 > 0, _penalized(recipe)
-
-    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
-        given = model(batch.inputs)
-        scores = given.scores if isinstance(given, Heads) else given
-        plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
-        losses = loss(scores, batch.targets)
-        if isinstance(given, Heads):
-            losses = losses + given.weight * loss(given.auxiliary, batch.targets)
-        found = {"loss": losses, "accuracy": (scores.detach().argmax(1) == plain).float()}
-        if has_penalty:
-            penalized = [p for name, p in model.named_parameters() if applies(name, p)]
-            found["penalty"] = penalty(penalized, l2=weights.l2, l1=weights.l1).reshape(1)
-        return found, carry
-
-    def count(batch: Batch) -> dict[str, float]:
-        number = float(len(batch.index))
-        return {"loss": number, "accuracy": number, **({"penalty": 1.0} if has_penalty else {})}
-
-    terms = {"loss": lambda at: 1.0, **({"penalty": lambda at: 1.0} if has_penalty else {})}
-    return Separable(values=values, count=count, weight=terms)

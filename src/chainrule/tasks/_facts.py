@@ -17,7 +17,8 @@ from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
 from chainrule.metrics import Confusion, Mean, Mistakes, Tally, shares_right
 from chainrule.models import NearestNeighbors
-from chainrule.tasks._classify import Classification, answer, per_example_loss
+from chainrule.tasks._classify import Classification
+from chainrule.tasks._learning import answer, per_example_loss
 from chainrule.tasks._region_facts import write_projected_regions
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task

@@ -20,10 +20,12 @@ from chainrule.data import Features, Normalization, open_image
 from chainrule.data.images import fitted
 from chainrule.models import Fitted, NearestNeighbors
 from chainrule.runtime.weights import load_weights, read_weights
-from chainrule.tasks._classify import Classification, Network, build_network, class_probabilities
+from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import evaluation_facts
 from chainrule.tasks._features import features_of
+from chainrule.tasks._learning import class_probabilities
 from chainrule.tasks._neighbors import Neighbor, TrainingSet
+from chainrule.tasks._network import Network, build_network
 from chainrule.tasks._predictor import Predictor, at_once, in_groups
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder

@@ -20,9 +20,10 @@ from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
-from chainrule.tasks._classify import Classification, Network
+from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_data_facts, write_final_facts
 from chainrule.tasks._info import new_info
+from chainrule.tasks._network import Network
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder

@@ -1,0 +1,46 @@
+"""The network of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from chainrule.core.errors import RecipeError
+from chainrule.core.recipe import OWN, Recipe
+from chainrule.models import MODELS
+from chainrule.nn import initialize
+from chainrule.tasks._card import with_size_of_card
+from chainrule.tasks.tables import TABLES, options
+
+Network = Callable[..., nn.Module]
+"""What builds a network of one's own: `(**options) -> module`."""
+
+
+def build_network(recipe: Recipe, shape: tuple[int, ...], classes: int, network: Network | None = None) -> nn.Module:
+    """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
+
+    Raises:
+        RecipeError: The model's name is "own" and no network is given.
+    """
+    if recipe.model.name == OWN:
+        if network is None:
+            raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
+        try:
+            model = network(**recipe.model.options)
+        except Exception as error:  # a person's own code can fail in any way
+            raise RecipeError(f"the network of one's own cannot be built: {type(error).__name__}: {error}") from error
+        if not isinstance(model, nn.Module):
+            raise RecipeError(
+                "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
+            )
+    else:
+        build, chosen = MODELS.resolve(recipe.model.name), options(TABLES["model"], recipe.model, "model")
+        try:
+            model = build(shape, classes, **chosen)
+        except RecipeError as error:
+            raise with_size_of_card(error, recipe, shape) from error
+    if recipe.init.scheme != "own":
+        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
