@@ -234,7 +234,7 @@ def predict(
     module: nn.Module | None = None,
     compile_it: bool = False,
 ) -> list[Prediction]:
-    """Classify picture files with a run; `compile_it` is worth it for thousands of pictures.
+    """Classify picture files with a run; `compile_it` is worth it for tens of thousands of pictures.
 
     Raises:
         DataError: A picture cannot be read.

@@ -107,6 +107,9 @@ FOUND: dict[str, dict[str, Any]] = {
         }
         for what in ("fashion-cnn", "resnet18")
     },
+    "ablation": {
+        "without": {"He's initialization": {"accuracy": 0.901, "deviation": 0.002, "points lost": 0.4}},
+    },
     "neighbors-l1": {
         "seconds": {"ours, 8 bits": 0.5, "faiss": 2.0},
         "faiss over ours, 8 bits": 4.0,
@@ -134,7 +137,8 @@ def test_what_was_measured_is_written_between_the_marks() -> None:
     assert "Compiling took 40 seconds and pays after 2,400 images." in text
     assert "| Keras 3 | 20 | 1.50 |" in text
     assert "| faiss | 2.00 | 4.00 | 580 |" in text
-    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 2
+    assert "| He's initialization | 90.10 % | 0.20 | 0.40 |" in text
+    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 3
     assert text.count("**beside other work: not to be relied on**") == 1
     assert text.count("Not measured yet.") == 3
     assert page(found, text) == text

@@ -116,6 +116,7 @@ def test_norms_are_folded_and_the_last_layout_is_used() -> None:
         assert isinstance(predictor.run, nn.Module)
         assert not any(isinstance(module, nn.BatchNorm2d) for module in predictor.run.modules())
         predictor.run.register_forward_hook(lambda module, given, output: seen.append(given[0]))
+        torch.testing.assert_close(predictor(X), model(X), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(predictor(X[:2]), model(X[:2]), rtol=1e-5, atol=1e-5)
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
 
@@ -141,6 +142,28 @@ def test_a_network_that_answers_otherwise_when_folded_is_used_as_it_is(caplog: p
     with torch.inference_mode():
         assert torch.equal(Predictor(model)(X), model(X.contiguous(memory_format=torch.channels_last)))
     assert "with its batch norms folded" in caplog.text
+
+
+class Aliased(nn.Module):
+    """It adds onto a value that it reads again under another name; followed symbolically it is another network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = x.tanh()
+        kept = value
+        value += self.conv(x)
+        return (value * kept).flatten(1)
+
+
+def test_a_network_that_answers_otherwise_when_fused_is_used_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    model = Aliased().eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(Predictor(model)(X), model(X), rtol=1e-5, atol=1e-5)
+    assert "with fused operations" in caplog.text
 
 
 def test_values_that_are_not_finite_are_no_disagreement(caplog: pytest.LogCaptureFixture) -> None:

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--compile",
         action="store_true",
         dest="compile_it",
-        help="compile the network first (needs a C++ compiler): worth it for thousands of pictures",
+        help="compile the network first (needs a C++ compiler): worth it for tens of thousands of pictures",
     )
 
 

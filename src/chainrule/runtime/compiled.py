@@ -15,8 +15,8 @@ from chainrule.core.log import LOGGER, warn
 def compiled(network: nn.Module, inputs: Tensor) -> Callable[[Tensor], Tensor] | None:
     """Translate a network for inputs of one shape, its weights as constants in the layout that their kernels like best.
 
-    The weights are those of now; a later change of the network does not arrive. It takes a while (17 seconds for
-    ResNet-50), which docs/speed.md weighs against what it saves.
+    The weights are those of now; a later change of the network does not arrive. It takes a while (about
+    15 seconds for ResNet-50), which docs/speed.md weighs against what it saves.
 
     Args:
         network: In evaluation mode.

@@ -40,6 +40,10 @@ def fused(model: nn.Module, inputs: Tensor) -> nn.Module | None:
 
     Source:
         LECTURES C8, D1. docs/speed.md says what it brings.
+
+    Departures:
+        torch.fx, which follows the network, takes `a += b` for a = a + b: of a network in which another name for `a` is
+        read afterwards, what comes out differs.
     """
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
         return None
@@ -51,7 +55,7 @@ def fused(model: nn.Module, inputs: Tensor) -> nn.Module | None:
         return None
     program = fx.GraphModule(model, graph)
     shapes = _Shapes(program)
-    shapes.run(inputs)
+    shapes.run(inputs.clone())
     modules = dict(program.named_modules(remove_duplicate=False))
     found = [node for node in graph.nodes if node.op == "call_module" and _can_be_fused(modules[str(node.target)])]
     for number, node in enumerate(found):

@@ -225,7 +225,7 @@ class Run:
             sources: Files, or what stands in them.
             top: How many classes to tell of each.
             module: For a run of one's own network.
-            compile_it: Compile the network first: worth it for thousands of pictures (docs/speed.md).
+            compile_it: Compile the network first: worth it for tens of thousands of pictures (docs/speed.md).
 
         Raises:
             DataError: A picture cannot be read; says which.
