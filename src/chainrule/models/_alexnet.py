@@ -57,6 +57,7 @@ def alexnet(
         RecipeError: Another version, head or probability, a split of torchvision's, or images that are too small.
 
     Example:
+        >>> import torch
         >>> network = alexnet((3, 67, 67), 10, head="linear")
         >>> network(torch.zeros(2, 3, 67, 67)).shape
         torch.Size([2, 10])

@@ -41,6 +41,7 @@ def vgg(
         RecipeError: Another depth, head or probability, or images that are too small.
 
     Example:
+        >>> import torch
         >>> network = vgg((3, 32, 32), 10, depth=11, batch_norm=True, head="linear")
         >>> network(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
