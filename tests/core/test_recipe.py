@@ -11,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import lay_over, recipe_from_data
+from chainrule.core.recipe import recipe_from_data
+from chainrule.core.settings import lay_over
 from chainrule.core.strict_yaml import format_yaml, parse_yaml
 from chainrule.recipes import recipe_names
 from chainrule.tasks.tables import TABLES, check_options, open_recipe

@@ -22,7 +22,7 @@ def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         >>> split_settings(["digits-cnn", "--optim.lr", "1e-3", "--seed", "3", "-o", "here"])
         (['digits-cnn', '-o', 'here'], {'optim.lr': 0.001, 'train.seed': 3})
     """
-    from chainrule.core.recipe import setting
+    from chainrule.core.settings import setting
 
     rest: list[str] = []
     settings: dict[str, Any] = {}

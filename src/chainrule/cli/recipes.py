@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     if args.keys:
         return _keys(args.name)
-    from chainrule.core.recipe import read_recipe
+    from chainrule.core.settings import read_recipe
     from chainrule.core.study import study_from_data
     from chainrule.recipes import measured, recipe_file, recipe_names, recipe_text, study_names
 

@@ -180,7 +180,7 @@ def _cell(value: Any, deviation: Any) -> str:
 
 
 def _flat(folder: Any) -> dict[str, Any]:
-    from chainrule.core.recipe import read_recipe
+    from chainrule.core.settings import read_recipe
 
     if not folder.recipe.is_file():
         return {}

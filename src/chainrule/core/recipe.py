@@ -8,14 +8,13 @@ before any folder is made (`tasks.tables`): the other keys of a named section ag
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.core.paths import shown
-from chainrule.core.strict_yaml import MAX_BYTES, format_yaml, parse_yaml, scalar
+from chainrule.core.strict_yaml import format_yaml
 
 FORMAT = 1
 OWN = "own"
@@ -259,13 +258,7 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
     """
     if not isinstance(data, dict):
         raise RecipeError(f"{source} is no recipe", expected="sections such as `data:` and `train:`", got=_show(data))
-    if data.get("format", FORMAT) != FORMAT:
-        raise RecipeError(
-            f"{source} has a format that this version does not know",
-            expected=f"format: {FORMAT}",
-            got=_show(data["format"]),
-            remedy="use a newer chainrule",
-        )
+    require_format(data, source)
     try:
         recipe = Recipe.model_validate(_tuples_to_lists(data))
     except ValidationError as error:
@@ -278,6 +271,21 @@ def recipe_from_data(data: Any, tables: Mapping[str, Names], *, source: str = "t
                 remedy=unknown(table.kind, name, table.names()),
             )
     return recipe
+
+
+def require_format(data: Mapping[str, Any], source: str) -> None:
+    """Refuse a recipe or study of another version.
+
+    Raises:
+        RecipeError: Its `format` is not ours.
+    """
+    if data.get("format", FORMAT) != FORMAT:
+        raise RecipeError(
+            f"{source} has a format that this version does not know",
+            expected=f"format: {FORMAT}",
+            got=_show(data["format"]),
+            remedy="use a newer chainrule",
+        )
 
 
 def named_parts(recipe: Recipe) -> Iterator[tuple[str, Named]]:
@@ -294,81 +302,8 @@ def named_parts(recipe: Recipe) -> Iterator[tuple[str, Named]]:
         yield section, getattr(recipe, section)
 
 
-def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return recipe data with settings such as `optim.lr` laid over it.
-
-    A new `name` for a section takes that part's own defaults: the section's other keys are dropped first.
-
-    Raises:
-        RecipeError: A setting that names no section and key.
-
-    Example:
-        >>> lay_over({"optim": {"name": "adam", "lr": 0.001}}, {"optim.name": "sgd"})
-        {'optim': {'name': 'sgd'}}
-        >>> lay_over({"optim": {"name": "adam", "lr": 0.001}}, {"optim.lr": 0.01})
-        {'optim': {'name': 'adam', 'lr': 0.01}}
-    """
-    merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
-    for path in sorted(settings, key=lambda path: not path.endswith(".name")):
-        section, dot, key = path.partition(".")
-        if not dot or not key or "." in key:
-            raise RecipeError(
-                f'"{path}" is no setting of a recipe',
-                expected="--section.key value, such as --optim.lr 0.01",
-                remedy=unknown("section", section, Recipe.model_fields),
-            )
-        if section not in Recipe.model_fields:
-            raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, _section_names()))
-        old = merged.get(section)
-        values = old if isinstance(old, dict) else _standard(section)
-        if key == "name" and values.get("name") != settings[path]:
-            fixed = Data.model_fields if section == "data" else {}
-            values = {word: value for word, value in values.items() if word in fixed}
-        values[key] = settings[path]
-        if section == "train" and key in ("epochs", "steps"):
-            values.pop({"epochs": "steps", "steps": "epochs"}[key], None)
-        merged[section] = values
-    return merged
-
-
-def setting(text: str) -> Any:
-    """Read the value of a setting from the command line: a YAML scalar, or a list in brackets.
-
-    Example:
-        >>> setting("1e-3"), setting("[64, 32]"), setting("cosine")
-        (0.001, [64, 32], 'cosine')
-    """
-    return parse_yaml(text, source="the setting") if text[:1] in ("[", "{") else scalar(text)
-
-
-def read_recipe(path: Path) -> Any:
-    """Read the data of a recipe file without checking them.
-
-    Raises:
-        RecipeError: There is no such file, or it is not the YAML of a recipe.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 4)  # what is larger is refused without being read
-    except IsADirectoryError:
-        raise RecipeError(f"{path} is a folder", expected="a recipe file") from None
-    except OSError as error:
-        raise RecipeError(f"the recipe {path} cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES + 3:  # a byte order mark does not count
-        raise RecipeError(f"the recipe {path} is too large", expected=f"at most {MAX_BYTES:,} bytes")
-    try:
-        return parse_yaml(raw.decode("utf-8-sig"), source=str(path))
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"the recipe {path} is not text in UTF-8", got=f"byte {raw[error.start]:#04x}") from None
-
-
-def _standard(section: str) -> dict[str, Any]:
-    """What a section holds when a recipe leaves it out: its name, if it has one."""
-    default = Recipe.model_fields[section].default
-    return {"name": default.name} if isinstance(default, Named) else {}
-
-
-def _section_names() -> list[str]:
+def section_names() -> list[str]:
+    """Names of the sections of a recipe."""
     return [name for name in Recipe.model_fields if name not in ("format", "about", "task")]
 
 
@@ -396,7 +331,7 @@ def _explain(error: ValidationError, source: str) -> RecipeError:
         for section in sections:
             fields = fields[section].annotation.model_fields
         kind = f"key of {'.'.join(sections)}" if sections else "section"
-        options = list(fields) if sections else _section_names()
+        options = list(fields) if sections else section_names()
         return RecipeError(
             f'{source}: there is no {kind} "{key}"{more}',
             remedy=unknown("key" if sections else "section", key, options),

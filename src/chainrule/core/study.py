@@ -23,7 +23,8 @@ from typing import Any, Final
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.core.folder import RunFolder
 from chainrule.core.paths import shown
-from chainrule.core.recipe import FORMAT, Recipe, lay_over
+from chainrule.core.recipe import FORMAT, Recipe, require_format
+from chainrule.core.settings import lay_over
 from chainrule.core.strict_yaml import format_yaml
 
 MOST: Final = 24
@@ -129,13 +130,7 @@ def study_from_data(data: Any, *, source: str = "the study", folder: Path | None
             inside = f"settings of all stand under `all:`, as `all: {{{key}.KEY: VALUE}}`"
             remedy = inside if key in Recipe.model_fields else unknown("key", str(key), KEYS)
             raise RecipeError(f"{source}: there is no key {shown(str(key)[:60])} of a study", remedy=remedy)
-    if data.get("format", FORMAT) != FORMAT:
-        raise RecipeError(
-            f"{source} has a format that this version does not know",
-            expected=f"format: {FORMAT}",
-            got=_show(data["format"]),
-            remedy="use a newer chainrule",
-        )
+    require_format(data, source)
     about = data.get("about", "")
     if not isinstance(about, str):
         raise RecipeError(f"{source}: about is one line of text", got=_show(about))

@@ -15,6 +15,7 @@ from PIL import features
 from chainrule.core.errors import DataError, StorageError
 from chainrule.core.paths import shown
 from chainrule.core.store import storage_error, write_file
+from chainrule.data._archive import opened_archive, require_size
 from chainrule.data._open_image import open_image
 from chainrule.data.cifar10 import CLASSES
 from chainrule.data.fetch import cache_folder, find, missing
@@ -66,21 +67,11 @@ def read_parts(path: Path) -> dict[str, np.ndarray]:
         DataError: The archive is damaged, cut short, claims too much, or its arrays do not fit together.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            claimed = sum(member.file_size for member in archive.infolist())
-            if claimed > _BYTES_AT_MOST:
-                raise DataError(
-                    f"{shown(path)} claims more than is allowed", expected=f"{_BYTES_AT_MOST} bytes", got=claimed
-                )
+        with opened_archive(path) as archive:
+            require_size(path, archive.infolist(), _BYTES_AT_MOST)
             parts = {name: _array(archive, f"{name}.npy") for name in _PARTS}
     except KeyError as error:
         raise DataError(f"{shown(path)} lacks an array: {error.args[0]}", expected=", ".join(_PARTS)) from None
-    except FileNotFoundError:
-        raise DataError(f"{shown(path)} is missing") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(
-            f"{shown(path)} is damaged or cut short ({' '.join(str(error).split())[:80]})", remedy="get the file again"
-        ) from None
     _require(path, parts)
     return parts
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ import torch
 
 from chainrule.core.errors import DataError
 from chainrule.core.paths import shown
+from chainrule.data._archive import opened_archive, require_size
 from chainrule.data.fetch import locate
 from chainrule.data.images import Files, LabeledImages
 from chainrule.data.known import KNOWN
@@ -123,25 +122,14 @@ def read_photographs(path: Path, names: list[str]) -> dict[str, bytes]:
     Raises:
         DataError: The archive is damaged, cut short, claims too much, or lacks a photograph.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {member.filename: member for member in archive.infolist()}
-            if lacking := [name for name in names if name not in members]:
-                raise DataError(
-                    f"{shown(path)} lacks {len(lacking)} of {len(names)} photographs", expected=shown(lacking[0])
-                )
-            claimed = sum(members[name].file_size for name in names)
-            if claimed > _BYTES_AT_MOST:
-                raise DataError(
-                    f"{shown(path)} claims more than is allowed", expected=f"{_BYTES_AT_MOST} bytes", got=claimed
-                )
-            return {f"{path.name}/{name}": archive.read(members[name]) for name in names}
-    except FileNotFoundError:
-        raise DataError(f"{shown(path)} is missing") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(
-            f"{shown(path)} is damaged or cut short ({' '.join(str(error).split())[:80]})", remedy="get the file again"
-        ) from None
+    with opened_archive(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if lacking := [name for name in names if name not in members]:
+            raise DataError(
+                f"{shown(path)} lacks {len(lacking)} of {len(names)} photographs", expected=shown(lacking[0])
+            )
+        require_size(path, [members[name] for name in names], _BYTES_AT_MOST)
+        return {f"{path.name}/{name}": archive.read(members[name]) for name in names}
 
 
 def _parsed(path: Path) -> Mapping[str, Any] | list[Any]:

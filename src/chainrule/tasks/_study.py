@@ -10,7 +10,8 @@ from typing import Any
 
 from chainrule.core.errors import CheckpointError, RecipeError
 from chainrule.core.folder import RunFolder
-from chainrule.core.recipe import Recipe, setting
+from chainrule.core.recipe import Recipe
+from chainrule.core.settings import setting
 from chainrule.core.strict_yaml import parse_yaml
 from chainrule.core.study import Member, Study
 from chainrule.tasks._group import Group, Single

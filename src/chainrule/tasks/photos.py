@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.core.errors import DataError
-from chainrule.core.recipe import Data, lay_over
+from chainrule.core.recipe import Data
+from chainrule.core.settings import lay_over
 from chainrule.data import DATA, check_data
 from chainrule.tasks._classify import parts_of
 

@@ -19,12 +19,11 @@ from chainrule.core.recipe import (
     Named,
     Recipe,
     Section,
-    lay_over,
     named_parts,
-    read_recipe,
     recipe_from_data,
 )
 from chainrule.core.registry import Registries, Registry
+from chainrule.core.settings import lay_over, read_recipe
 from chainrule.core.study import Study, is_study, study_from_data
 from chainrule.data import DATA
 from chainrule.losses import LOSSES
