@@ -18,10 +18,11 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.runtime.rng import keys
 from chainrule.tasks import Classification, open_recipe
+from chainrule.tasks._logs import Logs
 from chainrule.tasks._signals import Flag
 from chainrule.tasks._train import _plan, _save
 from chainrule.training.loop import start, train_loop
-from chainrule.training.observe import write_metrics, write_timing
+from chainrule.training.observe import write_layers, write_metrics, write_timing
 
 
 def main(steps: int, turns: int) -> None:
@@ -58,17 +59,21 @@ def main(steps: int, turns: int) -> None:
             folder = RunFolder(Path(place))
             folder.checkpoints.mkdir()
             chosen = recipe.model_copy(update={"train": recipe.train.model_copy(update={"keep_every": keep_every})})
-            with Journal(folder.metrics) as metrics, Journal(folder.timing) as timing:
+            with Logs(folder) as logs, Journal(folder.timing) as timing:
                 state = start(task, 0)
-                plan = _plan(folder, chosen, steps + 1, metrics, Flag())
+                plan = _plan(folder, chosen, steps + 1, logs, Flag())
                 plan = type(plan)(
                     **{**plan.__dict__, "evaluate": lambda at: False, "stop": lambda at: at.step >= steps}
                 )
-                watchers = [write_metrics(metrics, every=1, steps=steps), write_timing(timing)]
+                watchers = [
+                    write_metrics(logs.metrics, every=1, steps=steps),
+                    write_layers(logs.layers),
+                    write_timing(timing),
+                ]
                 begun = time.perf_counter()
                 train_loop(task, state, plan, observers=watchers)
                 seconds = time.perf_counter() - begun
-                _save(folder, state, metrics, chosen)
+                _save(folder, state, logs, chosen)
                 return seconds
 
     contestants = {"bare loop": bare, "chainrule": lambda: ours(0), "chainrule, kept every 200": lambda: ours(200)}

@@ -61,6 +61,6 @@ def test_a_run_that_met_a_full_disk_goes_on_to_the_same_bytes(room: int, undistu
         assert not (run / "model.safetensors").exists()
     done = chainrule("resume", str(run), "-q")
     assert done.returncode == 0, done.stderr
-    for name in ("model.safetensors", "metrics.jsonl"):
+    for name in ("model.safetensors", "metrics.jsonl", "layers.jsonl"):
         assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
     assert not [path for path in run.rglob("*") if ".tmp" in path.name]

@@ -135,6 +135,17 @@ def network() -> list[dict[str, Any]]:
     return [{**dict(zip(keys, row, strict=True)), "depth": str(row[0]).count(".")} for row in rows]
 
 
+def layers_seen(step: int) -> dict[str, Any]:
+    outputs = {"mean": 0.1, "spread": 1.0 + step / 1000, "zeros": 0.5, "silent": 0.0, "gradient": 1e-3 / step}
+    moved = {"weight_gradient": 0.2, "update": 1e-2 / step}
+    layers = [
+        {"name": "conv1", "kind": "Conv2d", **outputs, **moved},
+        {"name": "relu1", "kind": "ReLU", **outputs, "silent": 0.75},
+        {"name": "fc1", "kind": "Linear", **outputs, **moved, "update": 0.5},
+    ]
+    return {"step": step, "epoch": 0, "phase": "learn", "norm": 2.0, "norm_after": 1.0, "layers": layers}
+
+
 def full_files() -> dict[str, Any]:
     """A finished run of a recipe, with every fact."""
     images, labels = digits()
@@ -164,12 +175,13 @@ def full_files() -> dict[str, Any]:
                 "device": "cpu",
                 "deterministic": True,
             },
-            "result": {**short, "best_step": 780, "steps": 810, "seconds": 41.7},
+            "result": {**short, "best_step": 780, "steps": 810, "seconds": 41.7, "suggested_clip_norm": 2.5},
             "parameters": 113130,
             "resumed": 1,
         },
         "recipe.yaml": RECIPE,
         "metrics.jsonl": learning_curves(810),
+        "layers.jsonl": [layers_seen(step) for step in range(1, 811, 100)],
         "events.jsonl": [
             {"event": "signal", "signal": 2, "step": 402},
             {"event": "passed over", "checkpoint": "step-000402", "reason": "model.safetensors: block 3 is damaged"},

@@ -17,7 +17,7 @@ FACTS = (
     "facts/weights.json",
     "facts/regions.json",
 )
-LINES = ("metrics.jsonl", "events.jsonl", "timing.jsonl")
+LINES = ("metrics.jsonl", "layers.jsonl", "events.jsonl", "timing.jsonl")
 KEYS = ("step", "part", "loss", "name", "classes", "confusion", "truth", "picture", "output", "labels", "grid", "valid")
 ODD = [
     10**400,

@@ -59,6 +59,7 @@ ALL = [
     "classes",
     "mistakes",
     "weights",
+    "layers",
     "network",
     "data",
     "time",

@@ -22,7 +22,7 @@ def test_equal_runs_have_equal_bytes_whatever_the_caller_drew(tmp_path: Path) ->
         before = torch.get_rng_state()
         chainrule.train("digits-cnn", out=tmp_path / name, settings=SHORT, report=False)
         assert torch.equal(before, torch.get_rng_state()), "the caller's generator is left as it was"
-    for file in ("metrics.jsonl", "model.safetensors", "recipe.yaml", "processing.json"):
+    for file in ("metrics.jsonl", "layers.jsonl", "model.safetensors", "recipe.yaml", "processing.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 

@@ -132,7 +132,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     again = chainrule.resume(tmp_path / "cut")
     assert again.info["resumed"] == 1
-    for name in ("model.safetensors", "metrics.jsonl", "processing.json"):
+    for name in ("model.safetensors", "metrics.jsonl", "layers.jsonl", "processing.json"):
         assert (again.path / name).read_bytes() == (whole.path / name).read_bytes(), name
 
 

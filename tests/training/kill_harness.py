@@ -42,6 +42,7 @@ RECIPE = {
         "keep_every": 3,
         "threads": 1,
         "log_every": 1,
+        "look_every": 2,
     },
 }
 PLACES: dict[str, tuple[Any, str]] = {
@@ -147,7 +148,7 @@ def _in_child(work: Callable[[], Any]) -> Any:
 
 def _bytes(folder: Path) -> dict[str, bytes]:
     last = sorted((folder / "checkpoints").iterdir())[-1]
-    names = ["model.safetensors", "metrics.jsonl"]
+    names = ["model.safetensors", "metrics.jsonl", "layers.jsonl"]
     found = {name: (folder / name).read_bytes() for name in names}
     return found | {name: (last / name).read_bytes() for name in ("tensors.safetensors", "state.json")}
 

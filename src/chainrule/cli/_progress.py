@@ -20,6 +20,8 @@ def show_progress(*, quiet: bool = False, bar: bool = True, title: str = "") -> 
     if not bar or not screen.is_terminal:
         yield _Lines(screen, title)
         return
+    from rich.console import Group
+    from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = [
@@ -29,8 +31,10 @@ def show_progress(*, quiet: bool = False, bar: bool = True, title: str = "") -> 
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=screen, transient=False, refresh_per_second=5) as progress:
-        yield _Bar(progress, progress.add_task(title, total=None, facts=""))
+    progress = Progress(*columns, console=screen)
+    shown = _Bar(progress, progress.add_task(title, total=None, facts=""))
+    with Live(get_renderable=lambda: Group(progress, *shown.layers), console=screen, refresh_per_second=5):
+        yield shown
 
 
 @contextmanager
@@ -49,11 +53,14 @@ class _Bar:
     def __init__(self, progress: Any, task: Any) -> None:
         self.progress, self.task = progress, task
         self.valid, self.begun, self.examples, self.shown = "", time.perf_counter(), 0, 0.0
+        self.layers: list[str] = []  # what the layers did when they were last looked at
 
     def __call__(self, seen: Any) -> None:
         self.examples += seen.examples
         if seen.evaluated is not None:
             self.valid = _metrics(seen.evaluated)
+        if seen.look is not None:
+            self.layers = [layers_text(seen.look, seen.norm)]
         now = time.perf_counter()
         if now - self.shown < 0.2 and seen.evaluated is None:
             self.progress.update(self.task, total=seen.steps, completed=seen.step)
@@ -81,3 +88,23 @@ class _Lines:
 
 def _metrics(values: Any) -> str:
     return "  ".join(f"valid {name} {value:.4f}" for name, value in sorted(values.items()))
+
+
+def layers_text(look: Any, norm: float) -> str:
+    """What the layers did in one step, in one line.
+
+    Args:
+        look: What was seen (`chainrule.training.layers.Look`).
+        norm: Of the gradient before clipping.
+    """
+    moves = [(layer.update, layer.name) for layer in look.layers if layer.update is not None]
+    silent = max(
+        ((layer.silent, layer.name) for layer in look.layers if layer.silent and layer.silent > 0.05), default=None
+    )
+    said = [f"gradient norm {norm:.2g}" + (f", clipped to {look.clipped:.2g}" if look.clipped < 0.999 * norm else "")]
+    if moves:
+        (least, slow), (most, fast) = min(moves), max(moves)
+        said.append(f"a step moves the weights by {least:.1e} ({slow}) to {most:.1e} ({fast})")
+    if silent is not None:
+        said.append(f"{100 * silent[0]:.0f} % of {silent[1]} silent")
+    return "; ".join(said)

@@ -62,6 +62,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def layers(self) -> Path:
+        """What each layer did in the steps in which somebody looked."""
+        return self.path / "layers.jsonl"
+
+    @property
     def events(self) -> Path:
         """What happened to the run: resumed, interrupted, checkpoint passed over."""
         return self.path / "events.jsonl"

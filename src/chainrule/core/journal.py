@@ -51,6 +51,7 @@ class Journal:
         self.path = Path(path)
         self._buffer: list[bytes] = []
         self._waiting = 0
+        self._synced = -1  # the length that is known to be on the disk
         try:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, ValueError) as error:
@@ -101,10 +102,12 @@ class Journal:
             The length of the file in bytes and the CRC-32 of all of it: what `cut` needs.
         """
         self.flush()
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            raise storage_error("write", self.path, error) from error
+        if self._length != self._synced:
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                raise storage_error("write", self.path, error) from error
+            self._synced = self._length
         return self._length, self._crc
 
     def close(self) -> None:

@@ -187,6 +187,9 @@ class Train(Section):
     """Recent checkpoints that stay on disk, beside the best."""
     log_every: Annotated[int, Field(ge=0)] = 0
     """Steps between lines of training metrics; 0: chosen so that there are at most 5,000."""
+    look_every: Annotated[int, Field(ge=0)] | None = 0
+    """Steps between looks at each layer (outputs, gradients, update ratio); 0: chosen so that they cost little; null:
+    never."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that prepare the data; the results do not depend on it."""
     threads: Annotated[int, Field(ge=0)] = 0

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from chainrule.draw.export import save_curves as save_curves
     from chainrule.draw.facts import Facts as Facts
     from chainrule.draw.facts import read_facts as read_facts
+    from chainrule.draw.film import landscape_gif as landscape_gif
+    from chainrule.draw.film import landscape_png as landscape_png
+    from chainrule.draw.landscape import Landscape as Landscape
+    from chainrule.draw.landscape import Trail as Trail
+    from chainrule.draw.landscape import landscape_html as landscape_html
+    from chainrule.draw.landscape import landscape_svg as landscape_svg
     from chainrule.draw.page import Absent as Absent
     from chainrule.draw.page import Part as Part
     from chainrule.draw.page import page_html as page_html
@@ -53,12 +59,14 @@ __getattr__, __dir__, __all__ = lazy(
         "Column": "table",
         "Curve": "curve",
         "Facts": "facts",
+        "Landscape": "landscape",
         "Line": "chart",
         "Mark": "chart",
         "PALETTES": "palette",
         "Palette": "palette",
         "Part": "page",
         "Table": "table",
+        "Trail": "landscape",
         "chart_html": "chart",
         "confusion_html": "confusion",
         "confusion_text": "confusion",
@@ -67,6 +75,10 @@ __getattr__, __dir__, __all__ = lazy(
         "curves": "curve",
         "difference": "color",
         "filter_pictures": "picture",
+        "landscape_gif": "film",
+        "landscape_html": "landscape",
+        "landscape_png": "film",
+        "landscape_svg": "landscape",
         "matplotlib_style": "palette",
         "page_html": "page",
         "picture_grid": "picture",

@@ -24,7 +24,12 @@ _JSON: Final = {
     "weights": "facts/weights.json",
     "regions": "facts/regions.json",
 }
-_LINES: Final = {"metrics": "metrics.jsonl", "events": "events.jsonl", "timing": "timing.jsonl"}
+_LINES: Final = {
+    "metrics": "metrics.jsonl",
+    "layers": "layers.jsonl",
+    "events": "events.jsonl",
+    "timing": "timing.jsonl",
+}
 _RECIPE: Final = "recipe.yaml"
 FILES: Final[Mapping[str, str]] = {**_JSON, **_LINES, "recipe": _RECIPE}
 
@@ -38,6 +43,7 @@ class Facts:
         run: `run.json`: kind, name, status, environment, result ...
         recipe: The text of `recipe.yaml`.
         metrics: The lines of `metrics.jsonl`.
+        layers: The lines of `layers.jsonl`.
         events: The lines of `events.jsonl`.
         timing: The lines of `timing.jsonl`.
         evaluation: `facts/evaluation.json`: part -> what was measured on it.
@@ -52,6 +58,7 @@ class Facts:
     run: Mapping[str, Any] = field(default_factory=dict)
     recipe: str | None = None
     metrics: list[Any] = field(default_factory=list)
+    layers: list[Any] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
     timing: list[Any] = field(default_factory=list)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +163,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         run=mapping(found.get("run")),
         recipe=found.get("recipe"),
         metrics=listing(found.get("metrics")),
+        layers=listing(found.get("layers")),
         events=listing(found.get("events")),
         timing=listing(found.get("timing")),
         evaluation=mapping(evaluation),

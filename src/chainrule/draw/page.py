@@ -124,19 +124,28 @@ def style() -> str:
     )
 
 
-def policy() -> str:
+def policy(extras: Sequence[str] = ()) -> str:
     """Return the page's content security policy: no source but the page itself, no script but this package's.
+
+    Args:
+        extras: As `page_html` takes them.
 
     Example:
         >>> policy().split("; ")[0]
         "default-src 'none'"
     """
-    digest = base64.b64encode(hashlib.sha256(_asset("page.js").encode()).digest()).decode("ascii")
-    rules = ("default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", f"script-src 'sha256-{digest}'")
+    scripts = " ".join(f"'sha256-{_digest(_asset(f'{name}.js'))}'" for name in ("page", *extras))
+    rules = ("default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", f"script-src {scripts}")
     return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
 
 
-def page_html(title: str, head: Markup, parts: Sequence[Part], *, foot: Markup | None = None) -> str:
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def page_html(
+    title: str, head: Markup, parts: Sequence[Part], *, foot: Markup | None = None, extras: Sequence[str] = ()
+) -> str:
     """Return a whole page.
 
     Args:
@@ -144,6 +153,7 @@ def page_html(title: str, head: Markup, parts: Sequence[Part], *, foot: Markup |
         head: What stands above the sections.
         parts: The sections.
         foot: What stands below them.
+        extras: Names of this package's assets that come with some sections only: style and script of each.
 
     Example:
         >>> page = page_html("a run", Markup("<h1>a run</h1>"), [Part("curves", "Curves", Markup("<p>none</p>"))])
@@ -157,8 +167,8 @@ def page_html(title: str, head: Markup, parts: Sequence[Part], *, foot: Markup |
             head=head,
             parts=parts,
             foot=foot or Markup(),
-            style=Markup(style()),  # noqa: S704 both are files of this package
-            script=Markup(_asset("page.js")),  # noqa: S704
-            policy=Markup(policy()),  # noqa: S704 its quotes must stay
+            style=Markup(style() + "".join(_asset(f"{name}.css") for name in extras)),  # noqa: S704 files of this package
+            scripts=[Markup(_asset(f"{name}.js")) for name in ("page", *extras)],  # noqa: S704
+            policy=Markup(policy(extras)),  # noqa: S704 its quotes must stay
         )
     )

@@ -20,6 +20,7 @@ from chainrule.draw.sections.data import data_part
 from chainrule.draw.sections.evaluation import classes_part, confusion_part, mistakes_part
 from chainrule.draw.sections.headline import head_html
 from chainrule.draw.sections.history import curves_part, events_part, time_part
+from chainrule.draw.sections.layers import layers_part
 from chainrule.draw.sections.lectures import lecture_rows
 from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
@@ -37,6 +38,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     ("evaluation", "Worst mistakes", mistakes_part),
     ("weights", "First-layer weights", weights_part),
     ("regions", "Decision regions", regions_part),
+    ("layers", "Layers", layers_part),
     ("network", "Network", network_part),
     ("data", "Data", data_part),
     ("timing", "Time and memory", time_part),

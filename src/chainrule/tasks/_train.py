@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,24 +15,28 @@ import torch
 
 from chainrule.core.errors import CheckpointError, RecipeError
 from chainrule.core.folder import RunFolder
-from chainrule.core.journal import Journal
+from chainrule.core.journal import Journal, read_journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
+from chainrule.optim import suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_data_facts, write_final_facts
 from chainrule.tasks._info import new_info
+from chainrule.tasks._logs import Logs
 from chainrule.tasks._network import Network
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
 from chainrule.training.loop import start, train_loop
-from chainrule.training.observe import write_metrics, write_timing
+from chainrule.training.observe import write_layers, write_metrics, write_timing
 from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
-from chainrule.training.task import Observer, Plan, Task, TrainState
+from chainrule.training.task import Observer, Plan, Rule, Task, TrainState, never
 
+LOOK_EVERY, LOOKS = 100, 200
+"""Where the recipe does not say: the fewest steps between two looks at the layers, and about the most looks."""
 LINES = 5000
 """About how many lines of training metrics a run writes when the recipe does not say."""
 
@@ -107,8 +112,8 @@ def begin_run(
     write_data_facts(folder, job)
     if job.chosen:
         folder.write_json(folder.facts / "chosen.json", job.chosen)
-    with Journal(folder.metrics) as journal:
-        _save(folder, state, journal, recipe)
+    with Logs(folder) as logs:
+        _save(folder, state, logs, recipe)
     return job
 
 
@@ -135,10 +140,9 @@ def continue_run(
         task = job.task()
         state = start(task, recipe.train.seed, prepare=False)
         whole = load_checkpoint(folder.checkpoints, state)
-        Journal.cut(folder.metrics, whole.facts["metrics"]["bytes"], whole.facts["metrics"]["crc32"])
-        metrics, events, timing = (
-            stack.enter_context(Journal(path)) for path in (folder.metrics, folder.events, folder.timing)
-        )
+        Logs.cut(folder, whole.facts)
+        logs = stack.enter_context(Logs(folder))
+        events, timing = (stack.enter_context(Journal(path)) for path in (folder.events, folder.timing))
         for path, reason in whole.passed_over:
             events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
             aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
@@ -147,9 +151,10 @@ def continue_run(
             events.append({"event": "resumed", "step": state.step})
         info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
         flag = stack.enter_context(stop_flag())
-        plan = _plan(folder, recipe, job.steps(), metrics, flag)
+        plan = _plan(folder, recipe, job.steps(), logs, flag)
         watchers = [
-            write_metrics(metrics, every=recipe.train.log_every or -(-plan.steps // LINES), steps=plan.steps),
+            write_metrics(logs.metrics, every=recipe.train.log_every or -(-plan.steps // LINES), steps=plan.steps),
+            write_layers(logs.layers),
             write_timing(timing),
             *observers,
         ]
@@ -161,7 +166,7 @@ def continue_run(
             folder.update(status="failed")
             raise
         seconds = info.get("seconds", 0.0) + time.perf_counter() - begun
-        _save(folder, state, metrics, recipe)
+        _save(folder, state, logs, recipe)
         if flag.number is not None and not _is_over(plan, state, recipe):
             events.append({"event": "signal", "signal": flag.number, "step": state.step})
             folder.update(status="interrupted", seconds=round(seconds, 3))
@@ -189,7 +194,7 @@ def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
     return at.step >= plan.steps or no_progress(recipe.train.patience, recipe.train.monitor)(at)
 
 
-def _plan(folder: RunFolder, recipe: Recipe, steps: int, metrics: Journal, flag: Flag) -> Plan:
+def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: Logs, flag: Flag) -> Plan:
     train = recipe.train
     per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
     return Plan(
@@ -202,14 +207,22 @@ def _plan(folder: RunFolder, recipe: Recipe, steps: int, metrics: Journal, flag:
         keep=keep_every(train.keep_every, train.monitor),
         stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
         guard=stop_on_non_finite(),
-        save=lambda state: _save(folder, state, metrics, recipe),
+        save=lambda state: _save(folder, state, logs, recipe),
+        look=_looks(train.look_every, steps),
     )
 
 
-def _save(folder: RunFolder, state: TrainState, metrics: Journal, recipe: Recipe) -> None:
-    """The log first, then the checkpoint that says how long it is, then the old ones go."""
-    length, crc = metrics.sync()
-    facts = {"metrics": {"bytes": length, "crc32": crc}, "threads": torch.get_num_threads(), "torch": torch.__version__}
+def _looks(every_steps: int | None, steps: int) -> Rule:
+    """The steps in which the layers are looked at, the first among them."""
+    if every_steps is None:
+        return never
+    apart = every_steps or max(LOOK_EVERY, -(-steps // LOOKS))
+    return lambda at: at.step % apart == 0
+
+
+def _save(folder: RunFolder, state: TrainState, logs: Logs, recipe: Recipe) -> None:
+    """The logs first, then the checkpoint that says how long they are, then the old ones go."""
+    facts = {**logs.sync(), "threads": torch.get_num_threads(), "torch": torch.__version__}
     save_checkpoint(folder.checkpoints, state, facts)
     best = best_step(state.history, recipe.train.monitor)
     prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
@@ -234,9 +247,18 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
     results = write_final_facts(folder, job, task, model)
     result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
+    if (threshold := _suggested_clip(folder)) is not None:
+        result["suggested_clip_norm"] = threshold
     if chosen := folder.read_json(folder.facts / "chosen.json"):
         result["chosen"] = chosen
     return folder.update(status="finished", result=result, seconds=round(seconds, 3))
+
+
+def _suggested_clip(folder: RunFolder) -> float | None:
+    """A threshold for clipping from the gradient norms of the last epoch."""
+    norms = [(line["epoch"], float(line["norm"])) for line in read_journal(folder.metrics) if "norm" in line]
+    last = [norm for epoch, norm in norms if epoch == norms[-1][0]]
+    return suggest_clip(last) if any(0 < norm < math.inf for norm in last) else None
 
 
 def _try_out(state: TrainState, job: Classification) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from chainrule.optim import At, ema_update
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
+from chainrule.training.layers import look
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 
@@ -66,7 +67,8 @@ def train_loop(
             if plan.stop(at):
                 break
             phase = task.phases[task.cycle[state.step % len(task.cycle)]]
-            report, norm = _step(phase, state, plan, parts, at, world)
+            with look(state.model) if plan.look(at) else nullcontext() as looked:
+                report, norm = _step(phase, state, plan, parts, at, world)
             evaluated = None
             if plan.evaluate(state.at(plan)):
                 evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch)
@@ -86,6 +88,7 @@ def train_loop(
                     evaluated=evaluated,
                     model=state.model,
                     history=state.history,
+                    look=looked,
                 )
                 for watch in watchers:
                     watch(seen)

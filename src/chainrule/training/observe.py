@@ -21,6 +21,17 @@ def write_metrics(journal: Journal, *, every: int, steps: int) -> Observer:
     return watch
 
 
+def write_layers(journal: Journal) -> Observer:
+    """Write one line for each look at the layers."""
+
+    def watch(seen: Seen) -> None:
+        if seen.look is not None:
+            place = {"step": seen.step, "epoch": seen.epoch, "phase": seen.phase, "norm": seen.norm}
+            journal.append({**place, **seen.look.to_data()})
+
+    return watch
+
+
 def write_timing(journal: Journal, *, seconds: float = 1.0) -> Observer:
     """Write the rate and the memory about once a second."""
     begun = last = time.perf_counter()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chainrule.data import Batch
 from chainrule.metrics import Tally
 from chainrule.optim import At, Group
+from chainrule.training.layers import Look
 
 Carry = Mapping[str, Tensor]
 """State that goes from one step to the next beside the weights (recurrent states), by name."""
@@ -166,6 +167,11 @@ class TrainState:
 Rule = Callable[[At], bool]
 
 
+def never(at: At) -> bool:
+    """The rule that is true nowhere."""
+    return False
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a run goes: its length, its seed, and the rules that look at the place in the run.
@@ -181,6 +187,7 @@ class Plan:
         stop: Whether to stop; asked before a step.
         guard: `(state, report, norm, at) -> bool`: whether to take the step; raises to stop the run.
         save: Saves the state.
+        look: Whether to look at each layer in this step (asked before it); what is found goes to the observers.
     """
 
     steps: int
@@ -193,7 +200,7 @@ class Plan:
     save: Callable[[TrainState], None]
     workers: int = 0
     evaluate_batch: int = 500
-    may_skip: bool = False
+    look: Rule = never
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,7 @@ class Seen:
         evaluated: Metrics on the validation part if it was evaluated after this step.
         model: The live network.
         history: All evaluations so far.
+        look: What each layer did in this step, if the plan looked at it.
     """
 
     step: int
@@ -225,6 +233,7 @@ class Seen:
     evaluated: Mapping[str, float] | None
     model: nn.Module
     history: tuple[tuple[int, dict[str, float]], ...]
+    look: Look | None = None
 
 
 Observer = Callable[[Seen], None]

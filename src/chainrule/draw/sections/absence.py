@@ -12,6 +12,7 @@ _BRINGS = {
     "network": "it is written when the run starts",
     "data": "it is written when the run starts",
     "metrics": "the run logged no number yet",
+    "layers": "nobody looked at the layers (train.look_every)",
     "timing": "the run logged no times",
     "recipe": "the run was not made from a recipe",
 }

@@ -13,6 +13,7 @@ from chainrule.draw.curve import Curve, curves
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.sections.absence import absent
+from chainrule.draw.sections.layers import clipped_curve
 from chainrule.draw.sections.lectures import ITEMS
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import mapping, number_text, plain_text, real, whole
@@ -73,6 +74,8 @@ def curves_part(facts: Facts) -> Part | Absent:
             Line(curve.part or name, curve, _STYLES.get(curve.part, 3 + place))
             for place, curve in enumerate(found[name])
         ]
+        if name == "norm" and (after := clipped_curve(facts)) is not None:
+            lines.append(Line(after.part, after, len(lines)))
         title = TITLES.get(name, name)
         charts.append(
             chart_html(Chart(f"metric-{number}", title, lines, share=is_share(name, found[name]), marks=marks))

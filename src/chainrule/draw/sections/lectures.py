@@ -19,6 +19,8 @@ ITEMS: Final = {
     "B10": "the norm of the gradient, and clipping it",
     "B11": "early stopping at the best validation result",
     "B12": "the curves to look at when choosing hyperparameters",
+    "C5": "the spread of outputs and gradients, layer by layer",
+    "C9": "gradients that vanish or explode, layer by layer",
     "D3": "the table of layers: volumes, parameters, multiply-adds",
     "F1": "first-layer filters as images",
 }
