@@ -77,6 +77,11 @@ class RunFolder:
         return self.path / "timing.jsonl"
 
     @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's event files, if the recipe asks for them."""
+        return self.path / "tensorboard"
+
+    @property
     def facts(self) -> Path:
         """Folder of what the report is made of."""
         return self.path / "facts"

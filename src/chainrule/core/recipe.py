@@ -190,6 +190,8 @@ class Train(Section):
     look_every: Annotated[int, Field(ge=0)] | None = 0
     """Steps between looks at each layer (outputs, gradients, update ratio); 0: chosen so that they cost little; null:
     never."""
+    tensorboard: bool = False
+    """Also write TensorBoard's event files, to `tensorboard` in the run folder; needs `chainrule[track]`."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that prepare the data; the results do not depend on it."""
     threads: Annotated[int, Field(ge=0)] = 0

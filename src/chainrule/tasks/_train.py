@@ -30,6 +30,7 @@ from chainrule.tasks._network import Network
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
+from chainrule.training.events import require_tensorboard, write_events
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_layers, write_metrics, write_timing
 from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
@@ -73,6 +74,8 @@ def begin_run(
         The recipe with its data at hand, for `continue_run`.
     """
     check_options(recipe)
+    if recipe.train.tensorboard:
+        require_tensorboard()
     job = Classification(recipe, network=own.build if own else None, images=images)
     set_threads(recipe.train.threads)
     begun = time.perf_counter()
@@ -152,12 +155,16 @@ def continue_run(
         info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
         flag = stack.enter_context(stop_flag())
         plan = _plan(folder, recipe, job.steps(), logs, flag)
+        every_steps = recipe.train.log_every or -(-plan.steps // LINES)
         watchers = [
-            write_metrics(logs.metrics, every=recipe.train.log_every or -(-plan.steps // LINES), steps=plan.steps),
+            write_metrics(logs.metrics, every=every_steps, steps=plan.steps),
             write_layers(logs.layers),
             write_timing(timing),
             *observers,
         ]
+        if recipe.train.tensorboard:
+            events_of_run = write_events(folder.tensorboard, every=every_steps, steps=plan.steps, taken=state.step)
+            watchers.append(stack.enter_context(events_of_run))
         begun = time.perf_counter()
         try:
             with _norm_errors():
