@@ -27,12 +27,13 @@ class Target(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What a file of code gave: the objects asked for, and the SHA-256 of exactly the bytes that ran."""
+    """What a file of code gave: the objects asked for, the SHA-256 of exactly the bytes that ran, and all its names."""
 
     path: Path
     objects: list[Any]
     source: bytes
     source_hash: str
+    module: ModuleType
 
 
 class ProgramError(UsageError):
@@ -107,7 +108,7 @@ def load_program(target: Target | str) -> Program:
     for name in names:
         if name not in found:
             raise UsageError(f'{shown(path)} has no "{name}"', remedy=unknown("name", name, options))
-    return Program(path, [found[name] for name in names], source, hashlib.sha256(source).hexdigest())
+    return Program(path, [found[name] for name in names], source, hashlib.sha256(source).hexdigest(), module)
 
 
 def run_source(path: Path, source: bytes) -> ModuleType:
@@ -130,7 +131,7 @@ def run_source(path: Path, source: bytes) -> ModuleType:
         sys.modules.pop(name)
         if before is not None:
             sys.modules[name] = before
-        raise _their_failure(path, error) from error
+        raise their_failure(path, error) from error
     return module
 
 
@@ -155,7 +156,13 @@ def _first_on_path(folder: str) -> Iterator[None]:
             sys.path.remove(folder)
 
 
-def _their_failure(path: Path, error: BaseException) -> ProgramError:
+def their_failure(path: Path, error: BaseException) -> ProgramError:
+    """What is told when code of the user's failed: where in their file, and their own traceback from there on.
+
+    Args:
+        path: Their file.
+        error: What it raised, at any depth.
+    """
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename != str(path):
         frames = frames.tb_next

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from chainrule.draw.facts import read_facts as read_facts
     from chainrule.draw.film import landscape_gif as landscape_gif
     from chainrule.draw.film import landscape_png as landscape_png
+    from chainrule.draw.graph import GraphEdge as GraphEdge
+    from chainrule.draw.graph import GraphNode as GraphNode
+    from chainrule.draw.graph import graph_svg as graph_svg
     from chainrule.draw.landscape import Landscape as Landscape
     from chainrule.draw.landscape import Trail as Trail
     from chainrule.draw.landscape import landscape_html as landscape_html
@@ -60,6 +63,8 @@ __getattr__, __dir__, __all__ = lazy(
         "Curve": "curve",
         "Facts": "facts",
         "Landscape": "landscape",
+        "GraphEdge": "graph",
+        "GraphNode": "graph",
         "Line": "chart",
         "Mark": "chart",
         "PALETTES": "palette",
@@ -79,6 +84,7 @@ __getattr__, __dir__, __all__ = lazy(
         "landscape_html": "landscape",
         "landscape_png": "film",
         "landscape_svg": "landscape",
+        "graph_svg": "graph",
         "matplotlib_style": "palette",
         "page_html": "page",
         "picture_grid": "picture",

@@ -43,9 +43,8 @@ def landscape_gif(
     """
     film = _Film(several, theme, columns, panel)
     steps = frames([len(trail.places) for one in several for trail in one.trails], most=48)
-    # One palette for all pictures, that of the last, which has every color: no flicker.
-    last = film.picture(steps[-1]).quantize(colors=64, dither=Image.Dither.NONE)
-    pictures = [film.picture(step).quantize(palette=last, dither=Image.Dither.NONE) for step in steps]
+    table = _color_table(PALETTES[theme])
+    pictures = [film.picture(step).quantize(palette=table, dither=Image.Dither.NONE) for step in steps]
     file = io.BytesIO()
     waits = [wait] * (len(pictures) - 1) + [2500]
     pictures[0].save(
@@ -54,9 +53,7 @@ def landscape_gif(
     return file.getvalue()
 
 
-def landscape_png(
-    several: Sequence[Landscape], *, theme: Theme = "light", columns: int = 3, panel: int = 640
-) -> bytes:
+def landscape_png(several: Sequence[Landscape], *, theme: Theme = "light", columns: int = 3, panel: int = 640) -> bytes:
     """Return all paths to their ends as a PNG file; arguments as those of `landscape_gif`.
 
     Example:
@@ -69,6 +66,23 @@ def landscape_png(
     file = io.BytesIO()
     film.picture(steps[-1]).save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+def _shades(palette: Palette, count: int) -> list[str]:
+    """The colors of the bands, the lowest first."""
+    return [mix(palette.surface, palette.muted, float(shade)) for shade in np.linspace(0.36, 0.0, max(count, 1))]
+
+
+def _color_table(palette: Palette) -> Image.Image:
+    """One palette for all pictures of a GIF, so that nothing flickers: bands, lines, text, and their soft edges."""
+    shades = _shades(palette, BANDS)
+    colors = [*shades, palette.surface]
+    for color in (*palette.series, palette.ink, palette.muted):
+        colors += [color, *(mix(shade, color, part) for shade in shades[::3] for part in (0.25, 0.5, 0.75))]
+    numbers = [round(255 * value) for color in colors for value in rgb(color).tolist()]
+    table = Image.new("P", (1, 1))
+    table.putpalette(numbers + numbers[:3] * (256 - len(colors)))
+    return table
 
 
 class _Film:
@@ -153,8 +167,7 @@ def _relief(one: Landscape, palette: Palette, size: tuple[int, int]) -> Image.Im
     ranks = np.interp(filled, borders, np.arange(len(borders)))
     smooth = Image.fromarray(ranks[::-1].astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
     steps = np.clip(np.asarray(smooth), 0, len(borders) - 1.001).astype(int)
-    shades = np.linspace(0.36, 0.0, max(len(borders) - 1, 1))
-    colors = np.stack([rgb(mix(palette.surface, palette.muted, float(shade))) for shade in shades])
+    colors = np.stack([rgb(shade) for shade in _shades(palette, len(borders) - 1)])
     return Image.fromarray((255 * colors[np.minimum(steps, BANDS)] + 0.5).astype(np.uint8))
 
 

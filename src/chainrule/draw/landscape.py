@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from chainrule.draw.page import data_block, render
-from chainrule.draw.palette import PALETTES, Theme, series_style
+from chainrule.draw.palette import PALETTES, Palette, Theme, series_style
 from chainrule.draw.scale import Scale
 from chainrule.draw.wording import number_text, plain_text
 
@@ -99,7 +100,7 @@ def frames(lengths: Sequence[int], most: int = 90) -> list[int]:
 
     Example:
         >>> frames([4, 2]), frames([501])[-3:], len(frames([501])) <= 90
-        ([0, 1, 2, 3], [472, 486, 500], True)
+        ([0, 1, 2, 3], [476, 488, 500], True)
     """
     last = max([length - 1 for length in lengths], default=0)
     if last < most:
@@ -146,13 +147,13 @@ def bands(one: Landscape) -> list[dict[str, Any]]:
         across, down, np.ma.masked_invalid(one.heights), fill_type=FillType.OuterOffset, name="serial"
     )
     found = []
-    for number, (low, high) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
-        points, offsets = made.filled(float(low), float(high))[:2]
+    for number, (low, high) in enumerate(itertools.pairwise(ends.tolist())):
+        points, offsets = made.filled(low, high)[:2]
         rings = [
             polygon[start:end]
             for polygon, starts in zip(points, offsets, strict=True)
             if polygon is not None and starts is not None
-            for start, end in zip(starts[:-1], starts[1:], strict=True)
+            for start, end in itertools.pairwise(starts.tolist())
         ]
         path = "".join(
             "M" + "L".join(f"{round(x)} {round(y)}" for x, y in _without_repeats(ring)) + "Z" for ring in rings
@@ -189,6 +190,23 @@ def _ticks(values: Array) -> list[dict[str, str]]:
     return [{"at": f"{100 * place:.2f}", "text": number_text(tick)} for tick, place in zip(ticks, places.tolist())]
 
 
+def _legend(several: Sequence[Landscape], palette: Palette, entries: int) -> list[dict[str, Any]]:
+    labels = {trail.label: trail for one in several for trail in one.trails}
+    legend = []
+    for number, trail in enumerate(labels.values()):
+        color, dashes = series_style(trail.style)
+        legend.append(
+            {
+                "x": 20 + number % entries * 390,
+                "y": number // entries * 46,
+                "label": plain_text(trail.label, limit=60),
+                "color": palette.series[color],
+                "dash": " ".join(str(3 * length) for length in dashes),
+            }
+        )
+    return legend
+
+
 def landscape_svg(several: Sequence[Landscape], *, theme: Theme = "light", columns: int = 3) -> str:
     """Return landscapes side by side as one SVG file.
 
@@ -204,20 +222,8 @@ def landscape_svg(several: Sequence[Landscape], *, theme: Theme = "light", colum
     """
     palette = PALETTES[theme]
     across = min(columns, len(several))
-    labels = {trail.label: trail for one in several for trail in one.trails}
     entries = max(1, across * (WIDTH + 40) // 390)  # in a row
-    legend = []
-    for number, trail in enumerate(labels.values()):
-        color, dashes = series_style(trail.style)
-        legend.append(
-            {
-                "x": 20 + number % entries * 390,
-                "y": number // entries * 46,
-                "label": plain_text(trail.label, limit=60),
-                "color": palette.series[color],
-                "dash": " ".join(str(3 * length) for length in dashes),
-            }
-        )
+    legend = _legend(several, palette, entries)
     rows = -(-len(several) // across)
     tall = rows * (HEIGHT + 110)
     panels = [
@@ -226,7 +232,9 @@ def landscape_svg(several: Sequence[Landscape], *, theme: Theme = "light", colum
             "y": number // across * (HEIGHT + 110) + 70,
             "title": plain_text(one.title, limit=60),
             "bands": bands(one),
-            "trails": [{**_drawn(one, trail), "ink": palette.series[series_style(trail.style)[0]]} for trail in one.trails],
+            "trails": [
+                {**_drawn(one, trail), "ink": palette.series[series_style(trail.style)[0]]} for trail in one.trails
+            ],
         }
         for number, one in enumerate(several)
     ]
@@ -240,6 +248,6 @@ def landscape_svg(several: Sequence[Landscape], *, theme: Theme = "light", colum
             height=HEIGHT,
             whole_width=across * (WIDTH + 40),
             legend_top=tall + 50,
-            whole_height=tall + 50 + (1 + max((one["y"] for one in legend), default=0) // 46) * 46,
+            whole_height=tall + 50 + -(-len(legend) // entries) * 46,
         )
     ).strip()

@@ -32,6 +32,26 @@ if TYPE_CHECKING:
     from chainrule.formulas.activations import tanh_forward as tanh_forward
     from chainrule.formulas.affine import affine_backward as affine_backward
     from chainrule.formulas.affine import affine_forward as affine_forward
+    from chainrule.formulas.attention import additive_scores_backward as additive_scores_backward
+    from chainrule.formulas.attention import additive_scores_forward as additive_scores_forward
+    from chainrule.formulas.attention import attend_backward as attend_backward
+    from chainrule.formulas.attention import attend_forward as attend_forward
+    from chainrule.formulas.attention import attention_backward as attention_backward
+    from chainrule.formulas.attention import attention_forward as attention_forward
+    from chainrule.formulas.attention import bilinear_scores_backward as bilinear_scores_backward
+    from chainrule.formulas.attention import bilinear_scores_forward as bilinear_scores_forward
+    from chainrule.formulas.attention import causal_mask as causal_mask
+    from chainrule.formulas.attention import cross_attention_backward as cross_attention_backward
+    from chainrule.formulas.attention import cross_attention_forward as cross_attention_forward
+    from chainrule.formulas.attention import dot_scores_backward as dot_scores_backward
+    from chainrule.formulas.attention import dot_scores_forward as dot_scores_forward
+    from chainrule.formulas.attention import multi_head_attention_backward as multi_head_attention_backward
+    from chainrule.formulas.attention import multi_head_attention_forward as multi_head_attention_forward
+    from chainrule.formulas.attention import scaled_scores_backward as scaled_scores_backward
+    from chainrule.formulas.attention import scaled_scores_forward as scaled_scores_forward
+    from chainrule.formulas.attention import self_attention_backward as self_attention_backward
+    from chainrule.formulas.attention import self_attention_forward as self_attention_forward
+    from chainrule.formulas.bias_variance import bias_variance_error as bias_variance_error
     from chainrule.formulas.clipping import clip_by_norm as clip_by_norm
     from chainrule.formulas.clipping import clip_by_value as clip_by_value
     from chainrule.formulas.convolution import affine_to_conv as affine_to_conv
@@ -53,6 +73,9 @@ if TYPE_CHECKING:
     from chainrule.formulas.features import normalize_block as normalize_block
     from chainrule.formulas.features import orientation_histograms as orientation_histograms
     from chainrule.formulas.features import oriented_gradients as oriented_gradients
+    from chainrule.formulas.graph import graph_backward as graph_backward
+    from chainrule.formulas.graph import graph_forward as graph_forward
+    from chainrule.formulas.graph import local_derivatives as local_derivatives
     from chainrule.formulas.initializers import constant_biases as constant_biases
     from chainrule.formulas.initializers import dirac_filters as dirac_filters
     from chainrule.formulas.initializers import gaussian_weights as gaussian_weights
@@ -78,6 +101,7 @@ if TYPE_CHECKING:
     from chainrule.formulas.neighbors import l2_distance as l2_distance
     from chainrule.formulas.neighbors import majority_vote as majority_vote
     from chainrule.formulas.neighbors import nearest_neighbors as nearest_neighbors
+    from chainrule.formulas.newton import newton_step as newton_step
     from chainrule.formulas.norms import batch_norm_test as batch_norm_test
     from chainrule.formulas.norms import batch_norm_test_backward as batch_norm_test_backward
     from chainrule.formulas.norms import batch_norm_train as batch_norm_train
@@ -113,6 +137,12 @@ if TYPE_CHECKING:
     from chainrule.formulas.pooling import max_pool_backward as max_pool_backward
     from chainrule.formulas.pooling import max_pool_forward as max_pool_forward
     from chainrule.formulas.pooling import pool_output_size as pool_output_size
+    from chainrule.formulas.recurrent import gru_step_backward as gru_step_backward
+    from chainrule.formulas.recurrent import gru_step_forward as gru_step_forward
+    from chainrule.formulas.recurrent import lstm_step_backward as lstm_step_backward
+    from chainrule.formulas.recurrent import lstm_step_forward as lstm_step_forward
+    from chainrule.formulas.recurrent import rnn_step_backward as rnn_step_backward
+    from chainrule.formulas.recurrent import rnn_step_forward as rnn_step_forward
     from chainrule.formulas.response_norm import local_response_norm_backward as local_response_norm_backward
     from chainrule.formulas.response_norm import local_response_norm_forward as local_response_norm_forward
     from chainrule.formulas.schedules import constant_rate as constant_rate
@@ -152,6 +182,28 @@ __getattr__, __dir__, __all__ = lazy(
         # affine
         "affine_forward": "affine",
         "affine_backward": "affine",
+        # attention
+        "dot_scores_forward": "attention",
+        "dot_scores_backward": "attention",
+        "scaled_scores_forward": "attention",
+        "scaled_scores_backward": "attention",
+        "bilinear_scores_forward": "attention",
+        "bilinear_scores_backward": "attention",
+        "additive_scores_forward": "attention",
+        "additive_scores_backward": "attention",
+        "causal_mask": "attention",
+        "attend_forward": "attention",
+        "attend_backward": "attention",
+        "attention_forward": "attention",
+        "attention_backward": "attention",
+        "cross_attention_forward": "attention",
+        "cross_attention_backward": "attention",
+        "self_attention_forward": "attention",
+        "self_attention_backward": "attention",
+        "multi_head_attention_forward": "attention",
+        "multi_head_attention_backward": "attention",
+        # bias_variance
+        "bias_variance_error": "bias_variance",
         # clipping
         "clip_by_value": "clipping",
         "clip_by_norm": "clipping",
@@ -177,6 +229,10 @@ __getattr__, __dir__, __all__ = lazy(
         "color_shares": "features",
         "hue_histogram": "features",
         "joint_color_histogram": "features",
+        # graph
+        "graph_forward": "graph",
+        "local_derivatives": "graph",
+        "graph_backward": "graph",
         # initializers
         "gaussian_weights": "initializers",
         "xavier_weights": "initializers",
@@ -205,6 +261,8 @@ __getattr__, __dir__, __all__ = lazy(
         "l2_distance": "neighbors",
         "nearest_neighbors": "neighbors",
         "majority_vote": "neighbors",
+        # newton
+        "newton_step": "newton",
         # norms
         "standardize": "norms",
         "standardize_backward": "norms",
@@ -244,6 +302,13 @@ __getattr__, __dir__, __all__ = lazy(
         "average_pool_backward": "pooling",
         "global_average_pool_forward": "pooling",
         "global_average_pool_backward": "pooling",
+        # recurrent
+        "rnn_step_forward": "recurrent",
+        "rnn_step_backward": "recurrent",
+        "lstm_step_forward": "recurrent",
+        "lstm_step_backward": "recurrent",
+        "gru_step_forward": "recurrent",
+        "gru_step_backward": "recurrent",
         # response_norm
         "local_response_norm_forward": "response_norm",
         "local_response_norm_backward": "response_norm",
