@@ -11,7 +11,10 @@ from chainrule.core.lazy import lazy as _lazy
 from chainrule.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from chainrule.analysis.gradcheck import check_gradient as check_gradient
+    from chainrule.api import backprop as backprop
     from chainrule.api import compare as compare
+    from chainrule.api import design as design
     from chainrule.api import evaluate as evaluate
     from chainrule.api import list_recipes as list_recipes
     from chainrule.api import list_runs as list_runs
@@ -34,7 +37,9 @@ __getattr__, __dir__, __all__ = _lazy(
     {
         **dict.fromkeys(
             [
+                "backprop",
                 "compare",
+                "design",
                 "evaluate",
                 "list_recipes",
                 "list_runs",
@@ -47,6 +52,7 @@ __getattr__, __dir__, __all__ = _lazy(
             ],
             "api",
         ),
+        "check_gradient": "analysis.gradcheck",
         **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "diagnosis"),
         **dict.fromkeys(["Run", "fit", "run"], "tasks"),
     },

@@ -15,6 +15,7 @@ from chainrule.core.recipe import OWN, Recipe
 from chainrule.core.store import remove_folder, write_file
 from chainrule.core.study import is_study
 from chainrule.recipes import measured, recipe_names, study_names
+from chainrule.tasks._design import design as design
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._group import Group, Observers, train_group
 from chainrule.tasks._repeats import repeats as repeats_of
@@ -23,6 +24,38 @@ from chainrule.tasks._study import commands_of, group_of_folder, study_group
 from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
 from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
 from chainrule.training.task import Observer
+
+
+def backprop(what: str | Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+    """Walk through backpropagation: each value, and the gradient that comes back to it.
+
+    Args:
+        what: An expression as text, or a function on tensors, or a network.
+        inputs: What it is called with; for an expression the values of its leaves.
+        options: As `chainrule.analysis.expression.derive` or `chainrule.analysis.trace.walk_through` takes them.
+
+    Returns:
+        A `Derivation` or a `Trace`; both show themselves in a terminal and in a notebook.
+
+    Raises:
+        UsageError: The expression, or what is given for it, is wrong.
+
+    Example:
+        >>> import torch
+        >>> trace = backprop(lambda x: (x * x).sum(), torch.tensor([3.0, 4.0]))
+        >>> trace.gradient("x")
+        tensor([6., 8.])
+
+    Source:
+        LECTURES C1, C2, C9.
+    """
+    if isinstance(what, str):
+        from chainrule.analysis.expression import derive
+
+        return derive(what, *inputs, **options)
+    from chainrule.analysis.trace import walk_through
+
+    return walk_through(what, *inputs, **options)
 
 
 def train(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from chainrule.analysis._activation import ActivationReport as ActivationReport
+    from chainrule.analysis._activation import report_activation as report_activation
+    from chainrule.analysis._activation_source import find_activation as find_activation
     from chainrule.analysis.projection import Components as Components
     from chainrule.analysis.projection import principal_components as principal_components
     from chainrule.analysis.regions import decision_regions as decision_regions
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "ActivationReport": "_activation",
         "Components": "projection",
+        "find_activation": "_activation_source",
+        "report_activation": "_activation",
         "decision_regions": "regions",
         "hyperplanes": "regions",
         "network_table": "table",

@@ -27,7 +27,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("Use", "measure a run on its validation or test part"),
     "predict": ("Use", "classify pictures with a run"),
     "report": ("Use", "write the page of one run, or compare several"),
+    "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),
+    "check": ("Understand", "is my gradient right; is my code the formula"),
     "design": ("Understand", "shapes, parameters, cost and sight of a network, layer by layer"),
+    "activation": ("Understand", "whether a function of x serves as an activation, and what it does to gradients"),
+    "bias-variance": ("Understand", "the error of a recipe taken apart, over one of its settings"),
+    "optimizers": ("Understand", "paths of optimizers on test surfaces, on a function of yours, on a real loss"),
     "runs": ("Look around", "list, show, compare or remove runs"),
     "data": ("Look around", "list, check or fetch data sets"),
     "models": ("Look around", "networks by name, and their options"),
@@ -102,7 +107,7 @@ def _dispatch(words: list[str]) -> int:
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
         raise UsageError(f'there is no command "{verb}"', remedy=unknown("command", verb, VERBS))
-    module = importlib.import_module(f"chainrule.cli.{verb}")
+    module = importlib.import_module(f"chainrule.cli.{verb.replace('-', '_')}")
     parser = _Parser(prog=f"chainrule {verb}", description=VERBS[verb][1][:1].upper() + VERBS[verb][1][1:] + ".")
     module.add(parser)
     _add_common(parser)
@@ -160,7 +165,7 @@ def _overview() -> str:
     ]
     for group in dict.fromkeys(group for group, _ in VERBS.values()):
         lines += ["", f"{group}:"]
-        lines += [f"  {verb:<10}{about}" for verb, (own, about) in VERBS.items() if own == group]
+        lines += [f"  {verb:<15}{about}" for verb, (own, about) in VERBS.items() if own == group]
     lines += ["", "try:  chainrule demo", '      chainrule design "INPUT 32x32x3 | CONV3-64 | RELU | POOL2 | FC-10"']
     return "\n".join(lines)
 

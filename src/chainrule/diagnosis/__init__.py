@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from chainrule.diagnosis._bias_variance import bias_variance as bias_variance
     from chainrule.diagnosis._report import ContractReport as ContractReport
     from chainrule.diagnosis.contracts import check_dataset as check_dataset
     from chainrule.diagnosis.contracts import check_loss as check_loss
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "ContractReport": "_report",
+        "bias_variance": "_bias_variance",
         **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "contracts"),
     },
 )
