@@ -22,8 +22,6 @@ def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         >>> split_settings(["digits-cnn", "--optim.lr", "1e-3", "--seed", "3", "-o", "here"])
         (['digits-cnn', '-o', 'here'], {'optim.lr': 0.001, 'train.seed': 3})
     """
-    from chainrule.core.settings import setting
-
     rest: list[str] = []
     settings: dict[str, Any] = {}
     queue = list(words)
@@ -42,5 +40,7 @@ def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
             value = queue.pop(0)
         if path in settings:
             raise UsageError(f"--{path} is given twice", remedy="keep one of them")
+        from chainrule.core.settings import setting  # brings pydantic along, which verbs without settings do not need
+
         settings[path] = setting(value)
     return rest, settings

@@ -1,106 +1,80 @@
-"""`chainrule design`: what a network written in the layer notation costs and sees, before anything is built."""
+"""`chainrule design`: what a network costs and sees; one in the layer notation before anything is built."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chainrule.cli._design_table import Line, Shown, count_text, size_text
 from chainrule.cli.answer import Answer
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.table import Table as RichTable
-
     from chainrule.notation import Row, Table
     from chainrule.notation.network import Network, Piece
 
+TAKES_SETTINGS = True
 EXAMPLE = "INPUT 32x32x3 | CONV3-16 | RELU | POOL2 | FC-10"
 HEADS = ("output", "parameters", "memory", "mult-adds", "stride", "field")
 LESS_NEEDED = ("memory", "stride", "mult-adds", "field", "parameters")
 """What a narrow terminal loses first."""
-NAME_WIDTH = 16
-"""Room for the layers' names before a column is given up for it."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
+    from chainrule.cli import _design_program
+
     parser.add_argument(
-        "spec", nargs="+", metavar="SPEC", help=f'the layers, in quotes: "{EXAMPLE}"; words are joined by spaces'
+        "spec",
+        nargs="+",
+        metavar="NETWORK",
+        help=f'layers in quotes ("{EXAMPLE}"), a model\'s name (resnet50), a run folder, or FILE.py:NAME',
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse sizes that do not divide so that some of the input is never read"
     )
     parser.add_argument("--csv", action="store_true", help="print the rows as CSV")
+    _design_program.add(parser)
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Make the table of a specification.
+    """Make the table of a specification, a registered model, a run or a module of one's own.
 
     Raises:
         NotationError: The specification cannot be read or does not fit together; the error shows the column.
+        UsageError: There is no such network, or it does not take its input.
     """
+    if not is_notation(args.spec):
+        from chainrule.cli import _design_program
+
+        return _design_program.run(args)
     from chainrule.notation import resolve, table
 
-    network = resolve(" ".join(args.spec), strict=bool(getattr(args, "strict", False)))
+    text = " ".join(args.spec)
+    if any(getattr(args, name, None) is not None for name in ("field", "plot", "signal", "input")):
+        from chainrule.cli import _design_program
+
+        return _design_program.run(args)
+    network = resolve(text, strict=bool(getattr(args, "strict", False)))
     found = table(network)
     if getattr(args, "csv", False):
         return Answer(found.as_dict(), found.as_csv().rstrip("\n"))
-    return Answer(found.as_dict(), Shown(network, found))
+    return Answer(found.as_dict(), notation_shown(network, found))
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The table for a terminal: rows, totals, where the shares lie, warnings.
+def is_notation(words: Sequence[str]) -> bool:
+    """Whether words of the command line are layers, and not the name of something."""
+    text = " ".join(words).strip()
+    return len(words) > 1 or "|" in text or text.upper().startswith("INPUT")
 
-    A narrow terminal breaks the layers' names, and below that loses whole columns, but never digits of a number.
-    """
 
-    network: Network
-    table: Table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What rich prints."""
-        from rich.padding import Padding
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        yield self._grid(options.max_width)
-        yield Text()
-        facts = RichTable.grid(padding=(0, 2, 0, 0))
-        for name, fact in _totals(self.table):
-            facts.add_row(Text(name, style="bold"), Text(fact))
-        yield facts
-        if self.table.warnings:
-            yield Text("\nWarnings", style="bold yellow")
-            for warning in self.table.warnings:
-                yield Padding(Text(warning), (0, 0, 0, 2), expand=False)
-
-    def _grid(self, width: int) -> RichTable:
-        from rich import box
-        from rich.padding import Padding
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        found = self.table
-        feet = ("", f"{found.parameters:,}", size_text(found.memory), count_text(found.multiply_adds), "", "")
-        lines = [(0, _cells(found.rows[0]), "INPUT")]
-        for indent, row, label in _lines(self.network.pieces, iter(found.rows[1:]), 0):
-            lines.append((indent, _cells(row) if row else ("",) * len(HEADS), row.layer if row else label))
-        widths = [max(map(len, column)) for column in zip(HEADS, feet, *(cells for _, cells, _ in lines))]
-        kept = list(range(len(HEADS)))
-        for column in LESS_NEEDED:
-            if NAME_WIDTH + sum(widths[i] + 2 for i in kept) > width:
-                kept.remove(HEADS.index(column))
-        grid = RichTable(box=box.SIMPLE, show_edge=False, show_footer=True, padding=(0, 1, 0, 0), footer_style="bold")
-        grid.add_column("layer", "total")
-        for i in kept:
-            grid.add_column(HEADS[i], feet[i], justify="right", no_wrap=True)
-        for indent, cells, name in lines:
-            text = Text(name, style="" if any(cells) else "dim italic")
-            grid.add_row(Padding(text, (0, 0, 0, indent)), *(cells[i] for i in kept))
-        return grid
+def notation_shown(network: Network, found: Table) -> Shown:
+    """The table of a network in the notation, for a terminal."""
+    feet = ("", f"{found.parameters:,}", size_text(found.memory), count_text(found.multiply_adds), "", "")
+    lines = [Line(0, "INPUT", _cells(found.rows[0]))]
+    for indent, row, label in _lines(network.pieces, iter(found.rows[1:]), 0):
+        lines.append(Line(indent, row.layer if row else label, _cells(row) if row else ("",) * len(HEADS)))
+    return Shown(HEADS, lines, feet, LESS_NEEDED, _totals(found), found.warnings)
 
 
 def _lines(pieces: Sequence[Piece], rows: Iterator[Row], indent: int) -> Iterator[tuple[int, Row | None, str]]:
@@ -147,37 +121,3 @@ def _totals(found: Table) -> list[tuple[str, str]]:
         sees = f"the whole input, {rows}x{columns}" if last.whole else f"{rows}x{columns} pixels, padding counted"
         facts.append(("field", f"each output sees {sees}"))
     return facts
-
-
-def size_text(count: int) -> str:
-    """Bytes with a unit of 1024.
-
-    Example:
-        >>> size_text(40), size_text(4096), size_text(553430176)
-        ('40 B', '4.0 KiB', '527.8 MiB')
-    """
-    value, units = float(count), ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-    if count < 1024:
-        return f"{count} B"
-    for unit in units:
-        value /= 1024
-        if value < 1024 or unit == units[-1]:
-            return f"{value:.1f} {unit}"
-    raise AssertionError("the last unit ends the loop")
-
-
-def count_text(count: int) -> str:
-    """A number with a unit of 1000; small ones exactly.
-
-    Example:
-        >>> count_text(6400), count_text(15470264320), count_text(0)
-        ('6.4 K', '15.5 G', '0')
-    """
-    if count < 1000:
-        return f"{count}"
-    value, units = float(count), ("K", "M", "G", "T", "P", "E")
-    for unit in units:
-        value /= 1000
-        if value < 999.95 or unit == units[-1]:
-            return f"{value:.1f} {unit}"
-    raise AssertionError("the last unit ends the loop")
