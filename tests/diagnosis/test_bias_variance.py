@@ -14,7 +14,7 @@ from chainrule.data.digits import digits
 from chainrule.diagnosis import bias_variance
 from chainrule.diagnosis._bias_variance import draw_sets, estimates
 
-QUICK = {"train.epochs": 2, "data.limit": 300}
+QUICK = {"train.epochs": 2, "data.limit": 300, "train.threads": 1}
 
 
 def measure(out: Path, **changes):
