@@ -30,7 +30,7 @@ def as_it_was(*functions: Callable[..., Any]) -> Iterator[dict[int, Tensor]]:
     tables = [(t, dict(t)) for m in modules for t in (m._parameters, m._buffers, m._modules)]
     copies = {key: tensor.detach().clone() for key, tensor in tensors.items()}
     numpy_state, python_state = np.random.get_state(), random.getstate()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
         with torch.random.fork_rng(devices=devices):
             yield copies
