@@ -74,8 +74,8 @@ def measure_signal(network: nn.Module, inputs: Tensor, loss: Callable[[Any], Ten
         >>> _ = torch.manual_seed(0)
         >>> deep = nn.Sequential(*[nn.Linear(50, 50) for _ in range(6)])
         >>> for layer in deep: _ = nn.init.normal_(layer.weight, 0, 0.01)
-        >>> measure_signal(deep, torch.randn(20, 50), lambda out: out.square().mean()).verdict[0][:24]
-        'the activations vanish: '
+        >>> measure_signal(deep, torch.randn(20, 50), lambda out: out.square().mean()).verdict[0][:20]
+        'the gradients vanish'
 
     Source:
         LECTURES C5.
