@@ -78,19 +78,31 @@ def _shown(found: Signal, facts: Mapping[str, Any]) -> Any:
     from rich.table import Column, Table
     from rich.text import Text
 
-    right: Any = {"justify": "right", "no_wrap": True}
-    heads = [Column(name, **right) for name in ("mean", "spread", "zeros", "dead", "gradient")]
-    table = Table(
-        Column("layer", no_wrap=True), *heads, Column("spread of activations | gradients", no_wrap=True), box=None
-    )
+    heads = ("mean", "spread", "zeros", "silent", "gradient")
+    rows = [
+        (*map(_short, (layer.mean, layer.spread)), *map(_percent, (layer.zeros, layer.silent)), _short(layer.gradient))
+        for layer in found.layers
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows)]
+    numbers = [Column(name, justify="right", no_wrap=True, min_width=width) for name, width in zip(heads, widths)]
+    bars = [Column(name, no_wrap=True, min_width=len(name)) for name in ("activations", "gradients")]
+    table = Table(Column("layer", overflow="fold"), *numbers, *bars, box=None, padding=(0, 1, 0, 0))
     forward = _bars([layer.spread for layer in found.layers])
     backward = _bars([layer.gradient for layer in found.layers])
-    for layer, there, back in zip(found.layers, forward, backward):
-        cells = [f"{layer.mean:.2g}", f"{layer.spread:.2g}", f"{100 * layer.zeros:.0f} %", f"{100 * layer.dead:.0f} %"]
-        cells.append("-" if layer.gradient is None else f"{layer.gradient:.2g}")
-        table.add_row(Text(f"{layer.path} {layer.kind}"), *cells, f"{there} | {back}")
+    for layer, cells, there, back in zip(found.layers, rows, forward, backward):
+        table.add_row(Text(f"{layer.path} {layer.kind}"), *cells, there, back)
     lead = f"{facts['examples']} examples of {facts['data']}, weights drawn: {facts['init']}; loss {found.loss:.4g}"
     return Group(Text(lead), "", table, "", *(Text(line) for line in found.verdict))
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.0e}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _bars(values: Sequence[float | None]) -> list[str]:

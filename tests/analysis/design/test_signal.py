@@ -69,7 +69,7 @@ def test_dead_units_are_those_that_are_zero_on_all_examples() -> None:
         network[0].bias.copy_(torch.tensor([0.0, 0.0, 0.0, -100.0]))
     inputs = torch.tensor([[1.0, -1.0, 1.0, 1.0], [1.0, 1.0, -1.0, 1.0]])
     relu = measure_signal(network, inputs, energy).layers[1]
-    assert (relu.dead, relu.zeros) == (0.25, 0.5)
+    assert (relu.silent, relu.zeros) == (0.25, 0.5)
 
 
 def test_numbers_that_are_not_finite_are_told_and_fit_into_json() -> None:

@@ -16,6 +16,7 @@ from chainrule.diagnosis.doctor._rehearse import Rehearsal
 ENTRIES = (
     (torch.Tensor, "backward"),
     (torch.autograd, "backward"),
+    (torch.autograd, "grad"),
     (torch.optim.Optimizer, "zero_grad"),
     (nn.Module, "zero_grad"),
     (torch.utils.data.DataLoader, "__init__"),
@@ -185,3 +186,29 @@ def test_what_has_no_gradient_and_empty_batches_are_seen() -> None:
     empty, _ = watch.seen.of(Forward)
     assert empty.inputs.shape == (0, 4)
     assert Rehearsal(watch.seen).batches == []
+
+
+def test_a_training_without_modules_and_optimizer_is_seen() -> None:
+    weight = torch.zeros(5, 3, requires_grad=True)
+    with Watch() as watch:
+        for x, y in batches(3):
+            loss = F.cross_entropy(x @ weight, y)
+            (gradient,) = torch.autograd.grad(loss, [weight])
+            with torch.no_grad():
+                weight -= 0.5 * gradient
+    losses = [event.loss for event in watch.seen.recorded]
+    assert len(losses) == 3
+    assert losses[0] == pytest.approx(torch.tensor(3.0).log().item())
+    assert losses[2] != losses[0]
+
+
+def test_a_gradient_that_is_part_of_the_loss_is_no_backward_pass_of_its_own() -> None:
+    model = network()
+    x, y = batches(1)[0]
+    x.requires_grad_()
+    with Watch() as watch:
+        loss = F.cross_entropy(model(x), y)
+        (gradient,) = torch.autograd.grad(loss, [x], create_graph=True)
+        (loss + gradient.square().sum()).backward()
+    assert len(watch.seen.of(Backward)) == 1
+    assert watch.seen.recorded[0].loss > loss.item()

@@ -17,8 +17,8 @@ from chainrule.analysis.design.measure import as_before
 
 FADES, EXPLODES = 1e-2, 1e2
 """Last spread over first below or above which a signal vanishes or explodes."""
-DEAD = 0.01
-"""Share of units that are zero on all examples from which it is told."""
+SILENT = 0.01
+"""Share of an activation's units that are zero on all examples from which it is told."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class LayerSignal:
         mean: Of its activations.
         spread: Their standard deviation.
         zeros: Share of numbers that are exactly 0.
-        dead: Share of units (channels or features) that are 0 for all examples and positions.
+        silent: Share of units (channels or features) that are 0 for all examples and positions of this batch; dead
+            ones are so on the whole data set.
         gradient: Standard deviation of the gradient of the loss with respect to it; None if none comes.
     """
 
@@ -40,7 +41,7 @@ class LayerSignal:
     mean: float
     spread: float
     zeros: float
-    dead: float
+    silent: float
     gradient: float | None
 
 
@@ -115,7 +116,7 @@ def _watch(found: list[dict[str, Any]], path: str) -> Callable[..., None]:
             "mean": float(values.mean()),
             "spread": float(values.std(correction=0)),
             "zeros": float((values == 0).float().mean()),
-            "dead": float(idle.float().mean()),
+            "silent": float(idle.float().mean()),
             "gradient": None,
         }
         found.append(facts)
@@ -144,10 +145,11 @@ def _verdict(layers: tuple[LayerSignal, ...], modules: dict[str, nn.Module]) -> 
         elif start and (end or 0.0) / start > EXPLODES:
             said.append(f"the {word} explode: their spread at {last} is {end / start:.3g} times that at {first}")
     for layer in layers:
-        if layer.dead > DEAD and layer.zeros < 1:
-            said.append(f"{layer.path}: {100 * layer.dead:.0f} % of its units are zero on the whole batch")
+        activation = type(modules[layer.path]).__module__ == nn.ReLU.__module__
+        if activation and layer.silent > SILENT and layer.zeros < 1:
+            said.append(f"{layer.path}: {100 * layer.silent:.0f} % of its units are zero on the whole batch")
         elif layer.zeros == 1:
             said.append(f"{layer.path} gives nothing but zeros")
     return said or [
-        "healthy: the spread of activations and gradients stays within a factor of 100, and no unit is dead"
+        "healthy: the spread of activations and gradients stays within a factor of 100, and no unit is silent"
     ]

@@ -76,6 +76,7 @@ class Watch:
                 stack.callback(hook.remove)
             self._replace(stack, torch.Tensor, "backward", self._backward)
             self._replace(stack, torch.autograd, "backward", self._backward)
+            self._replace(stack, torch.autograd, "grad", self._backward)
             self._replace(stack, torch.optim.Optimizer, "zero_grad", self._zero_grad)
             self._replace(stack, nn.Module, "zero_grad", self._zero_grad)
             self._replace(stack, DataLoader, "__init__", self._loader)
@@ -89,6 +90,7 @@ class Watch:
     ) -> bool:
         """End, and put everything back; `Enough` goes no further."""
         self._open.close()
+        self._quiet = True  # for whoever has imported one of the entry points by its name
         self.seen.seconds = self._now()
         self.seen.complete = error is None
         self.seen.error = None if isinstance(error, Enough) else error
@@ -151,7 +153,7 @@ class Watch:
             self.seen.initial.setdefault(id(tensor), tensor.detach().clone())
 
     def _backward(self, original: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._quiet:  # one of the two entry points leads to the other
+        if self._quiet or kwargs.get("create_graph"):  # one entry point leads to another; a term of the loss
             return original(tensors, *args, **kwargs)
         at, tape = self._now(), self._recording.cut()
         with self._aside():
