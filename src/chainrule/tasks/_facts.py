@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chainrule.analysis import network_table
+from chainrule.core.errors import StorageError
 from chainrule.core.folder import RunFolder
+from chainrule.core.log import warn
 from chainrule.core.store import write_file
 from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
@@ -122,7 +125,8 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
     parts = [part for part in wanted if part in job.parts]
     evaluation = {part: evaluation_facts(job, model, part, task=task) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
-    folder.write_json(folder.facts / "network.json", network_table(model, job.input_shape))
+    with left_out("network table"):
+        folder.write_json(folder.facts / "network.json", network_table(model, job.input_shape))
     weights = first_layer(model, job.input_shape, list(job.images.classes))
     if weights is not None:
         folder.write_json(folder.facts / "weights.json", weights)
@@ -274,3 +278,15 @@ def first_layer(model: nn.Module, shape: tuple[int, ...], classes: list[str]) ->
 
 def _scale(picture: Any) -> int:
     return max(1, 64 // int(picture.shape[-1]))
+
+
+@contextmanager
+def left_out(what: str) -> Iterator[None]:
+    """Let a network that fails where it was not trained cost a section of the report, not the run."""
+    try:
+        yield
+    except (MemoryError, StorageError):
+        raise
+    except Exception as error:  # a network of one's own can fail in any way
+        said = (str(error).splitlines() or [""])[0]
+        warn(f"the report has no {what}: the network fails outside its data: {type(error).__name__}: {said}")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.analysis import network_table, region_panels
-from chainrule.core.errors import RecipeError, StorageError
+from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
-from chainrule.core.log import warn
-from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, picture_of
+from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, left_out, picture_of
 from chainrule.tasks._region_facts import line_panel, write_regions
 from chainrule.tasks._solve import linear_layer
 from chainrule.training.evaluate import tally
@@ -49,7 +47,7 @@ def write_fit_facts(
     classes = None if targets.is_floating_point() else [str(k) for k in range(int(targets.max()) + 1)]
     _write_data(folder, inputs, targets, parts, classes)
     if inputs.is_floating_point():  # the table runs the network on zeros, which are no indices
-        with _left_out("network table"):
+        with left_out("network table"):
             folder.write_json(folder.facts / "network.json", network_table(network, tuple(inputs.shape[1:])))
     if classes is None:
         return
@@ -68,24 +66,12 @@ def write_fit_facts(
     if inputs.ndim == 4 and (weights := first_layer(network, tuple(inputs.shape[1:]), names)):
         folder.write_json(folder.facts / "weights.json", weights)
     if inputs.ndim == 2 and inputs.shape[1] == 2 and inputs.is_floating_point():
-        with _left_out("decision regions"):
+        with left_out("decision regions"):
             regions = region_panels({"": model}, inputs, targets)
             if (linear := _linear_layer(network)) is not None and len(linear.weight) > 1:
                 regions["panels"][0]["title"] = "The largest score"
                 regions["panels"].append(line_panel(linear.weight, linear.bias))
             write_regions(folder, {**regions, "classes": names})
-
-
-@contextmanager
-def _left_out(what: str) -> Iterator[None]:
-    """Let a network that fails where it was not trained cost a section of the report, not the run."""
-    try:
-        yield
-    except (MemoryError, StorageError):
-        raise
-    except Exception as error:  # a network of one's own can fail in any way
-        said = (str(error).splitlines() or [""])[0]
-        warn(f"the report has no {what}: the network fails outside its data: {type(error).__name__}: {said}")
 
 
 def _linear_layer(network: nn.Module) -> nn.Linear | None:

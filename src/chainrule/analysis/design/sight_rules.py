@@ -142,8 +142,9 @@ def _others(setting: Setting, found: dict[int, Sight], before: dict[int, int | N
 
 def everything(setting: Setting) -> Sight:
     """Each number of the result is taken to read all that goes in."""
-    parts = [reduced(s, range(-s.low.dim(), 0), keep=False) for s in setting.sights]
-    return hull(parts)
+    read = [s for s in setting.sights if s.low.numel()]  # of nothing, nothing is read
+    parts = [reduced(s, range(-s.low.dim(), 0), keep=False) for s in read]
+    return hull(parts) if parts else setting.sights[0]
 
 
 def _raised(sight: Sight, shape: tuple[int, ...]) -> Sight:
