@@ -144,11 +144,11 @@ def _without(folder: Path, trace: TracebackType | None) -> TracebackType | None:
 
 def _built(thing: Any, name: str) -> Callable[..., Any]:
     """The thing to call: a class of a module is built without arguments."""
-    import inspect
 
     from torch import nn
 
     from chainrule.core.errors import UsageError
+    from chainrule.core.own_inputs import require_buildable
 
     if not callable(thing):
         raise UsageError(f'"{name}" is {type(thing).__name__}', expected="a function, a module or a class of one")
@@ -156,65 +156,25 @@ def _built(thing: Any, name: str) -> Callable[..., Any]:
         return thing
     if not issubclass(thing, nn.Module):
         raise UsageError(f'the class "{name}" is no module', expected="a class of torch.nn.Module")
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = inspect.signature(thing).parameters.values()
-    if needed := [p.name for p in parameters if p.default is p.empty and p.kind in kinds]:
-        remedy = f"make one in the file, such as net = {name}(...), and name it"
-        raise UsageError(f'the class "{name}" needs {", ".join(needed)}', remedy=remedy)
+    require_buildable(thing, name)
     return thing()
 
 
 def _inputs(program: Program, name: str, thing: Callable[..., Any], text: str | None, seed: int) -> list[Any]:
-    """From `--input`, or the file's own `NAME_inputs` or `inputs`, or an instance's `example_inputs`."""
+    """From `--input`, or from the file."""
+    from torch import nn
+
+    from chainrule.analysis._drawn import drawn
     from chainrule.core.errors import UsageError
+    from chainrule.core.own_inputs import lacking, own_inputs
     from chainrule.core.shapes import parse_shapes
 
     if text is not None:
-        return [_drawn(shape, dtype, seed + k) for k, (shape, dtype) in enumerate(parse_shapes(text))]
-    space = {**{key: getattr(thing, key, None) for key in ("example_inputs",)}, **vars(program.module)}
-    for key in (f"{name}_inputs", "inputs", "example_inputs"):
-        if space.get(key) is not None:
-            return _listed(space[key], key)
-    if not _needed(thing):
-        return []
-    raise UsageError(f'there are no inputs to call "{name}" with', remedy=REMEDY)
-
-
-def _listed(given: Any, key: str) -> list[Any]:
-    import torch
-
-    from chainrule.core.errors import UsageError
-
-    given = given() if callable(given) else given
-    if isinstance(given, tuple | list):
-        return list(given)
-    if isinstance(given, torch.Tensor | float | int):
-        return [given]
-    raise UsageError(f'"{key}" in the file is {type(given).__name__}', expected="a tuple of inputs, or a function")
-
-
-def _needed(thing: Callable[..., Any]) -> bool:
-    """Whether it takes arguments that have no default."""
-    import inspect
-
-    from torch import nn
-
-    try:
-        parameters = inspect.signature(thing.forward if isinstance(thing, nn.Module) else thing).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-
-
-def _drawn(shape: tuple[int, ...], dtype: str | None, seed: int) -> Tensor:
-    """Standard normal numbers; whole numbers from 0 to 9."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    kind = getattr(torch, dtype or "float32")
-    if kind.is_floating_point:
-        return torch.randn(shape, generator=generator).to(kind)
-    return torch.randint(10, shape, generator=generator).to(kind)
+        return [drawn(asked, seed + k) for k, asked in enumerate(parse_shapes(text))]
+    given = own_inputs(vars(program.module), name, thing)
+    if given is None and lacking(thing.forward if isinstance(thing, nn.Module) else thing) != []:
+        raise UsageError(f'there are no inputs to call "{name}" with', remedy=REMEDY)
+    return given or []
 
 
 def _loss(name: str | None, seed: int) -> Callable[[Any], Tensor] | None:

@@ -172,6 +172,7 @@ def _own(text: str, shapes: str | None, options: Mapping[str, Any], *, bare: boo
 
     from chainrule.analysis.design import without_data
     from chainrule.core.errors import UsageError
+    from chainrule.core.own_inputs import own_inputs
     from chainrule.core.program import load_program, parse_target, their_failure
 
     target = parse_target(text)
@@ -194,26 +195,10 @@ def _own(text: str, shapes: str | None, options: Mapping[str, Any], *, bare: boo
             raise their_failure(program.path, error) from error
     if not isinstance(network, nn.Module):
         raise UsageError(f'"{name}" builds no network', expected="an nn.Module", got=type(network).__name__)
-    given = _filled(shapes) if shapes is not None else _their_inputs(vars(program.module), name, network)
-    return Chosen(network, given, name)
-
-
-def _their_inputs(space: Mapping[str, Any], name: str, network: Any) -> list[Any]:
-    """The file's own `NAME_inputs` or `inputs`, or the network's `example_inputs`."""
-    from chainrule.core.errors import UsageError
-
-    for key in (f"{name}_inputs", "inputs", "example_inputs"):
-        if key in space:
-            given = space[key]
-            break
-    else:
-        given = getattr(network, "example_inputs", None)
-        if given is None:
-            given = getattr(network, "example_input_array", None)
+    given = _filled(shapes) if shapes is not None else own_inputs(vars(program.module), name, network)
     if given is None:
         raise UsageError(f'the input of "{name}" is not known', remedy=REMEDY)
-    given = given() if callable(given) else given
-    return list(given) if isinstance(given, (tuple, list)) else [given]
+    return Chosen(network, given, name)
 
 
 def _shapes(text: str | None) -> list[Any]:

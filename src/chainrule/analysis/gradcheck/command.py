@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from chainrule.analysis._drawn import drawn
 from chainrule.analysis.gradcheck._check import Checked, check_gradient
 from chainrule.core.errors import UsageError
+from chainrule.core.own_inputs import lacking, own_inputs, require_buildable
 from chainrule.core.own_process import call_own
 from chainrule.core.program import Program
-from chainrule.core.shapes import parse_shapes
+from chainrule.core.shapes import InputShape, parse_shapes
 
 REMEDY = "give their shapes, --input 4x3,3x2, or write inputs = (...) or a function inputs() into the file"
 
@@ -51,33 +53,23 @@ def _subject(names: Sequence[str], objects: Sequence[Any], seed: int) -> Checked
         return objects[0], objects[1]
     (thing,) = objects
     if isinstance(thing, type) and issubclass(thing, nn.Module):
-        needed = [p.name for p in inspect.signature(thing).parameters.values() if _lacks(p)]
-        if needed:
-            raise UsageError(
-                f'the class "{names[0]}" needs {", ".join(needed)}',
-                remedy=f"make one in the file, such as net = {names[0]}(...), and name it",
-            )
+        require_buildable(thing, names[0])
         torch.manual_seed(seed)
         return call_own(thing)
     return thing
 
 
 def _inputs(program: Program, names: Sequence[str], checked: Checked, text: str | None, seed: int) -> list[Any]:
-    """From `--input`, or the file's own `NAME_inputs` or `inputs`, or an instance's `example_inputs`."""
+    """From `--input`, or from the file."""
     if text is not None:
-        return [_drawn(shape, dtype, seed + k, _numpy(program, names, checked))
-                for k, (shape, dtype) in enumerate(parse_shapes(text))]  # fmt: skip
-    space = vars(program.module)
-    for name in [f"{names[0]}_inputs", "inputs", "example_inputs"]:
-        if name in space:
-            return _listed(space[name], name, seed)
-    if isinstance(checked, nn.Module):
-        for name in ("example_inputs", "example_input_array"):
-            if getattr(checked, name, None) is not None:
-                return _listed(getattr(checked, name), name, seed)
-    if not isinstance(checked, tuple) and not _needed(checked):
-        return []
-    raise UsageError(f'there are no inputs to call "{names[0]}" with', remedy=REMEDY)
+        numpy = _numpy(program, names, checked)
+        return [(_array if numpy else drawn)(asked, seed + k) for k, asked in enumerate(parse_shapes(text))]
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    given = own_inputs(vars(program.module), names[0], checked)
+    if given is None and (isinstance(checked, tuple) or _needed(checked)):
+        raise UsageError(f'there are no inputs to call "{names[0]}" with', remedy=REMEDY)
+    return given or []
 
 
 def _require_fit(name: str, checked: Checked, inputs: Sequence[Any]) -> None:
@@ -100,36 +92,10 @@ def _require_fit(name: str, checked: Checked, inputs: Sequence[Any]) -> None:
         ) from None
 
 
-def _listed(given: Any, name: str, seed: int) -> list[Any]:
-    if callable(given) and not isinstance(given, nn.Module):
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        given = call_own(given)
-    if isinstance(given, tuple | list):
-        return list(given)
-    if isinstance(given, torch.Tensor | np.ndarray | float | int):
-        return [given]
-    raise UsageError(f'"{name}" in the file is {type(given).__name__}', expected="a tuple of inputs, or a function")
-
-
 def _needed(checked: Callable[..., Any]) -> bool:
     """Whether it takes arguments that have no default."""
     target = checked.forward if isinstance(checked, nn.Module) else checked
-    if isinstance(target, type):  # an autograd function
-        return True
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(_lacks(p) for p in parameters)
-
-
-def _lacks(parameter: inspect.Parameter) -> bool:
-    """Whether it must be given."""
-    return parameter.default is parameter.empty and parameter.kind not in (
-        parameter.VAR_POSITIONAL,
-        parameter.VAR_KEYWORD,
-    )
+    return isinstance(target, type) or lacking(target) != []  # a class: an autograd function
 
 
 def _numpy(program: Program, names: Sequence[str], checked: Checked) -> bool:
@@ -139,13 +105,7 @@ def _numpy(program: Program, names: Sequence[str], checked: Checked) -> bool:
     return isinstance(checked, tuple) and (knows_numpy or not knows_torch)
 
 
-def _drawn(shape: tuple[int, ...], dtype: str | None, seed: int, numpy: bool) -> Any:
-    """Standard normal numbers; zeros where indices or classes are asked for."""
-    if dtype is not None and not dtype.startswith(("float", "bfloat")):
-        kind = getattr(torch, dtype)
-        zeros = torch.zeros(shape, dtype=kind)
-        return zeros.numpy() if numpy else zeros
-    drawn = np.random.default_rng(seed).standard_normal(shape)
-    if numpy:
-        return float(drawn) if not shape else drawn
-    return torch.as_tensor(drawn).to(getattr(torch, dtype or "float32"))
+def _array(asked: InputShape, seed: int) -> Any:
+    """The same for NumPy, in float64 where nothing is said; a single number as a number."""
+    found = drawn(asked._replace(dtype=asked.dtype or "float64"), seed).numpy()
+    return float(found) if not asked.shape and found.dtype.kind == "f" else found
