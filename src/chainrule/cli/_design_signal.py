@@ -90,7 +90,7 @@ def _shown(found: Signal, facts: Mapping[str, Any]) -> Any:
     forward = _bars([layer.spread for layer in found.layers])
     backward = _bars([layer.gradient for layer in found.layers])
     for layer, cells, there, back in zip(found.layers, rows, forward, backward):
-        table.add_row(Text(f"{layer.path} {layer.kind}"), *cells, there, back)
+        table.add_row(Text(f"{layer.name} {layer.kind}"), *cells, there, back)
     lead = f"{facts['examples']} examples of {facts['data']}, weights drawn: {facts['init']}; loss {found.loss:.4g}"
     return Group(Text(lead), "", table, "", *(Text(line) for line in found.verdict))
 
@@ -101,8 +101,8 @@ def _short(value: float | None) -> str:
     return f"{value:.2g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.0e}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):.0f} %"
 
 
 def _bars(values: Sequence[float | None]) -> list[str]:

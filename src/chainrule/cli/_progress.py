@@ -94,7 +94,7 @@ def layers_text(look: Any, norm: float) -> str:
     """What the layers did in one step, in one line.
 
     Args:
-        look: What was seen (`chainrule.training.layers.Look`).
+        look: What was seen (`chainrule.analysis.layers.Look`).
         norm: Of the gradient before clipping.
     """
     moves = [(layer.update, layer.name) for layer in look.layers if layer.update is not None]

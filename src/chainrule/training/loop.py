@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chainrule.analysis.layers import look
 from chainrule.data.feed import feed
 from chainrule.optim import At, ema_update
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
-from chainrule.training.layers import look
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 

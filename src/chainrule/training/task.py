@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from chainrule.analysis.layers import Look
 from chainrule.data import Batch
 from chainrule.metrics import Tally
 from chainrule.optim import At, Group
-from chainrule.training.layers import Look
 
 Carry = Mapping[str, Tensor]
 """State that goes from one step to the next beside the weights (recurrent states), by name."""

@@ -14,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves, tree_map
 
+from chainrule.analysis._as_it_was import as_it_was
 from chainrule.analysis._tape import Operation, Tape, record
 from chainrule.analysis.design.bare import bare, blank
 from chainrule.analysis.design.kernels import Cost, Kernels
@@ -80,7 +81,7 @@ def measure(network: nn.Module, inputs: Sequence[Any]) -> Measured:
         built_so = all(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
         empty = network if built_so and any(True for _ in network.parameters()) else bare(network)
         given = tree_map(lambda leaf: blank(leaf) if isinstance(leaf, Tensor) else leaf, tuple(inputs))
-        with as_before(empty):
+        with as_it_was(empty):
             tape, costs = _evaluated(empty, given, without_data=True)
         without_data = True
     except ChainruleError:
@@ -92,10 +93,10 @@ def measure(network: nn.Module, inputs: Sequence[Any]) -> Measured:
             raise
         notes.append(f"it ran with data, zeros, because it does not run on shapes alone ({reason})")
         empty, given, without_data = network, tuple(inputs), False
-        with as_before(network):
+        with as_it_was(network):
             tape, costs = _evaluated(network, given, without_data=False)
     try:
-        with as_before(empty):
+        with as_it_was(empty):
             kept, read = _kept(empty, given, without_data=without_data)
     except Exception as error:
         kept, read = {}, set()
@@ -205,24 +206,6 @@ def _recording(without_data: bool) -> Iterator[None]:
 
 def _no_check(size: Any) -> None:
     return None
-
-
-@contextmanager
-def as_before(network: nn.Module) -> Iterator[None]:
-    """Modes, buffers and torch's generator are as they were after the block."""
-    modes = [(module, module.training) for module in network.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        with torch.no_grad():
-            for buffer, values in buffers:
-                if not buffer.is_meta and buffer.shape == values.shape:
-                    buffer.copy_(values)
-        for module, training in modes:
-            module.training = training
 
 
 def tensors_of(structure: Any) -> list[Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from chainrule.analysis.trace._names import modules_of
+from chainrule.analysis._used import modules_of
 
 State = tuple[Tensor, ...]
 """h, (N, H); an LSTM's also has c, (N, H)."""

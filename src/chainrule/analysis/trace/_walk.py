@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from chainrule.analysis._as_it_was import as_it_was
 from chainrule.analysis._tape import record
+from chainrule.analysis._used import modules_of, paths_of, tensors_of
 from chainrule.analysis.trace._backward import go_back
 from chainrule.analysis.trace._depth import through_depth
 from chainrule.analysis.trace._gather import gather
-from chainrule.analysis.trace._names import Names, input_names, modules_of, paths_of, tensors_of
+from chainrule.analysis.trace._names import Names, input_names
 from chainrule.analysis.trace._observe import Edge, Observer, edge_of
 from chainrule.analysis.trace._result import Trace
 from chainrule.analysis.trace._seeds import Upstream, seeds_of
-from chainrule.analysis.trace._state import as_it_was
 from chainrule.analysis.trace._statistics import Shelf
 from chainrule.analysis.trace._time import through_time
 from chainrule.analysis.trace._unroll import fused_in, unrolled

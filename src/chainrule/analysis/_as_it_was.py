@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chainrule.analysis.trace._names import modules_of, tensors_of
+from chainrule.analysis._used import modules_of, tensors_of
 
 
 @contextmanager
@@ -42,5 +42,7 @@ def as_it_was(*functions: Callable[..., Any]) -> Iterator[dict[int, Tensor]]:
             table.update(before)
         with torch.no_grad():
             for key, tensor in tensors.items():
-                if not torch.equal(tensor, copies[key]):  # kernels of norms change buffers without counting a version
+                if not tensor.is_meta and not torch.equal(
+                    tensor, copies[key]
+                ):  # kernels of norms change buffers without counting a version
                     tensor.detach().copy_(copies[key])

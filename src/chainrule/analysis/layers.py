@@ -1,4 +1,4 @@
-"""What each layer does in one step: its outputs, their gradients, and how far its weights move."""
+"""What each layer does in one pass or step: its outputs, their gradients, and how far its weights move."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Layer:
         spread: Their standard deviation.
         zeros: Share of its outputs that are exactly zero.
         silent: Share of its units (channels, features) that are zero for every example looked at.
-        gradient: Root mean square of the gradient of the loss by its outputs.
+        gradient: Standard deviation of the gradient of the loss by its outputs.
         weight_gradient: Norm of the gradient by its weights, after clipping.
         update: ||change of the weights|| / ||weights||; about 1e-3 is usual.
     """
@@ -57,7 +57,7 @@ class Look:
 
 @contextmanager
 def look(model: nn.Module) -> Iterator[Look]:
-    """Look at each layer during one training step: forward, backward, update.
+    """Look at each layer during one training step: forward, backward, and update if there is one.
 
     Nothing that is computed changes. Where a layer runs several times in the step, its first run counts.
 
@@ -133,13 +133,14 @@ def _output_facts(output: Tensor) -> dict[str, Tensor]:
     some = _examples(output).float()
     variance, mean = torch.var_mean(some, correction=0)
     is_zero = some == 0
-    others = [dim for dim in range(some.ndim) if dim != 1]
+    units = 2 if some.ndim == 3 else 1  # of a sequence its features, of an image its channels
+    others = [dim for dim in range(some.ndim) if dim != units]
     silent = is_zero.float().amin(others) if some.ndim > 1 else is_zero.float()
     return {"mean": mean, "spread": variance.sqrt(), "zeros": is_zero.float().mean(), "silent": silent.mean()}
 
 
 def _keep_gradient(facts: dict[str, Tensor], gradient: Tensor) -> None:
-    facts["gradient"] = _examples(gradient.detach()).float().square().mean().sqrt()
+    facts["gradient"] = _examples(gradient.detach()).float().std(correction=0)
 
 
 def _examples(tensor: Tensor) -> Tensor:
