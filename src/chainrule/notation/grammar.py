@@ -24,7 +24,7 @@ from chainrule.notation.layer import Options, Word, whole
 from chainrule.notation.layers import LAYERS
 from chainrule.notation.pointwise import DropPath
 from chainrule.notation.shapes import Shape, Vector, Volume
-from chainrule.notation.source import PlacedError, Span, Token, tokens
+from chainrule.notation.source import PlacedError, Span, Token, TokenReader, tokens
 from chainrule.notation.tree import Chain, Concat, Node, Repeat, Residual, Spec, count_layers
 
 _NAME = re.compile(r"([A-Za-z]+)(.*)")
@@ -60,35 +60,14 @@ def parse(text: str) -> Spec:
 
     Source: LECTURES D3.
     """
-    return _Parser(text).spec()
+    return _Parser(text, tokens(text)).spec()
 
 
-class _Parser:
-    """Recursive descent with one token of look-ahead; each method reads the rule of its name."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = tokens(text)
-        self.at = 0
-        self.depth = 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def advance(self) -> Token:
-        token = self.token
-        self.at += token.kind != "end"
-        return token
-
-    def error(self, what: str, span: Span, **details: Any) -> PlacedError:
-        return PlacedError(what, text=self.text, span=span, **details)
+class _Parser(TokenReader):
+    """Recursive descent; each method reads the rule of its name."""
 
     def located(self, error: NotationError, span: Span) -> PlacedError:
         return self.error(error.what, span, expected=error.expected, got=error.got, remedy=error.remedy)
-
-    def next_is(self, mark: str) -> bool:
-        return self.token.kind == "mark" and self.token.text == mark
 
     # -- rules ---------------------------------------------------------------------------------------------------
 

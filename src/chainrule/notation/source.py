@@ -117,3 +117,35 @@ def tokens(text: str) -> list[Token]:
         at = match.end()
     found.append(Token("end", "", (len(text), len(text))))
     return found
+
+
+class TokenReader:
+    """What a parser by recursive descent stands on: the tokens, with one of look-ahead, and errors at their places.
+
+    Args:
+        text: What is read, which errors show.
+        found: Its tokens; the last one is of kind `end`, and never passed.
+    """
+
+    def __init__(self, text: str, found: list[Token]) -> None:
+        self.text, self.tokens = text, found
+        self.at = self.depth = 0
+
+    @property
+    def token(self) -> Token:
+        """The next one."""
+        return self.tokens[self.at]
+
+    def advance(self) -> Token:
+        """Take the next one."""
+        token = self.token
+        self.at += token.kind != "end"
+        return token
+
+    def next_is(self, *marks: str) -> bool:
+        """Whether the next one is one of these marks."""
+        return self.token.kind == "mark" and self.token.text in marks
+
+    def error(self, what: str, span: Span, **details: Any) -> PlacedError:
+        """A mistake at a place of the text."""
+        return PlacedError(what, text=self.text, span=span, **details)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from chainrule.analysis.expression._tree import Call, Index, Name, Number, Statement, Tree, Vector
 from chainrule.core.errors import UsageError, unknown
-from chainrule.notation.source import PlacedError, Span, Token
+from chainrule.notation.source import PlacedError, Span, Token, TokenReader
 
 LENGTH: Final = 10_000
 """Characters of a text."""
@@ -111,7 +111,7 @@ def parse(text: str) -> tuple[Statement, ...]:
     Source:
         LECTURES C2.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, tokens(text))
     statements = tuple(parser.statements())
     if not statements:
         raise UsageError("the expression is empty", remedy='write one: "1/(1 + exp(-(w*x + b)))"')
@@ -134,32 +134,11 @@ def parse_assignments(text: str) -> tuple[Statement, ...]:
         >>> [statement.name for statement in parse_assignments("w0=2, x[1]=-1, v=[1, 2]")]
         ['w0', 'x[1]', 'v']
     """
-    return tuple(_Parser(text).assignments())
+    return tuple(_Parser(text, tokens(text)).assignments())
 
 
-class _Parser:
-    """Recursive descent with one token of look-ahead; each method reads the rule of its name."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = tokens(text)
-        self.at = 0
-        self.depth = 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def advance(self) -> Token:
-        token = self.token
-        self.at += token.kind != "end"
-        return token
-
-    def error(self, what: str, span: Span, **details: Any) -> PlacedError:
-        return PlacedError(what, text=self.text, span=span, **details)
-
-    def next_is(self, *marks: str) -> bool:
-        return self.token.kind == "mark" and self.token.text in marks
+class _Parser(TokenReader):
+    """Recursive descent; each method reads the rule of its name."""
 
     def deeper(self, span: Span) -> None:
         self.depth += 1
