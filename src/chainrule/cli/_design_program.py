@@ -102,14 +102,16 @@ def choose(args: argparse.Namespace, *, bare: bool) -> Chosen:
     Raises:
         UsageError: There is none, or its input is not known.
     """
+    from chainrule.tasks._design import named_network
+
     text, settings = " ".join(args.spec), dict(getattr(args, "settings", None) or {})
     options = {key.removeprefix("model."): value for key, value in settings.items() if key.startswith("model.")}
     _require_known(settings)
     if ".py:" in text or text.endswith(".py"):
         return _own(text, args.input, options, bare=bare)
-    if (Path(text) / "run.json").is_file():
-        return _of_run(text, args.input)
-    return _registered(text, args.input, options, bare=bare)
+    shapes = _shapes(args.input)
+    named = named_network(text, shapes[0].shape[1:] if shapes else None, options, bare=bare)
+    return Chosen(named.network, _filled(args.input or f"1x{'x'.join(map(str, named.shape))}"), named.name)
 
 
 def _require_known(settings: Mapping[str, Any]) -> None:
@@ -118,53 +120,6 @@ def _require_known(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if not key.startswith("model.") and key != "train.seed":
             raise UsageError(f"--{key} says nothing about a network", expected="--model.OPTION VALUE")
-
-
-def _registered(name: str, text: str | None, options: Mapping[str, Any], *, bare: bool) -> Chosen:
-    from chainrule.analysis.design.known import known_network
-    from chainrule.cli.design import is_notation
-    from chainrule.core.errors import UsageError
-    from chainrule.models import MODELS
-    from chainrule.notation import resolve
-
-    shapes = _shapes(text)
-    if is_notation([name]) or " " in name:
-        return _notation(name, resolve(name).input.torch_shape, shapes, bare=bare)
-    shape = shapes[0].shape[1:] if shapes else None
-    if Path(name).exists():
-        raise UsageError(
-            f"{name} is no run folder", expected="run.json in it", remedy="name a run, a model or FILE.py:NAME"
-        )
-    if name not in MODELS and not any(name.startswith(known) for known in MODELS):
-        from chainrule.core.errors import unknown
-
-        raise UsageError(
-            f'there is no network "{name}"',
-            expected="layers with | between them, a model, a run folder, or FILE.py:NAME",
-            remedy=unknown("model", name, MODELS),
-        )
-    known = known_network(name, shape, options, bare=bare)
-    return Chosen(known.network, _filled(text or f"1x{'x'.join(map(str, known.shape))}"), known.name)
-
-
-def _notation(spec: str, shape: tuple[int, ...], shapes: list[Any], *, bare: bool) -> Chosen:
-    from chainrule.analysis.design import without_data
-    from chainrule.nn import build
-
-    size = shapes[0].shape if shapes else (1, *shape)
-    if not bare:
-        return Chosen(build(spec), _filled("x".join(map(str, size))), "layers")
-    with without_data():
-        network = build(spec)
-    return Chosen(network, _filled("x".join(map(str, size))), "layers")
-
-
-def _of_run(path: str, text: str | None) -> Chosen:
-    from chainrule.tasks import Run
-
-    opened = Run.open(path)
-    shape = opened.features.shape_of(tuple(opened.processing["shape"]))
-    return Chosen(opened.model(), _filled(text or f"1x{'x'.join(map(str, shape))}"), Path(path).name)
 
 
 def _own(text: str, shapes: str | None, options: Mapping[str, Any], *, bare: bool) -> Chosen:

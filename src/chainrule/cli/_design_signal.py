@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> Answer:
 
 def _recipe(args: argparse.Namespace) -> tuple[Recipe, Any]:
     from chainrule.cli._own import own_network
-    from chainrule.cli.design import is_notation
     from chainrule.core.recipe import OWN
+    from chainrule.notation import is_layers
     from chainrule.tasks import Run, open_recipe
 
     text, settings = " ".join(args.spec), dict(getattr(args, "settings", None) or {})
@@ -64,7 +64,7 @@ def _recipe(args: argparse.Namespace) -> tuple[Recipe, Any]:
         return open_recipe(Run.open(text).recipe, {**init, **settings}), None
     if ".py:" in text:
         return open_recipe({**plain, "model": {"name": OWN}}, {**init, **settings}), own_network(text).build
-    if is_notation(args.spec):
+    if len(args.spec) > 1 or is_layers(text):
         spec = text.partition("|")[2] if text.strip().upper().startswith("INPUT") else text
         return open_recipe({**plain, "model": {"name": "layers", "spec": spec.strip()}}, {**init, **settings}), None
     from chainrule.analysis.design.known import split_name

@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> Answer:
         NotationError: The specification cannot be read or does not fit together; the error shows the column.
         UsageError: There is no such network, or it does not take its input.
     """
-    if not is_notation(args.spec):
+    from chainrule.notation import is_layers, resolve, table
+
+    text = " ".join(args.spec)
+    if len(args.spec) == 1 and not is_layers(text):
         from chainrule.cli import _design_program
 
         return _design_program.run(args)
-    from chainrule.notation import resolve, table
-
-    text = " ".join(args.spec)
     if any(getattr(args, name, None) is not None for name in ("field", "plot", "signal", "input")):
         from chainrule.cli import _design_program
 
@@ -60,12 +60,6 @@ def run(args: argparse.Namespace) -> Answer:
     if getattr(args, "csv", False):
         return Answer(found.as_dict(), found.as_csv().rstrip("\n"))
     return Answer(found.as_dict(), notation_shown(network, found))
-
-
-def is_notation(words: Sequence[str]) -> bool:
-    """Whether words of the command line are layers, and not the name of something."""
-    text = " ".join(words).strip()
-    return len(words) > 1 or "|" in text or text.upper().startswith("INPUT")
 
 
 def notation_shown(network: Network, found: Table) -> Shown:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chainrule.notation.network import resolve as resolve
     from chainrule.notation.shapes import Vector as Vector
     from chainrule.notation.shapes import Volume as Volume
+    from chainrule.notation.source import is_layers as is_layers
     from chainrule.notation.tree import Spec as Spec
     from chainrule.notation.tree import format_spec as format_spec
 
@@ -29,6 +30,7 @@ _NAMES = {
     "Vector": "shapes",
     "Volume": "shapes",
     "format_spec": "tree",
+    "is_layers": "source",
     "parse": "grammar",
     "resolve": "network",
     "table": "_table",

@@ -80,6 +80,16 @@ class Token:
     span: Span
 
 
+def is_layers(text: str) -> bool:
+    """Return whether a text is meant as layers, and not as the name of something.
+
+    Example:
+        >>> is_layers("INPUT 8x8x1"), is_layers("CONV3-4 | RELU"), is_layers("resnet50")
+        (True, True, False)
+    """
+    return "|" in text or text.strip().upper().startswith("INPUT")
+
+
 def tokens(text: str) -> list[Token]:
     """Cut a specification into words and marks; the last one is the end.
 
