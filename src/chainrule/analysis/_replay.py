@@ -57,7 +57,11 @@ def with_data(prepared: Score) -> Score:
     So batches that were drawn, shuffled or changed at random stay the batches that they were.
     """
     tape = prepared.tape
-    learned = {id(value.tensor) for value in tape.values if value.kind in ("parameter", "buffer")}
+    learned = {
+        id(value.tensor)
+        for value in tape.values
+        if value.kind in ("parameter", "buffer") or (value.tensor.is_leaf and value.tensor.requires_grad)
+    }
     kept: list[Operation] = []
     for operation in prepared.needed:
         touched = {id(tape.values[index].tensor) for index in (*operation.inputs, *operation.changed)}

@@ -160,6 +160,7 @@ class Recording:
     Args:
         operations: The most operations of a piece.
         memory: The most bytes of the tensors of a piece. One that grows beyond is dropped, up to the next cut.
+        told: Called right after each operation.
 
     Example:
         >>> x = torch.ones(3)
@@ -172,11 +173,12 @@ class Recording:
         [['*'], ['exp', '+']]
     """
 
-    def __init__(self, *, operations: int = 20_000, memory: int = 1 << 30) -> None:
+    def __init__(self, *, operations: int = 20_000, memory: int = 1 << 30, told: Watcher | None = None) -> None:
         self._recorder = _Recorder(None, self._weigh, operations + 1)
+        self._told = told
         self._operations, self._memory, self._bytes = operations, memory, 0
         self._open = ExitStack()
-        self._off = False
+        self._off = self._dropped = False
 
     @property
     def off(self) -> bool:
@@ -185,14 +187,16 @@ class Recording:
 
     @off.setter
     def off(self, value: bool) -> None:
-        self._off = self._recorder.asleep = value
+        self._off = value
+        self._recorder.asleep = value or self._dropped
 
     def cut(self) -> Tape | None:
         """Return what was recorded since the last cut, and begin anew; None if it was too much."""
-        tape, dropped = self._recorder.tape, self._recorder.asleep
+        tape, dropped = self._recorder.tape, self._dropped
         tape.calls = self._recorder.stack.calls
         self._recorder.forget()
-        self._bytes, self._recorder.asleep = 0, self._off
+        self._bytes, self._dropped = 0, False
+        self.off = self._off
         return None if dropped else tape
 
     def _weigh(self, operation: Operation, tape: Tape) -> None:
@@ -200,7 +204,9 @@ class Recording:
         self._bytes += sum(tensor.numel() * tensor.element_size() for tensor in made)
         if self._bytes > self._memory or len(tape.operations) >= self._operations:
             self._recorder.forget()
-            self._recorder.asleep = True
+            self._dropped = self._recorder.asleep = True
+        elif self._told is not None:
+            self._told(operation, tape)
 
     def __enter__(self) -> Recording:
         """Begin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.analysis._replay import Score
+from chainrule.analysis._tape import Tape
+
+Line = tuple[str, int]
+"""A file of the user's and a line in it, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,21 @@ class Inputs:
     tensor: Tensor | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Forward:
-    """A network was called, from outside of any other module.
+    """A module was called, from outside of any other module: a network, or a loss.
 
     Args:
-        module: The network.
+        module: What was called.
         training: Whether it was in training mode.
         mixed: Modules inside that were in the other mode.
         grad: Whether gradients were recorded.
         inputs: Its first tensor; None without one.
+        rows: One number for each example of its first tensor: equal examples have equal numbers. None without examples.
         at: Seconds since the watch began.
+        line: Where it was called.
+        given: All that it was called with, positional and by name, for a few calls.
+        output: What it returned, of the same calls.
     """
 
     module: nn.Module = field(repr=False)
@@ -42,7 +51,16 @@ class Forward:
     mixed: tuple[str, ...]
     grad: bool
     inputs: Inputs | None
+    rows: Tensor | None = field(repr=False)
     at: float
+    line: Line | None = None
+    given: tuple[tuple[Any, ...], dict[str, Any]] | None = field(default=None, repr=False)
+    output: Any = field(default=None, repr=False)
+
+    @property
+    def learning(self) -> bool:
+        """Whether this call may lead to a gradient: training mode, and gradients recorded."""
+        return self.training and self.grad
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,8 @@ class Backward:
         output: The loss among the values of the score.
         stale: Norm of the gradients that were there before, of parameters that this loss reaches.
         at: Seconds since the watch began, before.
+        line: Where `backward` was called.
+        lines: Operation of the score -> where it was written.
     """
 
     loss: float
@@ -64,12 +84,71 @@ class Backward:
     output: int | None
     stale: float
     at: float
+    line: Line | None = None
+    lines: Mapping[int, Line] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A network was called without learning, and something was made of what it returned: predictions, a metric.
+
+    Args:
+        forward: The call; of these every one has `given` and `output`.
+        tape: What was computed in the call and after it, up to the next. Of the operations inside of modules the values
+            are not kept, and none that is large.
+        lines: Operation -> where it was written.
+        at: Seconds since the watch began, after.
+    """
+
+    forward: Forward
+    tape: Tape = field(repr=False)
+    lines: Mapping[int, Line] = field(repr=False)
+    at: float
 
 
 @dataclass(frozen=True)
 class Cleared:
     """Gradients were set to zero or None, by an optimizer's or a module's `zero_grad`."""
 
+    at: float
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Gradients were clipped by `clip_grad_norm_` (`norm` before it) or `clip_grad_value_` (the largest element)."""
+
+    norm: float
+    limit: float
+    by_value: bool
+    at: float
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An optimizer was made."""
+
+    optimizer: torch.optim.Optimizer = field(repr=False)
+    at: float
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network was given a state; `shared` names those tensors that were its own already, not copies."""
+
+    module: nn.Module = field(repr=False)
+    shared: tuple[str, ...]
+    at: float
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The training printed something."""
+
+    text: str
     at: float
 
 
@@ -90,9 +169,10 @@ class Moved:
     norm: float
     change: float | None
     at: float
+    line: Line | None = None
 
 
-Event = Forward | Backward | Cleared | Moved
+Event = Forward | Backward | Cleared | Clipped | Moved | Made | Loaded | Printed
 
 
 @dataclass
@@ -101,7 +181,9 @@ class Observation:
 
     Args:
         events: In order.
+        evaluations: The first and the last passes without learning: the calls between two steps, in order.
         networks: Modules that were called from outside of others, by the name of their class.
+        loose: Tensors with a gradient that belong to no module, by a name made for them.
         initial: Parameters and buffers as they were when they were first used, by id of the tensor.
         loaders: Data loaders that were made: their arguments, as far as they say something.
         error: What ended the training, if it did not end by itself.
@@ -110,7 +192,9 @@ class Observation:
     """
 
     events: list[Event] = field(default_factory=list)
+    evaluations: list[list[Evaluated]] = field(default_factory=list)
     networks: dict[str, nn.Module] = field(default_factory=dict)
+    loose: dict[str, Tensor] = field(default_factory=dict)
     initial: dict[int, Tensor] = field(default_factory=dict, repr=False)
     loaders: list[dict[str, Any]] = field(default_factory=list)
     error: BaseException | None = None
@@ -126,11 +210,11 @@ class Observation:
         """The backward passes whose way to the loss was recorded."""
         return [event for event in self.events if isinstance(event, Backward) and event.score is not None]
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters of all networks by name; of several networks with the network's name before it."""
-        several = len(self.networks) > 1
+    def parameters(self) -> dict[str, Tensor]:
+        """All parameters by name, with the network's name before it where there are several; loose ones too."""
+        learning = {title: module for title, module in self.networks.items() if any(True for _ in module.parameters())}
         return {
-            f"{title}.{name}" if several else name: parameter
-            for title, module in self.networks.items()
+            f"{title}.{name}" if len(learning) > 1 else name: parameter
+            for title, module in learning.items()
             for name, parameter in module.named_parameters()
-        }
+        } | self.loose

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,14 +13,29 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader
 
 from chainrule.analysis._replay import score, stripped, with_data
-from chainrule.analysis._tape import Recording
-from chainrule.diagnosis.doctor._events import Backward, Cleared, Forward, Inputs, Moved, Observation
+from chainrule.analysis._tape import Operation, Recording, Tape
+from chainrule.diagnosis.doctor._events import (
+    Backward,
+    Cleared,
+    Clipped,
+    Evaluated,
+    Forward,
+    Inputs,
+    Line,
+    Loaded,
+    Made,
+    Moved,
+    Observation,
+    Printed,
+)
+from chainrule.diagnosis.doctor._passes import Passes, Tee
+from chainrule.diagnosis.doctor._places import user_line
+from chainrule.diagnosis.doctor._rows import row_numbers
 
 RECORDED = 24
 """Backward passes whose way to the loss is recorded."""
@@ -33,13 +50,15 @@ class Enough(BaseException):
 class Watch:
     """Watch a training while the `with` block runs.
 
-    The code is not changed, but for torch's entry points being told of: the global hooks of modules and optimizers,
-    `backward`, `zero_grad` and the making of data loaders. All of it is put back at the end.
+    The code is not changed, but for torch's entry points being told of: calls of modules, steps of optimizers,
+    `backward`, `zero_grad`, clipping, `load_state_dict`, and the making of optimizers and data loaders. All of it is
+    put back at the end.
 
     Args:
         seconds: Ends the training by `Enough` after so long; never when left out.
         steps: The same after so many steps of optimizers.
         recorded: How many backward passes are recorded in full.
+        prints: Whether what is printed is seen as well.
 
     Example:
         >>> model = nn.Linear(3, 1)
@@ -53,10 +72,20 @@ class Watch:
         ['Cleared', 'Forward', 'Backward', 'Moved', 'Cleared', 'Forward', 'Backward', 'Moved']
     """
 
-    def __init__(self, *, seconds: float | None = None, steps: int | None = None, recorded: int = RECORDED) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float | None = None,
+        steps: int | None = None,
+        recorded: int = RECORDED,
+        prints: bool = False,
+    ) -> None:
         self.seen = Observation()
-        self.seconds, self.steps, self.recorded = seconds, steps, recorded
-        self._recording = Recording()
+        self.seconds, self.steps, self.recorded, self.prints = seconds, steps, recorded, prints
+        self._lines: dict[int, Line] = {}
+        self._recording = Recording(told=self._told)
+        self._passes = Passes()
+        self._evaluating: Forward | None = None
         self._depth = 0  # calls of modules inside each other
         self._quiet = False  # what runs now is our own
         self._kept: dict[tuple[bool, bool], int] = {}
@@ -68,18 +97,28 @@ class Watch:
         """Begin to watch."""
         with ExitStack() as stack:
             for hook in (
-                register_module_forward_pre_hook(self._enter),
-                register_module_forward_hook(self._leave, always_call=True),
                 register_optimizer_step_pre_hook(self._about_to_move),
                 register_optimizer_step_post_hook(self._moved),
             ):
                 stack.callback(hook.remove)
-            self._replace(stack, torch.Tensor, "backward", self._backward)
-            self._replace(stack, torch.autograd, "backward", self._backward)
-            self._replace(stack, torch.autograd, "grad", self._backward)
-            self._replace(stack, torch.optim.Optimizer, "zero_grad", self._zero_grad)
-            self._replace(stack, nn.Module, "zero_grad", self._zero_grad)
-            self._replace(stack, DataLoader, "__init__", self._loader)
+            for owner, name, watcher in (
+                (torch.Tensor, "backward", self._backward),
+                (torch.autograd, "backward", self._backward),
+                (torch.autograd, "grad", self._backward),
+                (torch.optim.Optimizer, "zero_grad", self._zero_grad),
+                (torch.optim.Optimizer, "__init__", self._made),
+                (nn.Module, "__call__", self._called),
+                (nn.Module, "zero_grad", self._zero_grad),
+                (nn.Module, "load_state_dict", self._loaded),
+                (nn.utils, "clip_grad_norm_", self._clip_norm),
+                (nn.utils.clip_grad, "clip_grad_norm_", self._clip_norm),
+                (nn.utils, "clip_grad_value_", self._clip_value),
+                (nn.utils.clip_grad, "clip_grad_value_", self._clip_value),
+                (DataLoader, "__init__", self._loader),
+            ):
+                self._replace(stack, owner, name, watcher)
+            if self.prints:
+                stack.enter_context(contextlib.redirect_stdout(Tee(sys.stdout, self._printed)))
             stack.enter_context(self._recording)
             self._open = stack.pop_all()
         self._begun = time.perf_counter()
@@ -89,6 +128,9 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """End, and put everything back; `Enough` goes no further."""
+        with self._aside():
+            self._end_evaluation()
+            self.seen.evaluations = self._passes.kept()
         self._open.close()
         self._quiet = True  # for whoever has imported one of the entry points by its name
         self.seen.seconds = self._now()
@@ -105,10 +147,19 @@ class Watch:
             yield
         finally:
             self._quiet = before
-            self._recording.off = before or self._recorded >= self.recorded
+            self._recording.off = before or not (self._evaluating or self._recorded < self.recorded)
 
     def _now(self) -> float:
         return time.perf_counter() - self._begun
+
+    def _told(self, operation: Operation, tape: Tape) -> None:
+        line = user_line()
+        if line is not None:
+            self._lines[operation.index] = line
+
+    def _cut(self) -> tuple[Tape | None, dict[int, Line]]:
+        lines, self._lines = self._lines, {}
+        return self._recording.cut(), lines
 
     @staticmethod
     def _replace(stack: ExitStack, owner: Any, name: str, watcher: Callable[..., Any]) -> None:
@@ -121,27 +172,53 @@ class Watch:
         setattr(owner, name, watched)
         stack.callback(setattr, owner, name, original)
 
-    def _enter(self, module: nn.Module, inputs: Any) -> None:
+    def _called(self, original: Callable[..., Any], module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if self._depth or self._quiet:
+            return original(module, *args, **kwargs)
         self._depth += 1
-        if self._depth > 1 or self._quiet:
-            return
-        with self._aside():
-            self.seen.events.append(self._forward(module, inputs))
+        try:
+            with self._aside():
+                forward = self._begin(module, args, kwargs)
+            output = original(module, *args, **kwargs)
+        finally:
+            self._depth -= 1
+        if forward.given is not None:
+            with self._aside():
+                forward.output = _copied(output)
+        return output
 
-    def _forward(self, module: nn.Module, inputs: Any) -> Forward:
+    def _begin(self, module: nn.Module, args: Any, options: Any) -> Forward:
+        network = next(module.parameters(), None) is not None
+        forward = self._forward(module, args, options, always=network and not torch.is_grad_enabled())
+        if network:
+            self._end_evaluation()
+            if not forward.learning:
+                self._cut()  # what stands before the first call of a pass belongs to nothing
+                self._evaluating = forward
+        self.seen.events.append(forward)
+        return forward
+
+    def _forward(self, module: nn.Module, args: Any, options: Any, *, always: bool) -> Forward:
         self._add_network(module)
-        tensor = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)), None)
+        tensor = next((leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Tensor)), None)
         mode = (module.training, torch.is_grad_enabled())
         kept = self._kept[mode] = self._kept.get(mode, 0) + 1
         few = kept <= KEPT
         mixed = (
             tuple(name for name, inner in module.named_modules() if inner.training != module.training) if few else ()
         )
+        given = _copied((args, options)) if few or (always and self._passes.room) else None
         facts = None if tensor is None else _summary(tensor, keep=few)
-        return Forward(module, mode[0], mixed, mode[1], facts, self._now())
+        rows = None if tensor is None else row_numbers(tensor)
+        return Forward(module, mode[0], mixed, mode[1], facts, rows, self._now(), user_line(), given)
 
-    def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._depth = max(0, self._depth - 1)
+    def _end_evaluation(self) -> None:
+        if self._evaluating is None:
+            return
+        forward, self._evaluating = self._evaluating, None
+        tape, lines = self._cut()
+        if tape is not None and forward.output is not None:
+            self._passes.add(Evaluated(forward, tape, lines, self._now()))
 
     def _add_network(self, module: nn.Module) -> None:
         if any(module is known for known in self.seen.networks.values()):
@@ -152,11 +229,28 @@ class Watch:
         for tensor in (*module.parameters(), *module.buffers()):
             self.seen.initial.setdefault(id(tensor), tensor.detach().clone())
 
+    def _add_loose(self, tape: Tape) -> None:
+        """Weights that are in no module: leaves that gradients go to, as they are before the first step."""
+        for value in tape.values:
+            tensor = value.tensor
+            if (
+                value.operation is None
+                and tensor.requires_grad
+                and tensor.is_leaf
+                and id(tensor) not in self.seen.initial
+            ):
+                self.seen.loose[f"weights{len(self.seen.loose)} {'x'.join(map(str, value.shape))}"] = tensor
+                self.seen.initial[id(tensor)] = tensor.detach().clone()
+
     def _backward(self, original: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
         if self._quiet or kwargs.get("create_graph"):  # one entry point leads to another; a term of the loss
             return original(tensors, *args, **kwargs)
-        at, tape = self._now(), self._recording.cut()
         with self._aside():
+            self._end_evaluation()
+            at, line = self._now(), user_line()
+            tape, lines = self._cut()
+            if tape is not None and self._recorded < self.recorded:
+                self._add_loose(tape)
             losses = [leaf for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor)]
             stale = norm_of([p.grad for p in self.seen.parameters().values() if p.grad is not None])
             output = original(tensors, *args, **kwargs)
@@ -168,31 +262,70 @@ class Watch:
                 prepared = stripped(with_data(score(tape, [place])))
             value = float(sum(loss.detach().double().sum() for loss in losses))
             shape = tuple(losses[0].shape) if losses else ()
-            self.seen.events.append(Backward(value, shape, prepared, place, stale, at))
+            self.seen.events.append(Backward(value, shape, prepared, place, stale, at, line, lines))
         return output
 
     def _zero_grad(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
         if not self._quiet:
-            self.seen.events.append(Cleared(self._now()))
+            self.seen.events.append(Cleared(self._now(), user_line()))
         return found
+
+    def _clip_norm(self, original: Callable[..., Any], tensors: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
+        norm = original(tensors, max_norm, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Clipped(float(norm), float(max_norm), False, self._now(), user_line()))
+        return norm
+
+    def _clip_value(self, original: Callable[..., Any], tensors: Any, value: float, *args: Any, **kwargs: Any) -> Any:
+        with self._aside():
+            members = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+            most = max(
+                (float(t.grad.abs().max()) for t in members if t.grad is not None and t.grad.numel()), default=0.0
+            )
+            original(members, value, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Clipped(most, float(value), True, self._now(), user_line()))
+
+    def _made(self, original: Callable[..., Any], optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+        original(optimizer, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Made(optimizer, self._now(), user_line()))
+
+    def _loaded(self, original: Callable[..., Any], module: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
+        own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        shared = tuple(
+            name
+            for name, tensor in state.items()
+            if isinstance(tensor, Tensor) and name in own and tensor.data_ptr() == own[name].data_ptr() != 0
+        )
+        found = original(module, state, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Loaded(module, shared, self._now(), user_line()))
+        return found
+
+    def _printed(self, text: str) -> None:
+        if text.strip():
+            self.seen.events.append(Printed(text, self._now()))
 
     def _loader(self, original: Callable[..., Any], loader: Any, *args: Any, **kwargs: Any) -> None:
         original(loader, *args, **kwargs)
         sampler = type(loader.sampler).__name__ if getattr(loader, "sampler", None) is not None else ""
         facts = {name: getattr(loader, name, None) for name in ("batch_size", "num_workers", "drop_last")}
         size = len(loader.dataset) if hasattr(loader.dataset, "__len__") else None
-        self.seen.loaders.append({**facts, "sampler": sampler, "size": size})
+        self.seen.loaders.append({**facts, "sampler": sampler, "size": size, "line": user_line()})
 
     def _about_to_move(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with self._aside():
+            self._end_evaluation()
+            self._passes.close()
             looked = self._recorded < self.recorded
             self._before = [p.detach().clone() for p in _owned(optimizer)] if looked else []
 
     def _moved(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with self._aside():
             self.seen.events.append(self._move(optimizer))
-        self._recording.cut()  # what the optimizer computed
+        self._cut()  # what the optimizer computed
         self._taken += 1
         over = self.seconds is not None and self._now() > self.seconds
         if over or (self.steps is not None and self._taken >= self.steps):
@@ -205,7 +338,7 @@ class Watch:
             change = norm_of([p.detach() - old for p, old in zip(owned, self._before)]) / size if size else None
         rates = tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups)
         norm = norm_of([p.grad for p in owned if p.grad is not None])
-        return Moved(optimizer, rates, norm, change, self._now())
+        return Moved(optimizer, rates, norm, change, self._now(), user_line())
 
 
 def _owned(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -215,6 +348,10 @@ def _owned(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 def norm_of(tensors: list[Tensor]) -> float:
     """The norm of all elements together; 0 without any."""
     return float(torch.nn.utils.get_total_norm([t.detach().float() for t in tensors if t.numel()])) if tensors else 0.0
+
+
+def _copied(structure: Any) -> Any:
+    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, structure)
 
 
 def _summary(tensor: Tensor, *, keep: bool) -> Inputs:
