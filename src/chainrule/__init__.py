@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from chainrule.diagnosis import check_loss as check_loss
     from chainrule.diagnosis import check_metric as check_metric
     from chainrule.diagnosis import check_model as check_model
+    from chainrule.diagnosis.doctor._own import doctor as doctor
+    from chainrule.diagnosis.doctor._own import watch as watch
     from chainrule.tasks import Run as Run
     from chainrule.tasks import fit as fit
     from chainrule.tasks import run as run
@@ -54,6 +56,7 @@ __getattr__, __dir__, __all__ = _lazy(
         ),
         "check_gradient": "analysis.gradcheck",
         **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "diagnosis"),
+        **dict.fromkeys(["doctor", "watch"], "diagnosis.doctor._own"),
         **dict.fromkeys(["Run", "fit", "run"], "tasks"),
     },
 )

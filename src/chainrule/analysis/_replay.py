@@ -58,12 +58,13 @@ def with_data(prepared: Score) -> Score:
     """
     tape = prepared.tape
     learned = {
-        id(value.tensor)
-        for value in tape.values
-        if value.kind in ("parameter", "buffer") or (value.tensor.is_leaf and value.tensor.requires_grad)
+        id(value.tensor) for value in tape.values if value.kind in ("parameter", "buffer") or _is_weight(value.tensor)
     }
+    weights = {id(value.tensor) for value in tape.values if value.kind == "parameter" or _is_weight(value.tensor)}
     kept: list[Operation] = []
     for operation in prepared.needed:
+        if operation.call is None and any(id(tape.values[index].tensor) in weights for index in operation.changed):
+            continue  # drew the weights, or set them: here they are what they were when they were used
         touched = {id(tape.values[index].tensor) for index in (*operation.inputs, *operation.changed)}
         if operation.call is not None or touched & learned:
             kept.append(operation)
@@ -82,9 +83,12 @@ def with_data(prepared: Score) -> Score:
 
 
 def stripped(prepared: Score) -> Score:
-    """The same without the tensors that were computed on the way; their memory is freed."""
-    tape, nothing = prepared.tape, torch.empty(0)
-    values = [value if value.operation is None else replace(value, tensor=nothing) for value in tape.values]
+    """The same without the tensors that were computed on the way; their memory is freed.
+
+    What stands in their place still tells by its `requires_grad` whether a gradient went through.
+    """
+    tape, empty = prepared.tape, {flag: torch.empty(0, requires_grad=flag) for flag in (False, True)}
+    values = [v if v.operation is None else replace(v, tensor=empty[v.tensor.requires_grad]) for v in tape.values]
     operations = {operation.index for operation in prepared.needed}
     kept = [operation for operation in tape.operations if operation.index in operations]
     return replace(prepared, tape=Tape(kept, values, tape.calls, tape.output))
@@ -144,6 +148,14 @@ def play(
 def leave_out(*arguments: Any, **options: Any) -> Any:
     """The action of an operation that is left out: its first argument goes on as it is."""
     return arguments[0]
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    """Whether gradients end in it; a view whose base was changed since is none, and torch refuses to say so."""
+    try:
+        return tensor.requires_grad and tensor.is_leaf
+    except RuntimeError:
+        return False
 
 
 def _first(index: int, before: Mapping[int, int]) -> int:

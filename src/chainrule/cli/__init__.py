@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),
     "check": ("Understand", "is my gradient right; is my code the formula"),
     "design": ("Understand", "shapes, parameters, cost and sight of a network, layer by layer"),
+    "doctor": ("Understand", "why a training does not learn: your own script, a recipe or a run"),
     "activation": ("Understand", "whether a function of x serves as an activation, and what it does to gradients"),
     "bias-variance": ("Understand", "the error of a recipe taken apart, over one of its settings"),
     "optimizers": ("Understand", "paths of optimizers on test surfaces, on a function of yours, on a real loss"),
@@ -38,12 +39,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "models": ("Look around", "networks by name, and their options"),
     "recipes": ("Look around", "recipes by name, and what they reach"),
 }
+RUNS_SCRIPTS = ("doctor",)
+"""Verbs that run a script: the words behind its name are its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status (`docs/command-line.md`). No mistake of a user's ends in a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    as_json, debug = "--json" in words, "--debug" in words
+    ours, _ = _divided(words)
+    as_json, debug = "--json" in ours, "--debug" in ours
     verb = words[0] if words and not words[0].startswith("-") else ""
     logging.getLogger("chainrule").handlers[:] = [_ToStderr()]
     for stream in (sys.stdout, sys.stderr):
@@ -99,12 +103,13 @@ def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
-    for word in words:
+    ours, passed_on = _divided(words)
+    for word in ours:
         if not word or "\0" in word:
             raise UsageError(
                 f"{shown(word)} is no argument", expected="some text", remedy="look for a variable that is not set"
             )
-    verb, rest = words[0], words[1:]
+    verb, rest = words[0], ours[1:]
     if verb not in VERBS:
         raise UsageError(f'there is no command "{verb}"', remedy=unknown("command", verb, VERBS))
     module = importlib.import_module(f"chainrule.cli.{verb.replace('-', '_')}")
@@ -119,6 +124,7 @@ def _dispatch(words: list[str]) -> int:
         arguments.settings = settings
     else:
         arguments = parser.parse_args(rest)
+    arguments.passed_on = passed_on
     arguments.command = "chainrule " + " ".join(_quoted(word) for word in words)
     answer = module.run(arguments)
     if arguments.json:
@@ -132,6 +138,15 @@ def _dispatch(words: list[str]) -> int:
         console().print(answer.text)
     sys.stdout.flush()
     return int(answer.status)
+
+
+def _divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words that are ours, and those that a script is called with."""
+    if words and words[0] in RUNS_SCRIPTS:
+        for place, word in enumerate(words):
+            if word.endswith(".py") and not word.startswith("-"):
+                return words[: place + 1], words[place + 1 :]
+    return words, []
 
 
 class _ToStderr(logging.Handler):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.answer import Answer
@@ -114,7 +113,7 @@ def _check(args: argparse.Namespace, output: str | None) -> None:
 def _theirs(path: Path) -> Iterator[None]:
     """What fails in code of the user's, or within a call of it that is none of ours, is shown as theirs."""
     from chainrule.core.errors import ChainruleError
-    from chainrule.core.program import their_failure
+    from chainrule.core.program import their_failure, without_frames
 
     try:
         yield
@@ -128,18 +127,8 @@ def _theirs(path: Path) -> Iterator[None]:
         in_call = (last.name == "_tape.py" and frames[-1].name in ("call", "record")) or not last.is_relative_to(ours)
         recorded = any(Path(frame.filename).name == "_tape.py" for frame in frames)
         if (recorded and in_call) or any(Path(frame.filename).absolute() == path.absolute() for frame in frames):
-            raise their_failure(path, error.with_traceback(_without(ours, error.__traceback__))) from error
+            raise their_failure(path, error.with_traceback(without_frames(ours, error.__traceback__))) from error
         raise
-
-
-def _without(folder: Path, trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of files in a folder."""
-    if trace is None:
-        return None
-    rest = _without(folder, trace.tb_next)
-    if Path(trace.tb_frame.f_code.co_filename).is_relative_to(folder):
-        return rest
-    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
 
 
 def _built(thing: Any, name: str) -> Callable[..., Any]:

@@ -4,11 +4,13 @@ Code that a person names on the command line runs with all rights that the perso
 itself, loop for ever, crash, print what it likes or take all memory, and the command still answers in one line.
 
     answer = run_own("mine.py:forward,backward", "chainrule.analysis.gradcheck.command:task", {"seed": 0}, seconds=60)
+    answer = run_own_script("train.py", ["--epochs", "3"], "chainrule.diagnosis.doctor._script:task", {}, seconds=60)
 
 In the child, `task(program, payload)` is called with the loaded `Program` (`objects` in the order of the names,
-`module` with everything else in the file) and must return plain JSON data. Wherever it calls code of the user's, also
-indirectly, it does so through `call_own`; what fails in there is told as theirs, with their traceback, and what fails
-elsewhere in the task is a bug of ours. A task may raise any `ChainruleError`: it arrives whole.
+`module` with everything else in the file), or with the `Script` that has not run yet, and must return plain JSON data.
+Wherever it calls code of the user's, also indirectly, it does so through `call_own`; what fails in there is told as
+theirs, with their traceback, and what fails elsewhere in the task is a bug of ours. A task may raise any
+`ChainruleError`: it arrives whole.
 """
 
 from __future__ import annotations
@@ -27,16 +29,27 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from chainrule.core import errors
 from chainrule.core.errors import ChainruleError, OutOfMemoryError
 from chainrule.core.paths import shown, visible
-from chainrule.core.program import Program, ProgramError, Target, load_program, parse_target, their_failure
+from chainrule.core.program import (
+    Program,
+    ProgramError,
+    Script,
+    Target,
+    load_program,
+    parse_target,
+    read_script,
+    their_failure,
+)
 
-Task = Callable[[Program, dict[str, Any]], Any]
+Task = Callable[[Program, dict[str, Any]], Any] | Callable[[Script, dict[str, Any]], Any]
+Show = Callable[[str], object]
+"""Takes what the user's code prints, piece by piece, as it comes."""
 
 SECONDS = 60.0
 """How long the user's code may take unless told otherwise."""
@@ -68,16 +81,54 @@ def run_own(target: Target | str, task: str, payload: dict[str, Any], *, seconds
         RuntimeError: A bug of ours in the task.
     """
     path, names = parse_target(target) if isinstance(target, str) else target
-    order = json.dumps({"path": str(path), "names": names, "task": task, "payload": payload}).encode()
+    order = {"path": str(path), "names": names, "task": task, "payload": payload}
+    return _run(order, seconds, stdin=subprocess.DEVNULL, show=_to_stderr)
+
+
+def run_own_script(
+    path: str | Path,
+    words: Sequence[str],
+    task: str,
+    payload: dict[str, Any],
+    *,
+    seconds: float,
+    show: Show | None = None,
+) -> Any:
+    """Call a function of ours with a script of the user's in a child process, where it runs the script (`run_script`).
+
+    The script reads our standard input. What it prints is handed on while it runs, the first `SHOWN` bytes of it.
+
+    Args:
+        path: The file.
+        words: Its arguments.
+        task: `module:function`, importable: `(script, payload) -> plain JSON data`.
+        payload: Plain JSON data.
+        seconds: The longest that the task may take.
+        show: Where to what the script prints goes; our stderr when left out.
+
+    Returns:
+        What the task returned.
+
+    Raises:
+        UsageError: There is no such file.
+        ProgramError: As with `run_own`; as there, so all others.
+    """
+    read_script(path)  # what cannot be read is said before anything is started
+    order = {"path": str(path), "words": list(words), "task": task, "payload": payload}
+    return _run(order, seconds, stdin=None, show=show or _to_stderr)
+
+
+def _run(told: dict[str, Any], seconds: float, *, stdin: int | None, show: Show) -> Any:
+    path, order = Path(told["path"]), json.dumps(told).encode()
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as input_file, tempfile.TemporaryFile() as stacks, os.fdopen(reading, "rb") as answer:
         input_file.write(order)
         input_file.seek(0)
         try:
-            process = _start(input_file.fileno(), writing, stacks.fileno())
+            process = _start(input_file.fileno(), writing, stacks.fileno(), stdin)
         finally:
             os.close(writing)
-        echo = threading.Thread(target=_echo, args=(process.stdout,), daemon=True)
+        echo = threading.Thread(target=_echo, args=(process.stdout, show), daemon=True)
         echo.start()
         try:
             kind, body = _wait(process, answer, seconds)
@@ -93,12 +144,12 @@ def call_own(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     return function(*args, **options)
 
 
-def _start(order: int, answer: int, stacks: int) -> subprocess.Popen[bytes]:
+def _start(order: int, answer: int, stacks: int, stdin: int | None) -> subprocess.Popen[bytes]:
     search = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
     code = f"from chainrule.core.own_process import serve; serve({order}, {answer}, {stacks})"
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-B", "-c", code],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=(order, answer, stacks),
@@ -107,7 +158,12 @@ def _start(order: int, answer: int, stacks: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _echo(stream: IO[bytes] | None) -> None:
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(visible(text))
+    sys.stderr.flush()
+
+
+def _echo(stream: IO[bytes] | None, show: Show) -> None:
     """Show what the user's code prints as it comes, up to the limit, and let the rest go by."""
     if stream is None:
         return
@@ -115,11 +171,10 @@ def _echo(stream: IO[bytes] | None) -> None:
     with stream, contextlib.suppress(OSError, ValueError):
         while piece := os.read(stream.fileno(), 1 << 14):
             if left > 0:
-                sys.stderr.write(visible(decoder.decode(piece[:left])))
+                show(decoder.decode(piece[:left]))
                 left -= len(piece)
                 if left <= 0:
-                    sys.stderr.write("\n(your code prints more than is shown)\n")
-                sys.stderr.flush()
+                    show("\n(your code prints more than is shown)\n")
 
 
 def _wait(process: subprocess.Popen[bytes], answer: IO[bytes], seconds: float) -> tuple[bytes, bytes]:
@@ -192,7 +247,8 @@ def _result(kind: bytes, body: bytes, status: int, path: Path, seconds: float, s
 
 def _place(stacks: str, path: Path) -> str:
     """Where in the user's file it was, of the innermost frame: ", at line 3 in f"."""
-    found = [line for line in stacks.splitlines() if f'"{path}"' in line]
+    names = (f'"{path}"', f'"{path.absolute()}"')
+    found = [line for line in stacks.splitlines() if any(name in line for name in names)]
     return f", at {found[0].partition(chr(34) + ', ')[2]}" if found else ""
 
 
@@ -217,12 +273,9 @@ def serve(order: int, answer: int, stacks: int) -> NoReturn:
     kind, body = _BUG, b""
     try:
         module, _, name = told["task"].partition(":")
-        task: Task = getattr(importlib.import_module(module), name)
+        task: Callable[[Any, Any], Any] = getattr(importlib.import_module(module), name)
         _write(answer, _READY, b"")
-        sys.argv = [str(path)]
-        sys.path.insert(0, str(path.resolve().parent))  # what their functions import when they are called
-        program = load_program(Target(path, tuple(told["names"])))
-        kind, body = _DONE, json.dumps(task(program, told["payload"])).encode()
+        kind, body = _DONE, json.dumps(task(_given(path, told), told["payload"])).encode()
     except BaseException as error:  # SystemExit too: it is told as what it is
         kind, body = _told(path, error)
     with contextlib.suppress(Exception):
@@ -230,6 +283,15 @@ def serve(order: int, answer: int, stacks: int) -> NoReturn:
         sys.stderr.flush()
     _write(answer, kind, body)
     os._exit(0)  # threads of theirs are not waited for
+
+
+def _given(path: Path, told: dict[str, Any]) -> Program | Script:
+    """What the task works with: a script that it will run, or a file that is run now for the names in it."""
+    if "words" in told:
+        return read_script(path, tuple(told["words"]))
+    sys.argv = [str(path)]
+    sys.path.insert(0, str(path.resolve().parent))  # what their functions import when they are called
+    return load_program(Target(path, tuple(told["names"])))
 
 
 def _told(path: Path, error: BaseException) -> tuple[bytes, bytes]:

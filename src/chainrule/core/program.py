@@ -6,13 +6,15 @@ hold is data.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from chainrule.core.errors import UsageError, unknown
@@ -34,6 +36,14 @@ class Program(NamedTuple):
     source: bytes
     source_hash: str
     module: ModuleType
+
+
+class Script(NamedTuple):
+    """A file that is run as a program: `python FILE WORD ...`."""
+
+    path: Path
+    words: tuple[str, ...]
+    source: bytes
 
 
 class ProgramError(UsageError):
@@ -135,6 +145,63 @@ def run_source(path: Path, source: bytes) -> ModuleType:
     return module
 
 
+def read_script(path: str | Path, words: tuple[str, ...] = ()) -> Script:
+    """Read a script of the user's; nothing is run yet.
+
+    Args:
+        path: Its file.
+        words: What it is called with.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    return Script(Path(path), words, _source(Path(path)))
+
+
+def run_script(script: Script) -> int:
+    """Run a script as Python would, as `__main__`; what it raises arrives here, but for `SystemExit`.
+
+    This process is the script's from then on: `sys.argv`, `sys.path` and `__main__` stay as it needs them. A process
+    that it forks and that comes to the end of the script ends there.
+
+    Returns:
+        The exit status: 0 where it came to its end.
+    """
+    path = script.path.absolute()
+    module, owner = ModuleType("__main__"), os.getpid()
+    module.__file__ = str(path)
+    sys.modules["__main__"] = module  # what multiprocessing and pickle look a class of the script up in
+    sys.argv = [str(script.path), *script.words]
+    sys.path.insert(0, str(path.resolve().parent))
+    status = 1
+    try:
+        exec(compile(script.source, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the person asked for it
+        status = 0
+    except SystemExit as stop:
+        status = _exit_status(stop)
+    finally:
+        if os.getpid() != owner:
+            _end_of_fork(status)
+    return status
+
+
+def _exit_status(stop: SystemExit) -> int:
+    """As Python has it: a text is printed, and stands for 1."""
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    print(stop.code, file=sys.stderr)
+    return 1
+
+
+def _end_of_fork(status: int) -> None:
+    if sys.exc_info()[0] is not None:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
+
+
 def _source(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -163,13 +230,14 @@ def their_failure(path: Path, error: BaseException) -> ProgramError:
         path: Their file.
         error: What it raised, at any depth.
     """
+    names = (str(path), str(path.absolute()))
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename != str(path):
+    while frames is not None and frames.tb_frame.f_code.co_filename not in names:
         frames = frames.tb_next
     text = "".join(traceback.format_exception(type(error), error, frames))
     reason = (str(error).splitlines() or [""])[0]
     where = f" at line {frames.tb_lineno}" if frames is not None else ""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
+    if isinstance(error, SyntaxError) and error.filename in names:
         where, reason = f" at line {error.lineno}", error.msg
     failure = ProgramError(
         f"your file {shown(path)} failed{where}: {type(error).__name__}" + (f": {reason}" if reason else ""),
@@ -177,3 +245,13 @@ def their_failure(path: Path, error: BaseException) -> ProgramError:
     )
     failure.user_traceback = text
     return failure
+
+
+def without_frames(folder: Path, trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of files in a folder."""
+    if trace is None:
+        return None
+    rest = without_frames(folder, trace.tb_next)
+    if Path(trace.tb_frame.f_code.co_filename).is_relative_to(folder):
+        return rest
+    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

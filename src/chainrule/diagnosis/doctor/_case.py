@@ -202,11 +202,19 @@ class Case:
     def answering(self, module: nn.Module) -> Iterator[nn.Module]:
         """A copy of a network in evaluation mode with the weights it has now; nothing that is done to it stays."""
         with torch.random.fork_rng(), torch.no_grad():
-            yield copy.deepcopy(module).eval()
+            yield copied(module).eval()
 
     def place(self, line: Line | None) -> str:
         """A line as people write it: `train.py:12`."""
         return self.source.place(line)
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A copy of a network, also of one that keeps what it computed (a state, a loss), which torch does not copy."""
+    from torch.utils._pytree import tree_leaves
+
+    kept = (leaf for part in module.modules() for leaf in tree_leaves(vars(part)) if isinstance(leaf, Tensor))
+    return copy.deepcopy(module, {id(t): t.detach().clone() for t in kept if t.grad_fn is not None})
 
 
 def output_of(answer: Any) -> Tensor | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -46,7 +49,20 @@ def diagnose(case: Case, subject: str, *, checks: Sequence[Check] = CHECKS) -> D
                 raise
             broken[each.name] = f"{type(error).__name__}: {error}"
     asked = tuple(label for each in checks for label in each.labels if label not in skipped)
-    return Diagnosis(subject, ordered(found), _seen(case), asked, skipped, broken, time.monotonic() - begun)
+    quoted = tuple(replace(each, code=each.code or _code(case, each.where)) for each in ordered(found))
+    return Diagnosis(subject, quoted, _seen(case), asked, skipped, broken, time.monotonic() - begun)
+
+
+def _code(case: Case, where: str) -> str:
+    """The line of code at `train.py:12`, of one of the files in which something happened."""
+    name, _, number = where.rpartition(":")
+    if not name or not number.isdigit():
+        return ""
+    lines = [getattr(event, "line", None) for event in case.seen.events]
+    lines += [line for event in case.seen.recorded for line in event.lines.values()]
+    files = [line[0] for line in lines if line and Path(line[0]).name == name]
+    files += [str(case.source.path)] if case.source.path and case.source.path.name == name else []
+    return linecache.getline(files[0], int(number)).strip() if files else ""
 
 
 def _seen(case: Case) -> dict[str, object]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from chainrule.analysis._replay import Score
 from chainrule.analysis._tape import Tape
+from chainrule.diagnosis.doctor._by_hand import HandStep
 
 Line = tuple[str, int]
 """A file of the user's and a line in it, counted from 1."""
@@ -76,6 +77,8 @@ class Backward:
         at: Seconds since the watch began, before.
         line: Where `backward` was called.
         lines: Operation of the score -> where it was written.
+        kept: Losses of earlier passes that somebody still holds with all that they were computed from.
+        behind: Operations of earlier passes that tensors used in this one still hold; of recorded ones.
     """
 
     loss: float
@@ -86,6 +89,8 @@ class Backward:
     at: float
     line: Line | None = None
     lines: Mapping[int, Line] = field(default_factory=dict, repr=False)
+    kept: int = 0
+    behind: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,18 @@ class Printed:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A metric of scikit-learn's was computed: of which `truth` and `predicted` (arrays, None if none or too large)."""
+
+    name: str
+    truth: Any = field(repr=False)
+    predicted: Any = field(repr=False)
+    value: Any
+    at: float
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
 class Moved:
     """An optimizer took a step.
 
@@ -162,6 +179,8 @@ class Moved:
         norm: Norm of all gradients that it used.
         change: Norm of the change of all its parameters over the norm of the parameters; None where nobody looked.
         at: Seconds since the watch began, after.
+        begun: The same before: backward passes in between are those of a closure.
+        carried: Share of its parameters' elements whose gradient holds one that an earlier step has used.
     """
 
     optimizer: torch.optim.Optimizer = field(repr=False)
@@ -170,9 +189,20 @@ class Moved:
     change: float | None
     at: float
     line: Line | None = None
+    begun: float = 0.0
+    carried: float = 0.0
 
 
-Event = Forward | Backward | Cleared | Clipped | Moved | Made | Loaded | Printed
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule of the rate was made; how often it was stepped is found in it (`_step_count`)."""
+
+    scheduler: Any = field(repr=False)
+    at: float
+    line: Line | None = None
+
+
+Event = Forward | Backward | Cleared | Clipped | Moved | Made | Loaded | Printed | Measured | Scheduled
 
 
 @dataclass
@@ -186,6 +216,8 @@ class Observation:
         loose: Tensors with a gradient that belong to no module, by a name made for them.
         initial: Parameters and buffers as they were when they were first used, by id of the tensor.
         loaders: Data loaders that were made: their arguments, as far as they say something.
+        reached: Ids of the tensors in whose `grad` a gradient ever stood.
+        by_hand: Steps that were taken without an optimizer, while passes were recorded.
         error: What ended the training, if it did not end by itself.
         complete: Whether it ran to its end.
         seconds: How long it was watched.
@@ -197,6 +229,8 @@ class Observation:
     loose: dict[str, Tensor] = field(default_factory=dict)
     initial: dict[int, Tensor] = field(default_factory=dict, repr=False)
     loaders: list[dict[str, Any]] = field(default_factory=list)
+    reached: set[int] = field(default_factory=set, repr=False)
+    by_hand: list[HandStep] = field(default_factory=list)
     error: BaseException | None = None
     complete: bool = False
     seconds: float = 0.0

@@ -13,26 +13,32 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, ReduceLROnPlateau, SequentialLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from chainrule.analysis._replay import score, stripped, with_data
 from chainrule.analysis._tape import Operation, Recording, Tape
+from chainrule.diagnosis.doctor._by_hand import ByHand
 from chainrule.diagnosis.doctor._events import (
     Backward,
     Cleared,
     Clipped,
     Evaluated,
     Forward,
-    Inputs,
     Line,
     Loaded,
     Made,
+    Measured,
     Moved,
     Observation,
     Printed,
+    Scheduled,
 )
+from chainrule.diagnosis.doctor._gradients import HeldLosses, Ledger, behind
+from chainrule.diagnosis.doctor._kept import copied, norm_of, owned_by, summary_of
+from chainrule.diagnosis.doctor._measured import Meter
 from chainrule.diagnosis.doctor._passes import Passes, Tee
 from chainrule.diagnosis.doctor._places import user_line
 from chainrule.diagnosis.doctor._rows import row_numbers
@@ -41,6 +47,8 @@ RECORDED = 24
 """Backward passes whose way to the loss is recorded."""
 KEPT = 12
 """Calls of a network in each mode whose inputs are kept."""
+SCHEDULERS = (LRScheduler, ReduceLROnPlateau, SequentialLR, ChainedScheduler)
+"""What makes itself by an `__init__` of its own."""
 
 
 class Enough(BaseException):
@@ -91,6 +99,9 @@ class Watch:
         self._kept: dict[tuple[bool, bool], int] = {}
         self._taken = self._recorded = 0
         self._before: list[Tensor] = []
+        self._begun_step = 0.0
+        self._ledger, self._by_hand = Ledger(), ByHand()
+        self._losses = HeldLosses()
         self._open = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -117,9 +128,12 @@ class Watch:
                 (DataLoader, "__init__", self._loader),
             ):
                 self._replace(stack, owner, name, watcher)
+            for kind in SCHEDULERS:
+                self._replace(stack, kind, "__init__", self._scheduled)
             if self.prints:
                 stack.enter_context(contextlib.redirect_stdout(Tee(sys.stdout, self._printed)))
             stack.enter_context(self._recording)
+            self._meter = Meter(self._measured, stack.enter_context(ExitStack()))
             self._open = stack.pop_all()
         self._begun = time.perf_counter()
         return self
@@ -131,11 +145,13 @@ class Watch:
         with self._aside():
             self._end_evaluation()
             self.seen.evaluations = self._passes.kept()
+            self.seen.by_hand, self.seen.reached = self._by_hand.steps, self._ledger.reached
         self._open.close()
         self._quiet = True  # for whoever has imported one of the entry points by its name
         self.seen.seconds = self._now()
-        self.seen.complete = error is None
-        self.seen.error = None if isinstance(error, Enough) else error
+        self.seen.complete = error is None and self.seen.error is None
+        if error is not None and not isinstance(error, Enough):
+            self.seen.error = error
         return isinstance(error, Enough)
 
     @contextmanager
@@ -184,7 +200,7 @@ class Watch:
             self._depth -= 1
         if forward.given is not None:
             with self._aside():
-                forward.output = _copied(output)
+                forward.output = copied(output)
         return output
 
     def _begin(self, module: nn.Module, args: Any, options: Any) -> Forward:
@@ -195,6 +211,7 @@ class Watch:
             if not forward.learning:
                 self._cut()  # what stands before the first call of a pass belongs to nothing
                 self._evaluating = forward
+                self._meter.listen()
         self.seen.events.append(forward)
         return forward
 
@@ -207,8 +224,8 @@ class Watch:
         mixed = (
             tuple(name for name, inner in module.named_modules() if inner.training != module.training) if few else ()
         )
-        given = _copied((args, options)) if few or (always and self._passes.room) else None
-        facts = None if tensor is None else _summary(tensor, keep=few)
+        given = copied((args, options)) if few or (always and self._passes.room) else None
+        facts = None if tensor is None else summary_of(tensor, keep=few)
         rows = None if tensor is None else row_numbers(tensor)
         return Forward(module, mode[0], mixed, mode[1], facts, rows, self._now(), user_line(), given)
 
@@ -252,9 +269,17 @@ class Watch:
             if tape is not None and self._recorded < self.recorded:
                 self._add_loose(tape)
             losses = [leaf for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor)]
-            stale = norm_of([p.grad for p in self.seen.parameters().values() if p.grad is not None])
+            parameters = list(self.seen.parameters().values())
+            by_hand = not self._taken and self._recorded < self.recorded  # or so it seems up to the first step
+            self._ledger.before(parameters)
+            if by_hand:
+                self._by_hand.before(parameters)
             output = original(tensors, *args, **kwargs)
+            stale = self._ledger.after()
+            if by_hand:
+                self._by_hand.after(parameters, kwargs.get("inputs", args[0] if args else None), output)
             prepared = place = None
+            held = 0 if tape is None else behind(v.tensor for v in tape.values if v.operation is None)
             if tape is not None and losses and self._recorded < self.recorded:
                 place = next((v.index for v in reversed(tape.values) if v.tensor is losses[0]), None)
             if tape is not None and place is not None:
@@ -262,8 +287,16 @@ class Watch:
                 prepared = stripped(with_data(score(tape, [place])))
             value = float(sum(loss.detach().double().sum() for loss in losses))
             shape = tuple(losses[0].shape) if losses else ()
-            self.seen.events.append(Backward(value, shape, prepared, place, stale, at, line, lines))
+            kept = self._losses.count()
+            if prepared is None:  # a recorded one is held by the tape
+                self._losses.add(losses)
+            self.seen.events.append(Backward(value, shape, prepared, place, stale, at, line, lines, kept, held))
         return output
+
+    def _scheduled(self, original: Callable[..., Any], scheduler: Any, *args: Any, **kwargs: Any) -> None:
+        original(scheduler, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Scheduled(scheduler, self._now(), user_line()))
 
     def _zero_grad(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
@@ -304,6 +337,10 @@ class Watch:
             self.seen.events.append(Loaded(module, shared, self._now(), user_line()))
         return found
 
+    def _measured(self, name: str, truth: Any, predicted: Any, value: Any, line: Line | None) -> None:
+        if not self._quiet:
+            self.seen.events.append(Measured(name, truth, predicted, value, self._now(), line))
+
     def _printed(self, text: str) -> None:
         if text.strip():
             self.seen.events.append(Printed(text, self._now()))
@@ -313,14 +350,15 @@ class Watch:
         sampler = type(loader.sampler).__name__ if getattr(loader, "sampler", None) is not None else ""
         facts = {name: getattr(loader, name, None) for name in ("batch_size", "num_workers", "drop_last")}
         size = len(loader.dataset) if hasattr(loader.dataset, "__len__") else None
-        self.seen.loaders.append({**facts, "sampler": sampler, "size": size, "line": user_line()})
+        self.seen.loaders.append({**facts, "sampler": sampler, "size": size, "line": user_line(), "loader": loader})
 
     def _about_to_move(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with self._aside():
             self._end_evaluation()
             self._passes.close()
             looked = self._recorded < self.recorded
-            self._before = [p.detach().clone() for p in _owned(optimizer)] if looked else []
+            self._before = [p.detach().clone() for p in owned_by(optimizer)] if looked else []
+            self._begun_step = self._now()
 
     def _moved(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         with self._aside():
@@ -332,33 +370,11 @@ class Watch:
             raise Enough
 
     def _move(self, optimizer: torch.optim.Optimizer) -> Moved:
-        owned, change = _owned(optimizer), None
+        owned, change = owned_by(optimizer), None
         if self._before:
             size = norm_of(self._before)
             change = norm_of([p.detach() - old for p, old in zip(owned, self._before)]) / size if size else None
         rates = tuple(float(group.get("lr", 0.0)) for group in optimizer.param_groups)
         norm = norm_of([p.grad for p in owned if p.grad is not None])
-        return Moved(optimizer, rates, norm, change, self._now(), user_line())
-
-
-def _owned(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def norm_of(tensors: list[Tensor]) -> float:
-    """The norm of all elements together; 0 without any."""
-    return float(torch.nn.utils.get_total_norm([t.detach().float() for t in tensors if t.numel()])) if tensors else 0.0
-
-
-def _copied(structure: Any) -> Any:
-    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, structure)
-
-
-def _summary(tensor: Tensor, *, keep: bool) -> Inputs:
-    some = tensor.detach()[:256].float() if tensor.ndim else tensor.detach().float().reshape(1)
-    if not some.numel():
-        return Inputs(tuple(tensor.shape), tensor.dtype, 0.0, 0.0, 0.0, 0.0)
-    spread, mean = torch.std_mean(some, correction=0)
-    numbers = torch.stack([mean, spread, some.min(), some.max()]).tolist()
-    names = dict(zip(("mean", "spread", "least", "most"), numbers))
-    return Inputs(tuple(tensor.shape), tensor.dtype, **names, tensor=tensor.detach().clone() if keep else None)
+        carried = self._ledger.used(owned)
+        return Moved(optimizer, rates, norm, change, self._now(), user_line(), self._begun_step, carried)

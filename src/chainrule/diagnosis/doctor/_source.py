@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chainrule.diagnosis.doctor._events import Line
+if TYPE_CHECKING:
+    from chainrule.diagnosis.doctor._events import Line
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Source:
     @classmethod
     def read(cls, path: str | Path) -> Source:
         """Read a file of Python; one that is none gives an empty tree."""
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        return cls.of(Path(path), Path(path).read_text(encoding="utf-8", errors="replace"))
+
+    @classmethod
+    def of(cls, path: Path, text: str) -> Source:
+        """A text that is said to stand in a file."""
         try:
-            return cls(Path(path), text, ast.parse(text))
-        except (SyntaxError, ValueError):
-            return cls(Path(path), text, ast.Module([], []))
+            return cls(path, text, ast.parse(text))
+        except (SyntaxError, ValueError, RecursionError):
+            return cls(path, text, ast.Module([], []))
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty where there is none."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 Level = Literal["fault", "warning", "note"]
 """A fault keeps the training from doing what it should; a warning may; a note is worth knowing and no reason to act."""
@@ -56,6 +59,7 @@ class Finding:
         tried: What happened when that change was tried.
         explains: Labels of findings that follow from this one.
         plot: What is better seen.
+        code: The line of code at `where`.
     """
 
     label: str
@@ -68,6 +72,7 @@ class Finding:
     tried: Tried | None = None
     explains: tuple[str, ...] = ()
     plot: Plot | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,24 @@ class Diagnosis:
         """Plain data."""
         return {**asdict(self), "healthy": self.healthy}
 
+    def __str__(self) -> str:
+        """As it shows itself in a terminal, without colors."""
+        from chainrule.diagnosis.doctor._shown import diagnosis_text
+
+        return diagnosis_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The same in a terminal with colors."""
+        from chainrule.diagnosis.doctor._shown import Shown
+
+        yield Shown(self)
+
+    def _repr_html_(self) -> str:
+        """As it shows itself in a notebook."""
+        from chainrule.diagnosis.doctor._page import diagnosis_notebook
+
+        return diagnosis_notebook(self)
+
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Diagnosis:
         """The same from plain data."""
@@ -110,7 +133,11 @@ class Diagnosis:
 
 
 def _finding(plain: Mapping[str, Any]) -> Finding:
-    lines = {} if not plain["plot"] else {k: [tuple(p) for p in v] for k, v in plain["plot"]["lines"].items()}
+    lines = (
+        {}
+        if not plain["plot"]
+        else {k: [(float(x), float(y)) for x, y in v] for k, v in plain["plot"]["lines"].items()}
+    )
     return Finding(
         **{
             **plain,

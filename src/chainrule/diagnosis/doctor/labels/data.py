@@ -4,4 +4,226 @@ from __future__ import annotations
 
 from chainrule.diagnosis.doctor.labels._label import Label
 
-LABELS: dict[str, Label] = {}
+LABELS: dict[str, Label] = {
+    "input-not-finite": Label(
+        "There is nan or inf among what the network is given.",
+        "The inputs of the recorded steps, column by column; a column that is so in every example was divided by zero.",
+        "Fill or drop what is missing; add a small number to the spread that is divided by.",
+        "LECTURES A9",
+    ),
+    "target-not-finite": Label(
+        "There is nan or inf among the targets.",
+        "The targets of the recorded steps, and a loss that is not finite.",
+        "Leave those examples out, or mend what made them.",
+    ),
+    "inputs-all-equal": Label(
+        "All examples are the same.",
+        "A number for each example that equal ones share: there is one number only.",
+        "Look at what stands between the data and the network.",
+    ),
+    "constant-columns": Label(
+        "Some columns never change.",
+        "Least and most of each column of a table.",
+        "Drop them, or look at why they say nothing.",
+    ),
+    "input-not-scaled": Label(
+        "Inputs are far from the unit scale, or columns of very different scale.",
+        "Training again from the same start with inputs of mean 0 and spread 1: the loss falls much further.",
+        "(x - mean) / std with the statistics of the training part.",
+        "LECTURES A9; LeCun et al., Efficient BackProp, 4.3",
+    ),
+    "input-squeezed": Label(
+        "Inputs hardly differ: divided twice, or squeezed by a placeholder or a few values far away.",
+        "A spread far below one, or a gap in a column many spreads of the other values wide; training again "
+        "without it.",
+        "Divide once; fill what is missing with the mean of the training part before scaling.",
+        "LECTURES A9",
+    ),
+    "input-rounded-away": Label(
+        "A division of whole numbers has left a few values of many.",
+        "How many values differ, and a whole-number division in the program.",
+        "Convert to float, then divide.",
+    ),
+    "input-clipped": Label(
+        "Inputs were cut off at bounds that many of them reach.",
+        "Values piled up at the least and the most value of all columns.",
+        "Scale first, clip far outside.",
+    ),
+    "tokens-mostly-unknown": Label(
+        "Nearly all tokens are the unknown one.",
+        "The share of the commonest token that is not padding, and how far it is ahead of the next.",
+        "A larger vocabulary, and looking words up as they were counted.",
+        "LECTURES A9, G5",
+    ),
+    "input-mostly-padding": Label(
+        "Most places of the sequences are padding.",
+        "The share of the token that rows are filled up with; training again on rows cut to the usual length.",
+        "Fill up to the longest of the batch, mask or pack.",
+        "LECTURES G1, H4",
+    ),
+    "sequences-truncated": Label(
+        "Sequences are cut so short that most is lost.",
+        "Short rows that are all full, and the longer ones that they were cut from.",
+        "Keep as many tokens as 95% of the examples have.",
+    ),
+    "axes-exchanged": Label(
+        "Reshape was used where axes must be exchanged, which mixes the numbers.",
+        "A reshape whose axes come back in another order; or another reading of the inputs in which "
+        "neighbours are much "
+        "more alike.",
+        "permute or transpose.",
+        "LECTURES D1",
+    ),
+    "batch-and-time-exchanged": Label(
+        "A recurrent layer runs over the examples of the batch instead of over time.",
+        "The axis that the layer takes as time is as long as there are examples, the other one is not.",
+        "batch_first, or transpose.",
+        "LECTURES G1",
+    ),
+    "target-constant": Label(
+        "All targets are the same.",
+        "The targets of the recorded steps.",
+        "Look at how they are read.",
+    ),
+    "target-not-scaled": Label(
+        "Targets are far from the unit scale, and the network does not get there.",
+        "Training again from the same start with targets of mean 0 and spread 1: the share of unexplained "
+        "variance falls "
+        "much further.",
+        "(y - mean) / std, and scale answers back.",
+        "LECTURES A7",
+    ),
+    "labels-out-of-range": Label(
+        "Targets have values that the loss cannot be compared with.",
+        "What ended the training, or least and most of the targets.",
+        "Classes from 0 to K - 1; two classes as 0.0 and 1.0; probabilities that add up to 1.",
+        "LECTURES A5",
+    ),
+    "labels-of-wrong-kind": Label(
+        "The loss refuses the type or shape of its targets.",
+        "What ended the training.",
+        "Whole numbers (N,) for classes, floats of the answers' shape for everything else.",
+        "LECTURES A5, A7",
+    ),
+    "labels-start-at-one": Label(
+        "Classes are numbered from 1.",
+        "Class 0 never occurs in the training set, and all others do.",
+        "labels - 1, and one output less.",
+        "LECTURES A5",
+    ),
+    "class-missing": Label(
+        "A class of the validation never occurs in training.",
+        "Classes of both parts, and the chance that it is missing by draw.",
+        "Shuffle before the split, or split by class.",
+        "LECTURES A1",
+    ),
+    "labels-numbered-differently": Label(
+        "Training and validation number the classes differently.",
+        "The matching of answered and true classes that fits best is far better than that of equal numbers.",
+        "One numbering, made on the training part.",
+        "LECTURES A1",
+    ),
+    "classes-uneven": Label(
+        "One class has nearly all examples.",
+        "Counts of the classes, and whether the network answers anything else.",
+        "Weights inverse to the frequency, or an even sampler; F1 or mean recall as the metric.",
+        "LECTURES C10",
+    ),
+    "class-weights-upside-down": Label(
+        "Weights of classes grow with their frequency.",
+        "The correlation of the logarithms of weight and count, of the loss's weights or the sampler's.",
+        "total / (classes * counts).",
+        "LECTURES A6",
+    ),
+    "labels-unrelated": Label(
+        "Labels have nothing to do with their inputs.",
+        "Neighbours and a linear fit say no more of the labels than of shuffled ones, though they do in the "
+        "validation; "
+        "and the network learns no more from them.",
+        "Shuffle and filter inputs and labels together.",
+        "LECTURES A2; Zhang et al., Understanding deep learning requires rethinking generalization",
+    ),
+    "validation-among-training": Label(
+        "Validation examples are training examples as well.",
+        "Equal examples in both, beyond what such data have by chance.",
+        "Split first; then repeat, oversample or augment.",
+        "LECTURES A1",
+    ),
+    "validation-nearly-training": Label(
+        "Validation examples are nearly equal to training examples.",
+        "Distances to the nearest training example, against those among training examples.",
+        "Split first; then copy, augment or add noise.",
+        "LECTURES A1",
+    ),
+    "windows-overlap": Label(
+        "Windows of the validation overlap with those of training.",
+        "The first half of a validation window stands inside of a training window.",
+        "Split by time, then cut windows.",
+        "LECTURES G4",
+    ),
+    "target-among-inputs": Label(
+        "The target, or something computed from it, is among the inputs.",
+        "The correlation of each column, and of products of two, with the target.",
+        "Drop the column.",
+    ),
+    "future-in-window": Label(
+        "The window holds the value that is to be forecast.",
+        "One step of the window is the target exactly.",
+        "End the window before the target.",
+    ),
+    "selection-before-split": Label(
+        "Features were chosen with the labels of all examples.",
+        "On training and validation together all t values lie just above one bound: the end of a "
+        "distribution, cut off.",
+        "Choose on the training part only.",
+        "Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 7.10.2",
+    ),
+    "target-code-of-all-rows": Label(
+        "Categories are coded by mean targets that were computed with the validation.",
+        "A column is the mean target of each group over all examples, and not over those of training.",
+        "Compute the means on the training part only.",
+    ),
+    "validation-prepared-differently": Label(
+        "Training and validation are prepared in different ways.",
+        "Mean, spread and columns of both, frequencies of tokens; and asking the network about the validation prepared "
+        "otherwise.",
+        "One function for both, with the statistics of the training part.",
+        "LECTURES A9",
+    ),
+    "data-not-shuffled": Label(
+        "Examples come sorted by class or target.",
+        "The share of the targets' variance that lies between batches.",
+        "A new order in each epoch.",
+        "LECTURES B1",
+    ),
+    "few-examples-again": Label(
+        "Training meets the same few examples again and again.",
+        "Different examples that were met, against how many there are.",
+        "Go through the whole loader in each epoch.",
+        "LECTURES B1",
+    ),
+    "iterator-used-up": Label(
+        "The data are an iterator that is empty after the first epoch.",
+        "Evaluations that go on after the last step, and where the iterator is made.",
+        "Make it anew in each epoch.",
+        "LECTURES B1",
+    ),
+    "no-steps": Label(
+        "The training took no step at all.",
+        "No backward pass and no step, and loaders without a batch.",
+        "A batch that fits the data, or drop_last=False.",
+        "LECTURES B1",
+    ),
+    "augmentation-breaks-label": Label(
+        "Augmentation makes other classes of the examples.",
+        "Training again on the examples as they were before it: the validation is answered much better.",
+        "Only changes that leave the class.",
+        "LECTURES D5",
+    ),
+    "augmentation-in-evaluation": Label(
+        "Augmentation runs in evaluation as well.",
+        "The same validation examples look different in the first and the last evaluation.",
+        "A transform of its own for the validation, without anything random.",
+        "LECTURES D5",
+    ),
+}

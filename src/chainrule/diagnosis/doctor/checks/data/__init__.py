@@ -3,5 +3,58 @@
 from __future__ import annotations
 
 from chainrule.diagnosis.doctor.checks._check import Check
+from chainrule.diagnosis.doctor.checks.data._augment import breaks_label, in_evaluation
+from chainrule.diagnosis.doctor.checks.data._balance import classes_uneven, weights_upside_down
+from chainrule.diagnosis.doctor.checks.data._encoding import (
+    classes_occur,
+    labels_in_range,
+    labels_refused,
+    numbered_differently,
+)
+from chainrule.diagnosis.doctor.checks.data._finite import constant_inputs, input_not_finite, target_not_finite
+from chainrule.diagnosis.doctor.checks.data._layout import axes_exchanged, batch_and_time
+from chainrule.diagnosis.doctor.checks.data._leak import target_among_inputs
+from chainrule.diagnosis.doctor.checks.data._order import few_again, iterator_used_up, no_steps, not_shuffled
+from chainrule.diagnosis.doctor.checks.data._overlap import nearly_training, validation_among_training
+from chainrule.diagnosis.doctor.checks.data._pixels import rounded_or_clipped
+from chainrule.diagnosis.doctor.checks.data._prepared import prepared_differently
+from chainrule.diagnosis.doctor.checks.data._scale import input_not_scaled, input_squeezed
+from chainrule.diagnosis.doctor.checks.data._selection import selected_with_all
+from chainrule.diagnosis.doctor.checks.data._targets import target_constant, target_not_scaled
+from chainrule.diagnosis.doctor.checks.data._tokens import mostly_padding, mostly_unknown
+from chainrule.diagnosis.doctor.checks.data._truncated import sequences_truncated
+from chainrule.diagnosis.doctor.checks.data._unrelated import labels_unrelated
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (
+    input_not_finite,
+    target_not_finite,
+    no_steps,
+    labels_refused,
+    labels_in_range,
+    classes_occur,
+    numbered_differently,
+    constant_inputs,
+    target_constant,
+    rounded_or_clipped,
+    mostly_unknown,
+    sequences_truncated,
+    axes_exchanged,
+    batch_and_time,
+    weights_upside_down,
+    classes_uneven,
+    validation_among_training,
+    nearly_training,
+    target_among_inputs,
+    selected_with_all,
+    iterator_used_up,
+    few_again,
+    in_evaluation,
+    prepared_differently,
+    not_shuffled,
+    input_not_scaled,
+    input_squeezed,
+    target_not_scaled,
+    mostly_padding,
+    breaks_label,
+    labels_unrelated,
+)

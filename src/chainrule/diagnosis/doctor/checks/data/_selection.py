@@ -1,0 +1,143 @@
+"""Features chosen, or codes of categories computed, with the labels of all examples, validation included."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor._events import Line
+from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks.data._facts import class_targets, columns, facts
+from chainrule.diagnosis.doctor.findings import Fact, Finding
+
+LEAST = 1.9
+"""Smallest of all columns' t values on all examples, from which none is there by chance: with eight columns or more
+one below it is nearly sure, unless they were chosen."""
+EXCESS = 1.3
+"""How far the t values lie above the smallest in the mean, below which they are the end of a normal distribution, cut
+off where the choice was made; of real features some are far stronger."""
+COLUMNS = 8
+"""Columns that are needed."""
+_SELECTORS = frozenset({"SelectKBest", "SelectPercentile", "SelectFpr", "SelectFdr", "SelectFromModel", "RFE", "RFECV",
+                        "f_classif", "f_regression", "mutual_info_classif", "mutual_info_regression", "chi2",
+                        "corrwith", "corrcoef", "TargetEncoder"})  # fmt: skip
+_SPLITS = frozenset({"train_test_split", "random_split", "KFold", "StratifiedKFold", "permutation", "randperm"})
+
+
+@check("selection-before-split", "target-code-of-all-rows")
+def selected_with_all(case: Case) -> Iterator[Finding]:
+    """Put training and validation together: were columns chosen by labels that the choice should not have seen?"""
+    known = facts(case)
+    train, valid = known.train, known.valid
+    if train is None or valid is None or train.inputs.ndim != 2 or not train.inputs.is_floating_point():
+        return
+    first, second = _numbers(train.targets, class_targets(train)), _numbers(valid.targets, class_targets(valid))
+    if first is None or second is None or len(first) != len(train.inputs) or len(second) != len(valid.inputs):
+        return
+    if valid.inputs.shape[1] != train.inputs.shape[1] or len(first) < 30 or len(second) < 20:
+        return
+    both, wanted = torch.cat([train.inputs, valid.inputs]).float(), torch.cat([first, second])
+    if not bool(both.isfinite().all()):
+        return
+    yield from _chosen(case, both, wanted, len(first))
+    yield from _coded(case, both, wanted, len(first))
+
+
+def _numbers(targets: Tensor | None, labels: Tensor | None) -> Tensor | None:
+    if labels is not None:
+        return labels.double() if len(labels.unique()) == 2 else None
+    if targets is None or not targets.is_floating_point():
+        return None
+    flat = targets.reshape(len(targets), -1)
+    return flat[:, 0].double() if flat.shape[1] == 1 else None
+
+
+def t_values(table: Tensor, target: Tensor) -> Tensor:
+    """The size of each column's t value: its correlation with the target, in units of what chance gives."""
+    centered, wanted = table.double() - table.double().mean(0), target - target.mean()
+    r = (centered * wanted[:, None]).sum(0) / (centered.norm(dim=0) * wanted.norm()).clamp_min(1e-30)
+    return r.abs() * math.sqrt(max(1, len(table) - 2)) / (1 - r.square()).clamp_min(1e-9).sqrt()
+
+
+def _chosen(case: Case, both: Tensor, wanted: Tensor, cut: int) -> Iterator[Finding]:
+    if both.shape[1] < COLUMNS or both.shape[1] > 2000 or len(facts(case).known) > 1.2 * cut + 8:
+        return
+    values = t_values(both, wanted)
+    own, other = t_values(both[:cut], wanted[:cut]), t_values(both[cut:], wanted[cut:])
+    least, excess = float(values.min()), float((values - values.min()).mean())
+    if least < LEAST or excess > EXCESS or least < 0.8 * float(own.min()):
+        return
+    places = _selecting(case)
+    in_program = case.source.path is not None
+    yield Finding(
+        "selection-before-split",
+        "The columns look chosen with the labels of all examples, validation included.",
+        "fault" if places or not in_program else "warning",
+        0.92 if places else 0.7 if not in_program else 0.55,
+        (
+            Fact("smallest t value of a column on all examples", f"{least:.2f} of {both.shape[1]} columns"),
+            Fact("how far the others lie above it, in the mean", f"{excess:.2f} (a choice among many by chance: 0.3)"),
+            Fact("median on training and on validation", f"{float(own.median()):.2f} and {float(other.median()):.2f}"),
+        ),
+        change="split first, and fit the choice of columns on the training part only",
+        where=case.place(places[0]) if places else facts(case).place,
+        explains=("overfits", "more-parameters-than-examples", "validation-prepared-differently"),
+    )
+
+
+def _selecting(case: Case) -> list[Line]:
+    """Lines that choose columns by labels."""
+    found = []
+    for node in ast.walk(case.source.tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in _SELECTORS:
+                found.append((str(case.source.path), node.lineno))
+    return found
+
+
+def _coded(case: Case, both: Tensor, wanted: Tensor, cut: int) -> Iterator[Finding]:
+    """A column that is, group by group, the mean target of all examples of the group, and not of those of training."""
+    table = columns(both)
+    for column in range(min(table.shape[1], 200)):
+        values, inverse, counts = table[:, column].unique(return_inverse=True, return_counts=True)
+        if not 6 <= len(values) <= len(table) // 2:
+            continue
+        all_rows = _means(inverse, wanted, len(values))
+        seen = torch.bincount(inverse[:cut], minlength=len(values)) > 0
+        training = _means(inverse[:cut], wanted[:cut], len(values))
+        whole = _agreement(values, all_rows, counts > 0)
+        part = _agreement(values, training, seen)
+        if whole > 0.9999 and part < 0.9995:
+            yield Finding(
+                "target-code-of-all-rows",
+                f"Column {column} is the mean target of each category, over all examples, validation included.",
+                "fault",
+                0.93,
+                (
+                    Fact("correlation with the mean targets of all examples", f"{whole:.5f}"),
+                    Fact("with those of the training part", f"{part:.5f}"),
+                    Fact("categories", str(len(values))),
+                ),
+                change="split first; compute the means on the training part only, each example's own target left out",
+                where=facts(case).place,
+                explains=("target-among-inputs", "overfits"),
+            )
+            return
+
+
+def _means(groups: Tensor, wanted: Tensor, count: int) -> Tensor:
+    sums = torch.bincount(groups, weights=wanted, minlength=count)
+    return sums / torch.bincount(groups, minlength=count).clamp_min(1)
+
+
+def _agreement(values: Tensor, means: Tensor, present: Tensor) -> float:
+    pair = torch.stack([values[present].double(), means[present].double()])
+    if pair.shape[1] < 6 or float(pair.std(1).min()) == 0:
+        return 0.0
+    return float(torch.corrcoef(pair)[0, 1].abs())

@@ -1,0 +1,292 @@
+"""What one example's answer depends on beside it: other examples, chance, earlier calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from chainrule.analysis._tape import Operation, record
+from chainrule.diagnosis.doctor._case import Batch, Case
+from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks.network._layers import spot
+from chainrule.diagnosis.doctor.checks.network._probe import (
+    MOVED,
+    Probe,
+    askable,
+    difference,
+    example_axis,
+    probing,
+)
+from chainrule.diagnosis.doctor.findings import Fact, Finding
+
+DROPPING = frozenset({"dropout", "dropout_", "feature_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+                      "feature_alpha_dropout", "bernoulli", "bernoulli_", "native_dropout"})  # fmt: skip
+REPEATED = 3
+"""Calls with equal inputs in one evaluation from which chance in them is meant: an average over draws."""
+
+
+@check("examples-leak", "batch-axis-as-time", "softmax-over-batch", experiment=True)
+def examples_leak(case: Case) -> Iterator[Finding]:
+    """One example is replaced in a batch; in evaluation the answers to the others must stay."""
+    for title, forward in askable(case):
+        axis = example_axis(case, forward)
+        if axis is None or forward.inputs is None or len(forward.inputs.shape) <= axis:
+            continue
+        count = forward.inputs.shape[axis]
+        if count < 3:
+            continue
+        with probing(case, title, forward) as probe:
+            if probe is None or _is_graph(probe, count):
+                continue
+            found = _leak(probe, axis, count)
+            if found is not None:
+                yield _finding(case, probe, axis, count, found)
+                return
+
+
+def _is_graph(probe: Probe, count: int) -> bool:
+    """Whether the examples are nodes that a matrix links."""
+    held = [*probe.tensors, *probe.module.buffers()]
+    held += [t for m in probe.module.modules() for t in vars(m).values() if isinstance(t, Tensor)]
+    linked = any(t.layout != torch.strided or (t.ndim == 2 and t.shape == (count, count)) for t in held)
+    return linked or any(t.ndim == 2 and t.shape[0] == 2 and not t.is_floating_point() for t in probe.tensors)
+
+
+def _replaced(tensor: Tensor, axis: int, count: int, which: int) -> Tensor:
+    """The tensor with one example taken from another one."""
+    if tensor.ndim <= axis or tensor.shape[axis] != count:
+        return tensor.clone()
+    order = torch.arange(count)
+    flat = tensor.movedim(axis, 0).reshape(count, -1)
+    other = (flat != flat[which]).any(1).nonzero().flatten()
+    order[which] = int(other[-1]) if len(other) else which
+    changed = tensor.index_select(axis, order)
+    if tensor.is_floating_point() and not len(other):
+        changed.select(axis, which).add_(1.0)
+    return changed
+
+
+@dataclass(frozen=True)
+class _Leak:
+    """Share of the other examples that moved, how far, and the network's answers."""
+
+    share: float
+    far: float
+    which: int
+
+
+def _leak(probe: Probe, axis: int, count: int) -> _Leak | None:
+    before = probe.ask()
+    if before is None or count not in before.shape or not torch.isfinite(before).all():
+        return None
+    again = probe.ask()
+    if again is None or float(difference(before, again).max()) > MOVED:
+        return None  # drawn at random each time: nothing can be said
+    out = axis if before.ndim > axis and before.shape[axis] == count else before.shape.index(count)
+    worst = None
+    for which in (0, count // 2):
+        after = probe.ask(lambda t, which=which: _replaced(t, axis, count, which))  # type: ignore[misc]
+        if after is None or after.shape != before.shape:
+            return None
+        moved = difference(before, after).movedim(out, 0).reshape(count, -1).amax(1)
+        if float(moved[which]) > 0 or float(moved.max()) > MOVED:
+            others = torch.cat([moved[:which], moved[which + 1 :]])
+            if float(others.max()) > MOVED:
+                leak = _Leak(float((others > MOVED).float().mean()), float(others.max()), which)
+                worst = leak if worst is None or leak.share > worst.share else worst
+    return worst
+
+
+def _finding(case: Case, probe: Probe, axis: int, count: int, found: _Leak) -> Finding:
+    culprit = _culprit(probe, axis, count, found.which)
+    label, how, change = _named(culprit, axis)
+    batch = case.batches[0] if case.batches else None
+    same = _as_recorded(batch, probe, culprit) if batch is not None and culprit is not None else None
+    where = spot(case, batch, same) if batch is not None and same is not None else case.place(probe.forward.line)
+    return Finding(
+        label,
+        f"the answer to an example depends on the other examples of its batch: {how}",
+        "fault",
+        0.97 if label != "examples-leak" else 0.95,
+        (
+            Fact("other examples whose answers moved when one example was replaced", f"{found.share:.0%}"),
+            Fact("how far, over the spread of all answers", f"{found.far:.2g} (0 where examples are apart)"),
+            Fact("examples are along dimension", f"{axis} of the input {tuple(probe.forward.inputs.shape)}"
+                 if probe.forward.inputs else str(axis)),
+        ),
+        change,
+        where,
+        None,
+        ("order-ignored", "part-of-input-unseen", "padding-seen", "input-ignored", "no-causal-mask", "underfits",
+         "one-batch-is-not-learned", "loss-does-not-move"),
+    )  # fmt: skip
+
+
+def _named(culprit: Operation | None, axis: int) -> tuple[str, str, str]:
+    """Label, what is wrong, and what to write instead, from the operation that lets examples meet."""
+    module = culprit.call.module if culprit is not None and culprit.call is not None else None
+    if culprit is not None and module is not None and getattr(module, "batch_first", True) is False:
+        return (
+            "batch-axis-as-time",
+            f"{type(module).__name__} takes (time, batch, features) and gets the batch first: it runs over examples",
+            "batch_first=True, or transpose(0, 1) before and after",
+        )
+    if culprit is not None and culprit.function == "batch_norm":
+        return (
+            "examples-leak",
+            "batch normalization has no running averages and uses the batch in evaluation",
+            "track_running_stats=True (the default), training=self.training",
+        )
+    if culprit is not None and culprit.function in ("softmax", "log_softmax", "softmin"):
+        return (
+            "softmax-over-batch",
+            f"`{culprit.function}` runs along dimension {axis}, the examples",
+            "softmax(dim=-1), or dim=1 for scores (N, C)",
+        )
+    name = f"`{culprit.function}`" if culprit is not None else "something in forward"
+    return (
+        "examples-leak",
+        f"{name} mixes rows",
+        "keep the batch apart: flatten(1), not view(-1, ...); permute or transpose, not reshape; means, norms and "
+        "products over the other dimensions",
+    )
+
+
+def _culprit(probe: Probe, axis: int, count: int, which: int) -> Operation | None:
+    """The first operation into which examples go apart and out of which they come mixed."""
+    changed = tree_map(
+        lambda leaf: _replaced(leaf, axis, count, which) if isinstance(leaf, Tensor) else leaf, probe.given
+    )
+    tapes = [record(probe.module, *given[0], **given[1]) for given in (probe.given, changed)]
+    one, other = ([value.tensor for value in tape.values] for tape in tapes)
+    for operation in tapes[0].operations if len(one) == len(other) else ():
+        out = operation.results[0] if operation.results else operation.changed[0]
+        if all(_apart(one[i], other[i], count, which) for i in operation.inputs) and not _apart(
+            one[out], other[out], count, which
+        ):
+            return operation
+    return None
+
+
+def _as_recorded(batch: Batch, probe: Probe, operation: Operation) -> Operation | None:
+    """The same operation in a recorded step: where its line is known."""
+    tape = record(probe.module, *probe.given[0], **probe.given[1])
+    number = sum(o.function == operation.function for o in tape.operations[: operation.index])
+    inside = [o for o in batch.tape.operations if o.call is not None and o.function == operation.function]
+    return inside[number] if number < len(inside) else None
+
+
+def _apart(one: Tensor, other: Tensor, count: int, which: int) -> bool:
+    """Whether two tensors differ at one example only, along some dimension."""
+    moved = difference(one.double(), other.double()) > MOVED
+    if not bool(moved.any()):
+        return True
+    for axis, size in enumerate(one.shape):
+        if size == count:
+            rest = moved.movedim(axis, 0).reshape(count, -1).any(1)
+            rest[which] = False
+            if not bool(rest.any()):
+                return True
+        elif size and size % count == 0 and axis == 0:  # places of an example in a row
+            rest = moved.reshape(count, -1).any(1)
+            rest[which] = False
+            if not bool(rest.any()):
+                return True
+    return False
+
+
+@check("dropout-always-on", "random-in-evaluation", experiment=True)
+def chance(case: Case) -> Iterator[Finding]:
+    """The same input twice in evaluation mode: the same answer twice, unless something is drawn at random."""
+    for title, forward in askable(case):
+        with probing(case, title, forward) as probe:
+            if probe is None:
+                continue
+            one, two, third = probe.ask(seed=1), probe.ask(seed=2), probe.ask(seed=1)
+            if one is None or two is None or third is None or one.shape != two.shape:
+                continue
+            moved = float(difference(one, two).max())
+            if moved <= MOVED or float(difference(one, third).max()) > MOVED:
+                continue
+            tape = record(probe.module, *probe.given[0], **probe.given[1])
+            dropped = [o for o in tape.operations if o.function in DROPPING and _is_on(o)]
+            meant = _averaged(case, forward.module)
+            fault = bool(dropped) and not meant
+            own = [(b, o) for b in case.batches[:1] for o in b.tape.operations if o.function in DROPPING and _is_own(o)]
+            yield Finding(
+                "dropout-always-on" if dropped else "random-in-evaluation",
+                "dropout stays on in evaluation mode"
+                if dropped
+                else "the network's answers in evaluation are drawn at random",
+                "fault" if fault else "note",
+                0.95 if fault else 0.5,
+                (Fact("the same input twice in evaluation mode: largest difference over the spread", f"{moved:.2g}"),),
+                "F.dropout(x, p, training=self.training), or nn.Dropout as an attribute" if dropped else "",
+                case.place(own[0][0].line(own[0][1])) if own else title,
+            )
+            return
+
+
+def _is_on(operation: Operation) -> bool:
+    return operation.arguments[2:3] != (False,) and operation.options.get("training") is not False
+
+
+def _is_own(operation: Operation) -> bool:
+    call = operation.call
+    return call is not None and not type(call.module).__module__.startswith("torch.")
+
+
+def _averaged(case: Case, module: nn.Module) -> bool:
+    """Whether evaluations call it several times with the same examples: an average over draws."""
+    for passed in case.evaluations:
+        first = [f.forward.rows[0].item() for f in passed if f.forward.module is module and f.forward.rows is not None]
+        if first and max(first.count(each) for each in set(first)) >= REPEATED:
+            return True
+    return False
+
+
+@check("state-carried-over", experiment=True)
+def state_carried(case: Case) -> Iterator[Finding]:
+    """A call with another input in between changes the answer: the network keeps something from call to call."""
+    for title, forward in askable(case):
+        with probing(case, title, forward) as probe:
+            if probe is None or not any(t.is_floating_point() or t.ndim > 1 for t in probe.tensors):
+                continue
+            fresh = probe.ask()
+            second = probe.ask()
+            third = probe.ask()
+            if fresh is None or second is None or third is None or fresh.shape != third.shape:
+                continue
+            moved = float(difference(fresh, second).max())
+            if moved <= MOVED:
+                continue
+            stateful = _language(case)
+            yield Finding(
+                "state-carried-over",
+                "the answer depends on what the network was called with before: a state is kept from call to call",
+                "note" if stateful else "fault",
+                0.5 if stateful else 0.9,
+                (
+                    Fact(
+                        "the same input twice: largest difference over the spread", f"{moved:.2g} (0 without a memory)"
+                    ),
+                ),
+                "begin each sequence with a state of zeros: leave the state out, or reset it before each batch",
+                title,
+                None,
+                ("examples-leak",),
+            )
+            return
+
+
+def _language(case: Case) -> bool:
+    """Whether each place of a sequence has a target: there batches may continue each other."""
+    batch = case.batches[0] if case.batches else None
+    if batch is None or batch.targets is None or not batch.inputs:
+        return False
+    inputs = batch.inputs[0]
+    return inputs.ndim > 1 and batch.targets.numel() == inputs.shape[0] * inputs.shape[1]
