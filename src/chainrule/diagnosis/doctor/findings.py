@@ -155,10 +155,10 @@ def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     Of several with one label the surest stays.
 
     Example:
-        >>> cause = Finding("rate-too-high", "the rate is too high", "fault", 0.9, explains=("loss-not-finite",))
-        >>> symptom = Finding("loss-not-finite", "the loss is nan", "fault", 0.99)
+        >>> cause = Finding("rate-too-high", "the rate is too high", "fault", 0.9, explains=("loss-diverges",))
+        >>> symptom = Finding("loss-diverges", "the loss grows", "fault", 0.99)
         >>> [(finding.label, finding.level) for finding in ordered([symptom, cause])]
-        [('rate-too-high', 'fault'), ('loss-not-finite', 'note')]
+        [('rate-too-high', 'fault'), ('loss-diverges', 'note')]
     """
     best: dict[str, Finding] = {}
     for finding in findings:

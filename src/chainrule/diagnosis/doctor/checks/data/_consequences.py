@@ -17,7 +17,6 @@ LEARNS_LITTLE = (
 """The network learns less than it could."""
 NOT_FINITE = (
     "loss-diverges",
-    "loss-not-finite",
     "exponential-overflows",
     "log-of-zero",
     "division-by-zero",

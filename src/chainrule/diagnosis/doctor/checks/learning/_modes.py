@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -68,11 +69,11 @@ def answer(network: nn.Module, forward: Forward, *, training: bool, seed: int) -
 
 
 def difference(one: Tensor | None, other: Tensor | None) -> float | None:
-    """Norm of the difference over the norm of one of them; None where there is nothing to compare."""
+    """Norm of the difference over the norm of one of them; None where there is nothing (finite) to compare."""
     if one is None or other is None or one.shape != other.shape:
         return None
-    size = float(other.float().norm())
-    return float((one.float() - other.float()).norm()) / size if size else None
+    size, apart = float(other.float().norm()), float((one.float() - other.float()).norm())
+    return apart / size if size and math.isfinite(size + apart) else None
 
 
 def evaluated_tape(network: nn.Module, forward: Forward) -> Tape | None:

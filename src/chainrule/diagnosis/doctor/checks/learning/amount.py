@@ -142,7 +142,7 @@ def one_at_a_time(case: Case) -> Iterator[Finding]:
         if varied
         else "Call the network once with the whole batch: `model(x[batch])`.",
         case.place(calls[0].line),
-        explains=("data-loading-slow", "batch-norm-tiny-batch", "tiny-batch"),
+        explains=("data-loading-slow", "batch-norm-tiny-batch"),
     )
 
 

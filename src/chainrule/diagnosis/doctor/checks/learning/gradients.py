@@ -13,7 +13,14 @@ from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 LEAST = 4
 """Steps that must be seen to call something a habit of the loop."""
-LEARNS_NOTHING = ("rate-too-low", "loss-does-not-move", "too-few-steps", "stopped-too-early", "underfits")
+LEARNS_NOTHING = (
+    "rate-too-low",
+    "loss-does-not-move",
+    "one-batch-is-not-learned",
+    "too-few-steps",
+    "stopped-too-early",
+    "underfits",
+)
 """What is seen when no step changes anything."""
 LEARNS_BADLY = (
     "rate-too-high",
@@ -21,7 +28,6 @@ LEARNS_BADLY = (
     "loss-oscillates",
     "rate-too-low",
     "loss-does-not-move",
-    "loss-not-finite",
 )
 """What is seen when steps go too far."""
 
@@ -57,7 +63,7 @@ def gradients_not_cleared(case: Case) -> Iterator[Finding]:
         "Call `optimizer.zero_grad()` once for every step, before `loss.backward()`.",
         case.place(line),
         _cleared_tried(case),
-        (*LEARNS_BADLY, "accumulation-not-divided", "clips-nearly-all"),
+        (*LEARNS_BADLY, "accumulation-not-divided"),
     )
 
 

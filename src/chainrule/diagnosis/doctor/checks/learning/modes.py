@@ -100,7 +100,7 @@ def evaluated_in_training_mode(case: Case) -> Iterator[Finding]:
         ),
         "`model.eval()` before evaluating, and `model.train()` before training on.",
         case.place(wrong[-1].line),
-        explains=("overfits", "training-and-evaluation-differ"),
+        explains=("overfits",),
     )
 
 
@@ -151,7 +151,7 @@ def trained_in_evaluation_mode(case: Case) -> Iterator[Finding]:
             ),
             "`model.train()` at the beginning of each epoch.",
             case.place(calls[first][0].line),
-            explains=("overfits", "batch-norm-frozen"),
+            explains=("overfits",),
         )
     mixed = next((f for f, _ in reversed(calls) if f.training and f.mixed), None)
     if mixed is not None:

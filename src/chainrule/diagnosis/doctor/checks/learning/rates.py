@@ -94,7 +94,15 @@ def _finding(case: Case, found: Trials, runs: dict[float, Run], best: float) -> 
             found.words(run.end, run.steps),
             True,
         ),
-        ("too-few-steps", "stopped-too-early", "loss-does-not-move", "underfits", "loss-oscillates", "loss-diverges"),
+        (
+            "too-few-steps",
+            "stopped-too-early",
+            "loss-does-not-move",
+            "one-batch-is-not-learned",
+            "underfits",
+            "loss-oscillates",
+            "loss-diverges",
+        ),
         _plot(runs, used, found),
     )
 

@@ -61,7 +61,7 @@ def dropout_too_strong(case: Case) -> Iterator[Finding]:
         f"The probability to drop, not to keep: {1 - strongest:.2g}.",
         case.place(batch.line(operation)),
         Tried(f"dropout of {USUAL:g}", f"loss {number(whole)}", f"loss {number(few)}", helps),
-        ("rate-too-low", "underfits", "loss-does-not-move", "evaluation-better-than-training") if helps else (),
+        ("rate-too-low", "underfits", "loss-does-not-move") if helps else (),
     )
 
 
@@ -108,7 +108,7 @@ def batch_norm(case: Case) -> Iterator[Finding]:
             facts,
             "Larger batches, or GroupNorm or LayerNorm.",
             where,
-            explains=("batch-norm-statistics-off", "training-and-evaluation-differ"),
+            explains=("batch-norm-statistics-off",),
         )
     elif off:
         odd = not MOMENTUM[0] <= share <= MOMENTUM[1]
@@ -122,7 +122,6 @@ def batch_norm(case: Case) -> Iterator[Finding]:
             if odd
             else "Longer training, or a last pass over the data in training mode without steps.",
             where,
-            explains=("training-and-evaluation-differ",) if odd else (),
         )
 
 

@@ -19,7 +19,7 @@ LOW = 0.02
 a tenth of the steps."""
 LONG = 0.4
 """Share of the steps that may be below it."""
-EXPLAINED = ("rate-too-low", "loss-does-not-move", "too-few-steps", "stopped-too-early", "underfits", "rate-falls-away")
+EXPLAINED = ("rate-too-low", "loss-does-not-move", "too-few-steps", "stopped-too-early", "underfits")
 """What a rate that is nearly nothing looks like."""
 
 
@@ -145,7 +145,7 @@ def rate_rises(case: Case) -> Iterator[Finding]:
             ),
             "A factor (gamma) below one.",
             case.place(_line(case)),
-            explains=("rate-too-high", "loss-diverges", "loss-not-finite"),
+            explains=("rate-too-high", "loss-diverges"),
             plot=_plot(rates),
         )
     elif found.possible and not found.learned and found.beats_all(found.run(steady=True)):

@@ -15,7 +15,7 @@ from chainrule.diagnosis.doctor.checks.objective._metric_slips import (
     padded_places,
     slips_over_batches,
 )
-from chainrule.diagnosis.doctor.checks.objective._metric_units import exchanged, threshold, units
+from chainrule.diagnosis.doctor.checks.objective._metric_units import exchanged, threshold, units_of_the_metric
 from chainrule.diagnosis.doctor.checks.objective._normalized import (
     activation_on_scores,
     divergence_arguments,
@@ -51,7 +51,7 @@ CHECKS: tuple[Check, ...] = (
     metric_shapes,
     one_answer,
     threshold,
-    units,
+    units_of_the_metric,
     on_training_data,
     dropped_remainder,
     initial_loss,

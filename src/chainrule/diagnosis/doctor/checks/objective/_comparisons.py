@@ -109,6 +109,7 @@ STANDSTILL = (
 )
 """What follows from an objective that has little to do with the task, or whose gradients hardly arrive."""
 BURST = (
+    "input-ignored",
     "loss-diverges",
     "loss-oscillates",
     "rate-too-high",

@@ -126,7 +126,7 @@ def _untouched(answer: Answer, value: int) -> bool:
 
 
 @check("prediction-not-scaled-back")
-def units(case: Case) -> Iterator[Finding]:
+def units_of_the_metric(case: Case) -> Iterator[Finding]:
     """The truth that predictions are judged by, beside the targets that they were trained on."""
     trained = concatenated(
         [
