@@ -1,4 +1,4 @@
-"""Write what was measured (`results/`) into `docs/results.md`, `docs/speed.md`, the README and the head of each recipe.
+"""Write what was measured (`results/`) into the docs, the README and the head of each recipe.
 
 python benchmarks/publish.py            writes
 python benchmarks/publish.py --check    says what would change, and fails if anything would
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from doctor_page import doctor_page
 from speed_page import speed_page
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +189,9 @@ def pages() -> dict[Path, str]:
     found = {
         ROOT / "docs" / "results.md": results_page(),
         ROOT / "docs" / "speed.md": speed_page((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), read, machine),
+        ROOT / "docs" / "doctor.md": doctor_page(
+            (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8"), read, machine
+        ),
         ROOT / "README.md": f"{before}{BEGIN}\n{readme_table()}\n{END}{after}",
     }
     for path in sorted(RECIPES.glob("*.yaml")):

@@ -169,6 +169,12 @@ class Case:
         found = [event.optimizer for event in self.seen.events if isinstance(event, (Made, Moved))]
         return list({id(each): each for each in found}.values())
 
+    @property
+    def optimizer_line(self) -> Line | None:
+        """Where the optimizer was made, and its options stand; else where it first took a step."""
+        made = (event.line for event in self.seen.events if isinstance(event, (Made, Moved)))
+        return next((line for line in made if line is not None), None)
+
     @cached_property
     def forwards(self) -> list[Forward]:
         """Every call of a network from outside of others; calls of losses are not among them."""

@@ -77,14 +77,11 @@ def prepared_differently(case: Case) -> Iterator[Finding]:
 
 def _difference(train: Tensor, valid: Tensor) -> tuple[tuple[Fact, ...], bool]:
     """How far the inputs of both differ, in numbers, and whether it is much."""
-    a, b = train.float(), valid.float()
-    ratio = float(b.std() / a.std().clamp_min(1e-12))
+    a, b = _lively(train, valid)
+    ratio, spread = _ratio(a, b), a.std(0).clamp_min(1e-12)
     moved = abs(float(b.mean() - a.mean())) / max(float(a.std()), 1e-12)
-    first, second = columns(a), columns(b)
-    spread = first.std(0)
-    lively = spread > 1e-3 * spread.max()
-    by_column = float(((second.mean(0) - first.mean(0)).abs() / spread.clamp_min(1e-12))[lively].mean())
-    noise = 2.5 / min(len(first), len(second)) ** 0.5
+    by_column = float(((b.mean(0) - a.mean(0)).abs() / spread).mean())
+    noise = 2.5 / min(len(a), len(b)) ** 0.5
     found = (
         Fact("mean and spread in training", f"{float(a.mean()):.4g} and {float(a.std()):.4g}"),
         Fact("mean and spread in validation", f"{float(b.mean()):.4g} and {float(b.std()):.4g}"),
@@ -94,9 +91,22 @@ def _difference(train: Tensor, valid: Tensor) -> tuple[tuple[Fact, ...], bool]:
     return found, much
 
 
+def _lively(train: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The columns that vary in training: one that is nearly constant there tells nothing, and may be huge elsewhere."""
+    first, second = columns(train.float()), columns(valid.float())
+    spread = first.std(0)
+    lively = spread >= 1e-3 * spread.max()
+    return first[:, lively], second[:, lively]
+
+
+def _ratio(train: Tensor, valid: Tensor) -> float:
+    """The spread of a column in validation over that in training, for most columns."""
+    return float((valid.std(0) / train.std(0).clamp_min(1e-12)).median())
+
+
 def _far(train: Fed, valid: Fed) -> bool:
     """Whether the parts differ so much that no draw or augmentation explains it."""
-    ratio = float(valid.inputs.float().std() / train.inputs.float().std().clamp_min(1e-12))
+    ratio = _ratio(*_lively(train.inputs, valid.inputs))
     return ratio > 3 or ratio < 1 / 3
 
 

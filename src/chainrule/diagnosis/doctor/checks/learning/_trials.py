@@ -23,6 +23,10 @@ LEAST_LEFT = 1.0
 """Seconds that must be left when the first run is asked for."""
 MOST_PASSES = 3
 """Passes of a longer run: the same batches again and again say less and less of the training."""
+FLAT_PASSES = 12
+"""The same beside a training that came nowhere: a plateau takes its time, at the best of rates."""
+FLAT = 0.05
+"""Share of the first loss below which a whole training came nowhere."""
 LONGEST = 8.0
 """Seconds that one experiment may take."""
 FEWEST = 6
@@ -161,7 +165,8 @@ class Trials:
     def passes(self) -> int:
         """How often a longer run goes through them: as often as there is time, and well below the whole training."""
         fits = int(SECONDS / self._each / self.pass_steps)
-        return max(1, min(MOST_PASSES, fits, int(len(self.losses) / LONGER / self.pass_steps)))
+        most = FLAT_PASSES if abs(self.whole_drop) < FLAT * abs(self.start) else MOST_PASSES
+        return max(1, min(most, fits, int(len(self.losses) / LONGER / self.pass_steps)))
 
     @property
     def _left(self) -> float:

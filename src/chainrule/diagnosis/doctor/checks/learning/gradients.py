@@ -17,6 +17,7 @@ LEARNS_NOTHING = (
     "rate-too-low",
     "loss-does-not-move",
     "one-batch-is-not-learned",
+    "one-answer-for-all",
     "too-few-steps",
     "stopped-too-early",
     "underfits",

@@ -13,8 +13,8 @@ from chainrule.diagnosis.doctor.checks.learning._loop import number
 from chainrule.diagnosis.doctor.checks.learning._trials import LEAST_DROP, Run, Trials, trials
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot, Tried
 
-FACTORS = (10.0, 100.0, 1000.0, 0.1, 0.01, 0.001)
-"""Of the used rate: three powers of ten to each side, where people's slips lie."""
+FACTORS = (10.0, 100.0, 1000.0, 1e4, 0.1, 0.01, 0.001)
+"""Of the used rate: powers of ten to each side, where people's slips lie."""
 LEFT = 3.0
 """Seconds that must be left for one run more."""
 SECONDS = 4.0
@@ -77,7 +77,7 @@ def _finding(case: Case, found: Trials, runs: dict[float, Run], best: float) -> 
     whole = "not finite" if not math.isfinite(found.whole) else number(found.whole)
     return Finding(
         "rate-too-low" if low else "rate-too-high",
-        f"The learning rate is too {'low' if low else 'high'}: at {number(best)} times the rate, "
+        f"The learning rate is too {'low' if low else 'high'}: at {best:,g} times the rate, "
         f"{run.steps} steps come further than all {steps}.",
         "fault",
         0.9 if clear else 0.78,
@@ -87,7 +87,7 @@ def _finding(case: Case, found: Trials, runs: dict[float, Run], best: float) -> 
             Fact(f"loss after {run.steps} passes at {number(best * used)}", number(run.end)),
         ),
         f"A rate near {number(best * used)}" + (f" (lr={number(best * used)})." if found.moves else "."),
-        case.place(found.moves[0].line if found.moves else None),
+        case.place(case.optimizer_line),
         Tried(
             f"rate {number(best * used)} instead of {number(used)}",
             found.words(runs[1.0].end, run.steps),
@@ -99,6 +99,7 @@ def _finding(case: Case, found: Trials, runs: dict[float, Run], best: float) -> 
             "stopped-too-early",
             "loss-does-not-move",
             "one-batch-is-not-learned",
+            "one-answer-for-all",
             "underfits",
             "loss-oscillates",
             "loss-diverges",
@@ -138,7 +139,7 @@ def _too_high_at_the_end(case: Case, found: Trials) -> Finding | None:
             Fact("loss after a few more steps at a tenth of the rate", number(tenth.end)),
         ),
         f"A rate of {number(used / 10)}, or a schedule that lowers it.",
-        case.place(found.moves[0].line),
+        case.place(case.optimizer_line),
         Tried("a tenth of the rate, from the last weights on", number(same.end), number(tenth.end), True),
         ("loss-oscillates", "loss-does-not-move"),
     )
