@@ -37,6 +37,7 @@ LECTURES = {
     "fashion-resnet": ("C8, D5, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
     "fashion-fast": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
     "fashion-fast-wide": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
+    "cifar10-resnet20": ("C8, D5, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
     "imagenet-squeezenet": ("D6, A1", "conv_forward, max_pool_forward, relu_forward"),
     "mnist-lenet": ("D5, B9", "conv_forward, max_pool_forward, cosine_rate"),
     "cifar10-features-pixels": ("A3, A5, B8", "affine_forward, softmax_loss"),
