@@ -30,7 +30,7 @@ sys.path.insert(0, str(PEERS))
 from traced_networks import NETWORKS, made
 
 from chainrule import backprop
-from chainrule.analysis._tape import _name
+from chainrule.analysis._recorder import name_of
 
 REPEATS = 5
 TOLERANCE = 1e-5
@@ -64,7 +64,7 @@ def ours(name: str) -> tuple[list[dict[str, Any]], float]:
 
 def plain(function: str) -> str:
     """A function's name without what tells operator, method and in-place form apart."""
-    return _name(SimpleNamespace(__name__=function.strip("_"))).rstrip("_=")  # type: ignore[arg-type]
+    return name_of(SimpleNamespace(__name__=function.strip("_"))).rstrip("_=")  # type: ignore[arg-type]
 
 
 def close(first: Tensor, second: Tensor) -> bool:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from chainrule.analysis._record import record
 from chainrule.analysis._replay import leave_out, play, score, stripped, with_data
-from chainrule.analysis._tape import record
 
 
 class Branches(nn.Module):

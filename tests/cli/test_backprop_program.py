@@ -160,7 +160,8 @@ def test_what_fails_in_their_code_is_shown_as_theirs(
     assert last.startswith('chainrule: your file "net.py" failed')
     assert said in last
     assert line in err
-    assert "_tape.py" not in err
+    assert "_record.py" not in err
+    assert "_recorder.py" not in err
 
 
 def test_functions_without_arguments_and_with_several_results(file: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,7 +112,7 @@ def play(
         actions: Operation -> what runs in its place.
 
     Example:
-        >>> from chainrule.analysis._tape import record
+        >>> from chainrule.analysis._record import record
         >>> w, x = torch.tensor([2.0], requires_grad=True), torch.tensor([3.0])
         >>> tape = record(lambda x: (x * w).relu_(), x)
         >>> prepared = score(tape)

@@ -124,8 +124,9 @@ def _theirs(path: Path) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         last = Path(frames[-1].filename)
         # The tape calls their function, and torch's: where that fails at once, the trace of the error ends there.
-        in_call = (last.name == "_tape.py" and frames[-1].name in ("call", "record")) or not last.is_relative_to(ours)
-        recorded = any(Path(frame.filename).name == "_tape.py" for frame in frames)
+        tapes = ("_record.py", "_recorder.py")
+        in_call = (last.name in tapes and frames[-1].name in ("call", "record")) or not last.is_relative_to(ours)
+        recorded = any(Path(frame.filename).name in tapes for frame in frames)
         if (recorded and in_call) or any(Path(frame.filename).absolute() == path.absolute() for frame in frames):
             raise their_failure(path, error.with_traceback(without_frames(ours, error.__traceback__))) from error
         raise

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import chainrule
-from chainrule.analysis._tape import record
+from chainrule.analysis._record import record
 from chainrule.analysis.trace import _walk as walk_module
 from chainrule.analysis.trace import walk_through
 from chainrule.analysis.trace._statistics import Shelf, statistics_of
@@ -235,7 +235,7 @@ def test_everything_is_as_it_was() -> None:
         assert np.random.get_state()[2] == states[1]
         assert random.getstate() == states[2]
         assert not any(module._forward_hooks for module in net.modules())
-        assert torch.autograd.Function.__dict__["apply"].__func__.__module__ != "chainrule.analysis._tape"
+        assert torch.autograd.Function.__dict__["apply"].__func__.__module__ != "chainrule.analysis._recorder"
 
 
 def test_everything_is_as_it_was_after_an_error() -> None:

@@ -15,7 +15,8 @@ from torch.nn import functional
 from torch.utils._pytree import tree_leaves, tree_map
 
 from chainrule.analysis._as_it_was import as_it_was
-from chainrule.analysis._tape import Operation, Tape, record
+from chainrule.analysis._record import record
+from chainrule.analysis._tape import Operation, Tape
 from chainrule.analysis.design.bare import bare, blank
 from chainrule.analysis.design.kernels import Cost, Kernels
 from chainrule.analysis.design.refusal import Running, refusal

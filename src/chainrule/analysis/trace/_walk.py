@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from chainrule.analysis._as_it_was import as_it_was
-from chainrule.analysis._tape import record
+from chainrule.analysis._record import record
 from chainrule.analysis._used import modules_of, paths_of, tensors_of
 from chainrule.analysis.trace._backward import go_back
 from chainrule.analysis.trace._depth import through_depth

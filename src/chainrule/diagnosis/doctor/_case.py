@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,19 @@ from torch import Tensor, nn
 from chainrule.analysis._replay import play
 from chainrule.analysis._tape import Operation, Tape
 from chainrule.analysis._tape_modules import Call
+from chainrule.diagnosis.doctor._copies import copy_of
 from chainrule.diagnosis.doctor._criteria import Criterion, find_criteria, learned_values, upstream
-from chainrule.diagnosis.doctor._events import Backward, Evaluated, Forward, Line, Made, Moved, Observation
+from chainrule.diagnosis.doctor._events import (
+    Backward,
+    Evaluated,
+    Forward,
+    Line,
+    Made,
+    Moved,
+    Observation,
+    is_network,
+    owned_by,
+)
 from chainrule.diagnosis.doctor._rehearse import Rehearsal, State
 from chainrule.diagnosis.doctor._source import Source
 
@@ -43,7 +53,7 @@ class Batch:
     @cached_property
     def calls(self) -> list[Call]:
         """The calls of networks: of modules with parameters, from outside of others."""
-        return [c for c in self.tape.calls if c.parent is None and next(c.module.parameters(), None) is not None]
+        return [c for c in self.tape.calls if c.parent is None and is_network(c.module)]
 
     @cached_property
     def outputs(self) -> frozenset[int]:
@@ -132,7 +142,7 @@ class Case:
     @cached_property
     def networks(self) -> dict[str, nn.Module]:
         """Modules with parameters that were called from outside of others, by title."""
-        return {t: m for t, m in self.seen.networks.items() if next(m.parameters(), None) is not None}
+        return {t: m for t, m in self.seen.networks.items() if is_network(m)}
 
     @cached_property
     def network(self) -> nn.Module | None:
@@ -150,7 +160,7 @@ class Case:
     def batches(self) -> list[Batch]:
         """The recorded steps."""
         ids = {id(p) for p in self.parameters.values()}
-        ids |= {id(p) for m in self.seen.of(Moved) for group in m.optimizer.param_groups for p in group["params"]}
+        ids |= {id(p) for moved in self.moves for p in owned_by(moved.optimizer)}
         return [Batch(event, ids) for event in self.seen.recorded]
 
     @cached_property
@@ -170,6 +180,11 @@ class Case:
         return list({id(each): each for each in found}.values())
 
     @property
+    def owned(self) -> set[int]:
+        """Ids of all tensors that optimizers hold."""
+        return {id(p) for optimizer in self.optimizers for p in owned_by(optimizer)}
+
+    @property
     def optimizer_line(self) -> Line | None:
         """Where the optimizer was made, and its options stand; else where it first took a step."""
         made = (event.line for event in self.seen.events if isinstance(event, (Made, Moved)))
@@ -178,7 +193,7 @@ class Case:
     @cached_property
     def forwards(self) -> list[Forward]:
         """Every call of a network from outside of others; calls of losses are not among them."""
-        return [f for f in self.seen.of(Forward) if next(f.module.parameters(), None) is not None]
+        return [f for f in self.seen.of(Forward) if is_network(f.module)]
 
     @property
     def evaluations(self) -> list[list[Evaluated]]:
@@ -208,19 +223,11 @@ class Case:
     def answering(self, module: nn.Module) -> Iterator[nn.Module]:
         """A copy of a network in evaluation mode with the weights it has now; nothing that is done to it stays."""
         with torch.random.fork_rng(), torch.no_grad():
-            yield copied(module).eval()
+            yield copy_of(module).eval()
 
     def place(self, line: Line | None) -> str:
         """A line as people write it: `train.py:12`."""
         return self.source.place(line)
-
-
-def copied(module: nn.Module) -> nn.Module:
-    """A copy of a network, also of one that keeps what it computed (a state, a loss), which torch does not copy."""
-    from torch.utils._pytree import tree_leaves
-
-    kept = (leaf for part in module.modules() for leaf in tree_leaves(vars(part)) if isinstance(leaf, Tensor))
-    return copy.deepcopy(module, {id(t): t.detach().clone() for t in kept if t.grad_fn is not None})
 
 
 def output_of(answer: Any) -> Tensor | None:

@@ -246,9 +246,19 @@ class Observation:
 
     def parameters(self) -> dict[str, Tensor]:
         """All parameters by name, with the network's name before it where there are several; loose ones too."""
-        learning = {title: module for title, module in self.networks.items() if any(True for _ in module.parameters())}
+        learning = {title: module for title, module in self.networks.items() if is_network(module)}
         return {
             f"{title}.{name}" if len(learning) > 1 else name: parameter
             for title, module in learning.items()
             for name, parameter in module.named_parameters()
         } | self.loose
+
+
+def is_network(module: nn.Module) -> bool:
+    """Whether a module has parameters; losses have none."""
+    return next(module.parameters(), None) is not None
+
+
+def owned_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """The tensors that an optimizer moves."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

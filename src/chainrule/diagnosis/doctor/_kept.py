@@ -11,11 +11,6 @@ from torch.utils._pytree import tree_map
 from chainrule.diagnosis.doctor._events import Inputs
 
 
-def owned_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """The parameters that an optimizer moves."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
 def norm_of(tensors: list[Tensor]) -> float:
     """The norm of all elements together; 0 without any."""
     return float(torch.nn.utils.get_total_norm([t.detach().float() for t in tensors if t.numel()])) if tensors else 0.0

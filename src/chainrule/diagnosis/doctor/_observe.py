@@ -18,8 +18,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
+from chainrule.analysis._record import Recording
 from chainrule.analysis._replay import score, stripped, with_data
-from chainrule.analysis._tape import Operation, Recording, Tape
+from chainrule.analysis._tape import Operation, Tape
 from chainrule.diagnosis.doctor._by_hand import ByHand
 from chainrule.diagnosis.doctor._events import (
     Backward,
@@ -35,9 +36,11 @@ from chainrule.diagnosis.doctor._events import (
     Observation,
     Printed,
     Scheduled,
+    is_network,
+    owned_by,
 )
 from chainrule.diagnosis.doctor._gradients import HeldLosses, Ledger, behind
-from chainrule.diagnosis.doctor._kept import copied, norm_of, owned_by, summary_of
+from chainrule.diagnosis.doctor._kept import copied, norm_of, summary_of
 from chainrule.diagnosis.doctor._measured import Meter
 from chainrule.diagnosis.doctor._passes import Passes, Tee
 from chainrule.diagnosis.doctor._places import user_line
@@ -204,7 +207,7 @@ class Watch:
         return output
 
     def _begin(self, module: nn.Module, args: Any, options: Any) -> Forward:
-        network = next(module.parameters(), None) is not None
+        network = is_network(module)
         forward = self._forward(module, args, options, always=network and not torch.is_grad_enabled())
         if network:
             self._end_evaluation()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from chainrule.analysis._replay import Action, Score, play
 from chainrule.diagnosis.doctor._by_hand import HandRule, rule
-from chainrule.diagnosis.doctor._events import Backward, Clipped, Made, Moved, Observation
+from chainrule.diagnosis.doctor._events import Backward, Clipped, Made, Moved, Observation, owned_by
 
 State = dict[int, Tensor]
 """Weights and buffers, by the id of the tensor that they stand for."""
 Remake = Callable[[State], torch.optim.Optimizer]
+Changed = tuple[Mapping[int, Action] | None, Mapping[int, Tensor] | None]
+"""Operations and data of a batch in whose place something else stands."""
 EXPLAINS = 0.9
 """Share of the changes that a rule must explain for steps by hand to be taken again by it."""
 
@@ -127,8 +130,22 @@ class Rehearsal:
             for key, value in state.items()
         }
 
-    def loss(self, batch: int, state: State, *, actions: Mapping[int, Action] | None = None) -> Tensor:
-        """The loss of a recorded batch with these weights; its buffers move as in training."""
+    def loss(
+        self,
+        batch: int,
+        state: State,
+        *,
+        actions: Mapping[int, Action] | None = None,
+        data: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
+        """The loss of a recorded batch with these weights; its buffers move as in training.
+
+        Args:
+            batch: Which one.
+            state: The weights.
+            actions: Operation -> what runs in its place.
+            data: Value on its tape -> what stands in its place.
+        """
         recorded = self.batches[batch]
         prepared = _score(recorded)
         assert recorded.output is not None
@@ -137,7 +154,7 @@ class Rehearsal:
             for value in prepared.tape.values
             if value.operation is None and id(value.tensor) in state
         }
-        return play(prepared, given, actions=actions)[recorded.output]
+        return play(prepared, {**given, **(data or {})}, actions=actions)[recorded.output]
 
     def train(
         self,
@@ -148,6 +165,8 @@ class Rehearsal:
         pace: Pace = AS_SEEN,
         state: State | None = None,
         actions: Mapping[int, Mapping[int, Action]] | None = None,
+        data: Mapping[int, Mapping[int, Tensor]] | None = None,
+        seconds: float = math.inf,
         seed: int = 0,
     ) -> list[float]:
         """Go through backward passes and return the loss before each; ends early where it is not finite.
@@ -160,6 +179,8 @@ class Rehearsal:
             pace: How the watched ones are set.
             state: Where it begins, changed in place; the first weights when left out.
             actions: Batch -> operation -> what runs in its place.
+            data: Batch -> value on its tape -> what stands in its place.
+            seconds: It ends after so long, in this thread's own time: others may be busy beside it.
             seed: Of dropout and whatever else draws.
         """
         state = self.start() if state is None else state
@@ -167,19 +188,24 @@ class Rehearsal:
         chosen = seen if batches is None else list(batches)
         taken = _Steps(self, state, pace, optimizer(state) if optimizer else None)
         losses: list[float] = []
+        begun = time.thread_time()
         with torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(seed)
             fresh = True
             for step in range(steps):
+                if time.thread_time() - begun > seconds:
+                    break
                 batch = chosen[step % len(chosen)]
 
-                def closure(batch: int = batch) -> Tensor:
+                changed = ((actions or {}).get(batch), (data or {}).get(batch))
+
+                def closure(batch: int = batch, changed: Changed = changed) -> Tensor:
                     _clear(state)
-                    return self._backward(batch, state, actions)
+                    return self._backward(batch, state, changed)
 
                 if fresh:
                     _clear(state)
-                loss = self._backward(batch, state, actions)
+                loss = self._backward(batch, state, changed)
                 losses.append(float(loss))
                 if not math.isfinite(losses[-1]):
                     break
@@ -188,8 +214,8 @@ class Rehearsal:
                     taken.take(self.turns[batch], closure)
         return losses
 
-    def _backward(self, batch: int, state: State, actions: Mapping[int, Mapping[int, Action]] | None) -> Tensor:
-        loss = self.loss(batch, state, actions=(actions or {}).get(batch)).sum()
+    def _backward(self, batch: int, state: State, changed: Changed = (None, None)) -> Tensor:
+        loss = self.loss(batch, state, actions=changed[0], data=changed[1]).sum()
         if loss.requires_grad and bool(torch.isfinite(loss.detach())):
             loss.backward()
         return loss.detach()
@@ -200,7 +226,7 @@ class Rehearsal:
         with torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(0)
             _clear(state)
-            self._backward(batch, state, None)
+            self._backward(batch, state)
         return {key: tensor.grad for key, tensor in state.items() if tensor.grad is not None}
 
     def optimizer(self, state: State, **changes: Any) -> torch.optim.Optimizer:
@@ -249,7 +275,7 @@ class _Steps:
             for group in made.param_groups if rates is not None else ():
                 group["lr"] = (rates or ())[group["place"]] * self._pace.scale
             if self._pace.clip:
-                _clip(turn.clips, [p for group in made.param_groups for p in group["params"]])
+                _clip(turn.clips, owned_by(made))
             if isinstance(made, torch.optim.LBFGS):
                 made.step(closure)
             else:
@@ -269,7 +295,7 @@ class _Steps:
             key = id(moved.optimizer)
             rates = self._rehearsal.peaks[key] if self._pace.steady else moved.rates
             if key not in self._copies:
-                known = any(id(p) in self._state for group in moved.optimizer.param_groups for p in group["params"])
+                known = any(id(p) in self._state for p in owned_by(moved.optimizer))
                 options = self._pace.options
                 self._copies[key] = (
                     self._rehearsal.copied(moved.optimizer, rates, self._state, options) if known else None

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.analysis._replay import play
 from chainrule.diagnosis.doctor._case import Batch, Case, output_of
-from chainrule.diagnosis.doctor._rehearse import State
+from chainrule.diagnosis.doctor._rehearse import Pace, State
 from chainrule.diagnosis.doctor.checks.data._facts import input_value
 
 SECONDS = 1.2
@@ -66,23 +63,20 @@ def again(
         seed: Of dropout and whatever else draws.
     """
     state = case.rehearsal.start()
-    move = _optimizer(case, state)
-    begun, losses = time.thread_time(), []
-    with torch.random.fork_rng(), torch.enable_grad():
-        torch.manual_seed(seed)
-        for step in range(steps):
-            if time.thread_time() - begun > seconds:
-                break
-            place = step % len(case.batches)
-            batch = case.batches[place]
-            loss = _loss(batch, state, _changes(batch, (inputs or {}).get(place), (targets or {}).get(place)))
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]) or not loss.requires_grad:
-                break
-            for tensor in state.values():
-                tensor.grad = None
-            loss.backward()
-            move.step()
+    replaced = {
+        place: _changes(batch, (inputs or {}).get(place), (targets or {}).get(place))
+        for place, batch in enumerate(case.batches)
+    }
+    losses = case.rehearsal.train(
+        steps,
+        batches=range(len(case.batches)),
+        optimizer=lambda weights: _optimizer(case, weights),
+        pace=Pace(clip=False),
+        state=state,
+        data=replaced,
+        seconds=seconds,
+        seed=seed,
+    )
     return Again(losses, state)
 
 
@@ -96,31 +90,11 @@ def _changes(batch: Batch, inputs: Tensor | None, targets: Tensor | None) -> dic
     return changed
 
 
-def _loss(batch: Batch, state: State, changed: Mapping[int, Tensor]) -> Tensor:
-    given = {
-        value.index: state[id(value.tensor)].detach() if value.kind == "buffer" else state[id(value.tensor)]
-        for value in batch.tape.values
-        if value.operation is None and id(value.tensor) in state
-    }
-    return play(batch.score, {**given, **changed})[batch.loss].sum()
-
-
 def _optimizer(case: Case, state: State) -> torch.optim.Optimizer:
     """The watched optimizer; a plain one where the loop has none, or one that needs the loss again and again."""
     if case.moves and not isinstance(case.moves[0].optimizer, torch.optim.LBFGS):
         return case.rehearsal.optimizer(state)
     return torch.optim.Adam([state[key] for key in case.rehearsal.used if state[key].requires_grad], lr=2e-3)
-
-
-def with_state(module: nn.Module, state: State) -> nn.Module:
-    """A copy of a network in evaluation mode with the weights of a training that was taken again."""
-    made = copy.deepcopy(module).eval()
-    own, new = [*module.parameters(), *module.buffers()], [*made.parameters(), *made.buffers()]
-    with torch.no_grad():
-        for old, tensor in zip(own, new):
-            if id(old) in state:
-                tensor.copy_(state[id(old)])
-    return made
 
 
 @torch.no_grad()

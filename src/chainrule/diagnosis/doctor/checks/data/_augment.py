@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Batch, Case
+from chainrule.diagnosis.doctor._copies import copy_with
 from chainrule.diagnosis.doctor._events import Evaluated
 from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._again import Again, again, answers, score, with_state
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks.data._again import Again, again, answers, score
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, facts, fed_of, input_value
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
@@ -127,7 +128,7 @@ def _compared(
 ) -> Iterator[Finding]:
     network = case.network
     assert network is not None
-    bad, good = (score(answers(with_state(network, run.state), valid.inputs[:1000]), _wanted(valid)[:1000])
+    bad, good = (score(answers(copy_with(network, run.state), valid.inputs[:1000]), _wanted(valid)[:1000])
                  for run in (with_it, without))  # fmt: skip
     if bad is None or good is None:
         return

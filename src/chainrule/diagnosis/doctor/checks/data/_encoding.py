@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import class_targets, facts
 from chainrule.diagnosis.doctor.checks.data._order import between
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried

@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE, NOT_FINITE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE, NOT_FINITE
 from chainrule.diagnosis.doctor.checks.data._facts import columns, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 

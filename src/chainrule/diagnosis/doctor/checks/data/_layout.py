@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 

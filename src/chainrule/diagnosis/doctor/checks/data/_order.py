@@ -14,8 +14,8 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Forward, Line, Moved
 from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, facts, input_value
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 

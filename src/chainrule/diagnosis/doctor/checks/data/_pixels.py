@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Line
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import columns, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from chainrule.analysis._replay import play
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 

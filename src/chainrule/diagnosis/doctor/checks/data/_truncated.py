@@ -11,7 +11,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Line
 from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import class_targets, facts
 from chainrule.diagnosis.doctor.checks.data._tokens import padding_of, tokens_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
-from chainrule.diagnosis.doctor.checks.data._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, columns, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Cleared, Clipped, Event, Forward, Moved
+from chainrule.diagnosis.doctor._events import Backward, Cleared, Clipped, Event, Forward, Moved, is_network
 
 MOST = 0.6
 """Share of the cycles from which on something is the loop's habit: epochs' first and last cycles often differ."""
@@ -50,11 +50,6 @@ class Cycle:
         """What came after the last backward pass."""
         places = [place for place, event in enumerate(self.events) if isinstance(event, Backward)]
         return self.events[places[-1] + 1 :] if places else list(self.events)
-
-
-def is_network(module: nn.Module) -> bool:
-    """Whether a module has parameters; losses have none."""
-    return next(module.parameters(), None) is not None
 
 
 def cycles(case: Case) -> list[Cycle]:
@@ -105,14 +100,9 @@ class Weight:
     start: Tensor = field(repr=False)
 
 
-def owned_ids(case: Case) -> set[int]:
-    """The ids of all tensors that optimizers have."""
-    return {id(p) for made in case.optimizers for group in made.param_groups for p in group["params"]}
-
-
 def weights(case: Case) -> list[Weight]:
     """All weights that were used."""
-    owned = owned_ids(case)
+    owned = case.owned
     found = []
     for name, tensor in case.parameters.items():
         start = case.seen.initial.get(id(tensor))

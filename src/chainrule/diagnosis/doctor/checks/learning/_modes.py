@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -12,7 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 
-from chainrule.analysis._tape import Operation, Tape, record
+from chainrule.analysis._record import record
+from chainrule.analysis._tape import Operation, Tape
+from chainrule.diagnosis.doctor._copies import copy_of
 from chainrule.diagnosis.doctor._events import Forward
 
 DROPS = {
@@ -59,7 +60,7 @@ def answer(network: nn.Module, forward: Forward, *, training: bool, seed: int) -
         return None
     arguments, options = forward.given
     with torch.random.fork_rng(), torch.no_grad():
-        again = copy.deepcopy(network).train(training)
+        again = copy_of(network).train(training)
         torch.manual_seed(seed)
         try:
             said = again(*arguments, **options)
@@ -82,7 +83,7 @@ def evaluated_tape(network: nn.Module, forward: Forward) -> Tape | None:
         return None
     arguments, options = forward.given
     with torch.random.fork_rng(), torch.no_grad():
-        again: Any = copy.deepcopy(network).eval()
+        again: Any = copy_of(network).eval()
         try:
             return record(again, *arguments, **options)
         except Exception:  # as above

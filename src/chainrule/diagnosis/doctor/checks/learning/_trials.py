@@ -14,7 +14,7 @@ import torch
 
 from chainrule.analysis._replay import Action
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Moved
+from chainrule.diagnosis.doctor._events import Backward, Moved, owned_by
 from chainrule.diagnosis.doctor._rehearse import Pace, Rehearsal, State
 
 SECONDS = 0.9
@@ -91,7 +91,7 @@ class Trials:
     def possible(self) -> bool:
         """Whether there is something to run, of one optimizer with the weights that are used."""
         kinds = {id(moved.optimizer) for moved in self.moves}
-        owned = {id(p) for m in self.moves for group in m.optimizer.param_groups for p in group["params"]}
+        owned = {id(p) for m in self.moves for p in owned_by(m.optimizer)}
         return (
             self._left > LEAST_LEFT
             and self.rehearsal.possible

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Forward, Moved
+from chainrule.diagnosis.doctor._copies import copy_of
+from chainrule.diagnosis.doctor._events import Backward, Forward, Moved, is_network
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._loop import cycles, is_network, number, share
+from chainrule.diagnosis.doctor.checks.learning._loop import cycles, number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import trials
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot, Tried
 
@@ -152,14 +153,13 @@ def _one(forward: Forward) -> bool:
 
 def _together(network: nn.Module, kept: list[Forward]) -> tuple[bool | None, float | None]:
     """Whether examples give the same together as alone, and how many times faster."""
-    import copy
     import time
 
     inputs = [f.given[0] for f in kept if f.given is not None]
     if not all(len(given) == 1 and isinstance(given[0], torch.Tensor) for given in inputs):
         return None, None
     with torch.no_grad():
-        again = copy.deepcopy(network).eval()
+        again = copy_of(network).eval()
         begun = time.perf_counter()
         alone = [again(given[0]) for given in inputs]
         middle = time.perf_counter()

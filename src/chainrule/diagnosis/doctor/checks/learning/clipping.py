@@ -8,9 +8,10 @@ from statistics import median
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Clipped
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_NOTHING
 from chainrule.diagnosis.doctor.checks.learning._loop import MOST, cycles, number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import trials
-from chainrule.diagnosis.doctor.checks.learning.gradients import LEARNS_NOTHING, LEAST
+from chainrule.diagnosis.doctor.checks.learning.gradients import LEAST
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 FAR = 0.05

@@ -7,30 +7,13 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Cleared, Forward, Moved
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_BADLY, LEARNS_NOTHING
 from chainrule.diagnosis.doctor.checks.learning._loop import MOST, Cycle, cycles, number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import trials
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 LEAST = 4
 """Steps that must be seen to call something a habit of the loop."""
-LEARNS_NOTHING = (
-    "rate-too-low",
-    "loss-does-not-move",
-    "one-batch-is-not-learned",
-    "one-answer-for-all",
-    "too-few-steps",
-    "stopped-too-early",
-    "underfits",
-)
-"""What is seen when no step changes anything."""
-LEARNS_BADLY = (
-    "rate-too-high",
-    "loss-diverges",
-    "loss-oscillates",
-    "rate-too-low",
-    "loss-does-not-move",
-)
-"""What is seen when steps go too far."""
 
 
 @check("gradients-not-cleared")

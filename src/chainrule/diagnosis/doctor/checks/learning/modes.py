@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Forward, Moved
+from chainrule.diagnosis.doctor._events import Backward, Forward, Moved, is_network
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._loop import is_network, share, training_calls
+from chainrule.diagnosis.doctor.checks.learning._loop import share, training_calls
 from chainrule.diagnosis.doctor.checks.learning._modes import (
     answer,
     difference,

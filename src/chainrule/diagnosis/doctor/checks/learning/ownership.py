@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Made
+from chainrule.diagnosis.doctor._events import Made, owned_by
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._loop import Weight, looks_random, owned_ids, weights
-from chainrule.diagnosis.doctor.checks.learning.gradients import LEARNS_NOTHING, LEAST
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_NOTHING
+from chainrule.diagnosis.doctor.checks.learning._loop import Weight, looks_random, weights
+from chainrule.diagnosis.doctor.checks.learning.gradients import LEAST
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 
 @check("optimizer-of-another-model")
 def optimizer_of_another_model(case: Case) -> Iterator[Finding]:
     """None of the optimizers' weights ever gets a gradient, and the network's weights do."""
-    owned = owned_ids(case)
+    owned = case.owned
     reached = [w for w in weights(case) if w.reached and w.tensor.requires_grad]
     if not case.moves or not reached or not owned or len(case.losses) < LEAST:
         return
@@ -44,7 +45,7 @@ def optimizer_of_another_model(case: Case) -> Iterator[Finding]:
 def parameters_left_out(case: Case) -> Iterator[Finding]:
     """Weights that get a gradient, and that nobody moves."""
     found = weights(case)
-    owned = owned_ids(case)
+    owned = case.owned
     if not case.moves or len(case.losses) < LEAST or not owned & case.seen.reached:
         return
     still = [w for w in found if w.reached and not w.owned and not w.moved and w.tensor.requires_grad]
@@ -125,7 +126,7 @@ def optimizer_made_anew(case: Case) -> Iterator[Finding]:
         steps[id(moved.optimizer)] = steps.get(id(moved.optimizer), 0) + 1
     groups: dict[frozenset[int], list[Made]] = {}
     for each in made:
-        members: list[Tensor] = [p for group in each.optimizer.param_groups for p in group["params"]]
+        members = owned_by(each.optimizer)
         if steps[id(each.optimizer)]:
             groups.setdefault(frozenset(map(id, members)), []).append(each)
     again = max(groups.values(), key=len, default=[])

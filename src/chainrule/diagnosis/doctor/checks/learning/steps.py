@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Made, Moved
+from chainrule.diagnosis.doctor._events import Backward, Made, Moved, owned_by
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import LEARNS_NOTHING
 from chainrule.diagnosis.doctor.checks.learning._loop import MOST, share, weights
-from chainrule.diagnosis.doctor.checks.learning.gradients import LEARNS_NOTHING, LEAST
+from chainrule.diagnosis.doctor.checks.learning.gradients import LEAST
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 
@@ -47,9 +48,9 @@ def step_never_called(case: Case) -> Iterator[Finding]:
         return
     taken = {id(moved.optimizer) for moved in case.moves}
     still = {id(w.tensor): w for w in weights(case) if w.reached and not w.moved}
-    moved = {id(p) for each in case.moves for group in each.optimizer.param_groups for p in group["params"]}
+    moved = {id(p) for each in case.moves for p in owned_by(each.optimizer)}
     for made in case.seen.of(Made):
-        members = [p for group in made.optimizer.param_groups for p in group["params"]]
+        members = owned_by(made.optimizer)
         idle = [p for p in members if id(p) in still and id(p) not in moved]
         if id(made.optimizer) in taken or not idle or len(idle) < 0.5 * len(members):
             continue

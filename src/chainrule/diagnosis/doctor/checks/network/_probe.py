@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from chainrule.diagnosis.doctor._case import Case, copied, output_of
+from chainrule.diagnosis.doctor._case import Case, output_of
+from chainrule.diagnosis.doctor._copies import copy_with
 from chainrule.diagnosis.doctor._events import Forward
 
 MOVED = 1e-3
@@ -84,20 +85,11 @@ def probing(case: Case, title: str, forward: Forward) -> Iterator[Probe | None]:
         probe = Probe(title, module, forward)
         answer = probe.ask()
         if answer is None or not bool(torch.isfinite(answer).any()) or float(answer.std(correction=0)) < 1e-9:
-            probe = Probe(title, _at_first(case, network), forward)
+            probe = Probe(title, copy_with(network, case.seen.initial), forward)
             answer = probe.ask()
         yield probe if answer is not None else None
     finally:
         inner.__exit__(None, None, None)
-
-
-def _at_first(case: Case, network: nn.Module) -> nn.Module:
-    made = copied(network).eval()
-    with torch.no_grad():
-        for old, new in zip((*network.parameters(), *network.buffers()), (*made.parameters(), *made.buffers())):
-            if id(old) in case.seen.initial:
-                new.copy_(case.seen.initial[id(old)])
-    return made
 
 
 def askable(case: Case, *, learning: bool = False) -> Iterator[tuple[str, Forward]]:

@@ -11,6 +11,7 @@ import torch
 
 from chainrule.analysis._replay import Action
 from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor._events import owned_by
 from chainrule.diagnosis.doctor._rehearse import State
 
 STEPS = 60
@@ -109,7 +110,7 @@ def _seconds(case: Case, batch: int) -> float:
 def _usable(case: Case) -> bool:
     if not case.moves or isinstance(case.moves[0].optimizer, torch.optim.LBFGS):
         return False
-    held = {id(p) for group in case.moves[0].optimizer.param_groups for p in group["params"]}
+    held = {id(p) for p in owned_by(case.moves[0].optimizer)}
     return bool(held & case.rehearsal.used)
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from chainrule.analysis._tape import Operation, record
+from chainrule.analysis._record import record
+from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._layers import spot

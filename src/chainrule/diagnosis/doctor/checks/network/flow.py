@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Batch, Case
-from chainrule.diagnosis.doctor._events import Clipped
+from chainrule.diagnosis.doctor._events import Clipped, owned_by
 from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._layers import RECURRENT, Signals, affine_layers, signals, spot
@@ -206,7 +206,7 @@ def _long(batch: Batch) -> bool:
 def _clipped(case: Case, limit: float) -> Trial:
     def remake(state: State) -> torch.optim.Optimizer:
         made = case.rehearsal.optimizer(state)
-        held = [p for group in made.param_groups for p in group["params"]]
+        held = owned_by(made)
 
         def hook(*_: Any) -> None:
             torch.nn.utils.clip_grad_norm_(held, limit)

@@ -63,14 +63,9 @@ def _carries(batch: Batch, index: int) -> bool:
     return batch.tape.values[index].tensor.requires_grad
 
 
-def _owned(case: Case) -> set[int]:
-    """Ids of the parameters that optimizers hold."""
-    return {id(p) for optimizer in case.optimizers for group in optimizer.param_groups for p in group["params"]}
-
-
 def _trained(case: Case) -> dict[str, Tensor]:
     """The parameters that somebody means to train: they ask for gradients, and an optimizer, if any, has them."""
-    owned = _owned(case)
+    owned = case.owned
     return {n: p for n, p in case.parameters.items() if p.requires_grad and (not owned or id(p) in owned)}
 
 
@@ -204,7 +199,7 @@ def _inside(batch: Batch, index: int) -> bool:
 def unregistered(case: Case) -> Iterator[Finding]:
     """Layers in plain lists or dictionaries, or weights that are no nn.Parameter: `.parameters()` has none of them."""
     known = {id(p) for network in case.networks.values() for p in network.parameters()}
-    owned = _owned(case)
+    owned = case.owned
     hidden: dict[str, list[Tensor]] = {}
     for path, module in modules_of(case):
         for name, held in vars(module).items():

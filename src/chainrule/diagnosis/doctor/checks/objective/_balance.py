@@ -12,7 +12,8 @@ from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._criteria import upstream
 from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._comparisons import STANDSTILL, place, plain_name
+from chainrule.diagnosis.doctor.checks._consequences import STANDSTILL
+from chainrule.diagnosis.doctor.checks.objective._comparisons import place, plain_name
 from chainrule.diagnosis.doctor.checks.objective._terms import (
     Term,
     strengths,

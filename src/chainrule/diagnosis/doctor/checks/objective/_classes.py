@@ -9,13 +9,8 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._comparisons import (
-    CLASSES,
-    STANDSTILL,
-    Comparison,
-    comparisons,
-    gradients,
-)
+from chainrule.diagnosis.doctor.checks._consequences import STANDSTILL
+from chainrule.diagnosis.doctor.checks.objective._comparisons import CLASSES, Comparison, comparisons, gradients
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _PADDED = 0.1

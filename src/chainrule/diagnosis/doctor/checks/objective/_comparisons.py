@@ -92,33 +92,6 @@ _ELEMENTWISE = frozenset(
 SOFTMAX = frozenset({"softmax", "log_softmax", "softmin"})
 RECTIFIERS = frozenset({"relu", "relu6", "threshold"})
 SQUASHERS = frozenset({"sigmoid", "tanh", "hardtanh", "hardsigmoid", "softsign"})
-STANDSTILL = (
-    "loss-does-not-move",
-    "underfits",
-    "one-batch-is-not-learned",
-    "too-few-steps",
-    "stopped-too-early",
-    "rate-too-low",
-    "dead-units",
-    "saturated-units",
-    "gradients-vanish",
-    "labels-unrelated",
-    "input-ignored",
-    "initial-loss-off",
-    "one-answer-for-all",
-)
-"""What follows from an objective that has little to do with the task, or whose gradients hardly arrive."""
-BURST = (
-    "input-ignored",
-    "loss-diverges",
-    "loss-oscillates",
-    "rate-too-high",
-    "gradients-explode",
-    "clipped-to-nothing",
-    "initial-loss-off",
-    "one-answer-for-all",
-)
-"""What follows from one that is far too large, or has no floor."""
 PLAIN = ("squared error", "absolute error")
 CLASSES = ("cross entropy", "negative log likelihood")
 BINARY = ("binary cross entropy", "binary cross entropy with logits")

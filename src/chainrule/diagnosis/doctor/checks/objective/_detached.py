@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._criteria import upstream
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._comparisons import STANDSTILL, plain_name
+from chainrule.diagnosis.doctor.checks._consequences import STANDSTILL
+from chainrule.diagnosis.doctor.checks.objective._comparisons import plain_name
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _CUTS = frozenset(

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
-    BURST,
     CLASSES,
-    STANDSTILL,
     Comparison,
     comparisons,
     gradients,

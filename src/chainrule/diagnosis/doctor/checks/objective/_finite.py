@@ -14,7 +14,8 @@ from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._comparisons import BURST, STANDSTILL, leaves, place, plain_name
+from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
+from chainrule.diagnosis.doctor.checks.objective._comparisons import leaves, place, plain_name
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _STEPS = 160

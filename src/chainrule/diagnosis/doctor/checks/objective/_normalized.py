@@ -10,13 +10,12 @@ from chainrule.analysis._replay import leave_out
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
-    BURST,
     CLASSES,
     RECTIFIERS,
     SOFTMAX,
     SQUASHERS,
-    STANDSTILL,
     Comparison,
     affordable,
     axis_of,

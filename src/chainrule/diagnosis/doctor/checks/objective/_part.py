@@ -10,11 +10,11 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     BINARY,
     CLASSES,
     PLAIN,
-    STANDSTILL,
     Comparison,
     comparisons,
     gradients,

@@ -9,11 +9,10 @@ import torch
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     BINARY,
-    BURST,
     PLAIN,
-    STANDSTILL,
     Comparison,
     changes,
     comparisons,

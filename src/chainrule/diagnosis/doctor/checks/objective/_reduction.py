@@ -9,13 +9,8 @@ import torch
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._comparisons import (
-    BURST,
-    Comparison,
-    comparisons,
-    gradients,
-    tail,
-)
+from chainrule.diagnosis.doctor.checks._consequences import BURST
+from chainrule.diagnosis.doctor.checks.objective._comparisons import Comparison, comparisons, gradients, tail
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 _BETTER = 0.7

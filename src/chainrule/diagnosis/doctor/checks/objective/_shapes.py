@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     CLASSES,
-    STANDSTILL,
     Comparison,
     affordable,
     comparisons,

@@ -13,13 +13,12 @@ from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._answers import passes
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     BINARY,
-    BURST,
     CLASSES,
     PLAIN,
-    STANDSTILL,
     Comparison,
     changes,
     comparisons,
