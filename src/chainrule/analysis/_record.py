@@ -35,6 +35,7 @@ def record(
         UsageError: More operations than the limit.
 
     Example:
+        >>> import torch
         >>> x = torch.ones(2, 3, requires_grad=True)
         >>> tape = record(lambda x: (x * 2).relu_().sum(), x)
         >>> [operation.function for operation in tape.operations]
@@ -67,6 +68,7 @@ class Recording:
         told: Called right after each operation.
 
     Example:
+        >>> import torch
         >>> x = torch.ones(3)
         >>> with Recording() as recording:
         ...     y = x * 2
