@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -141,12 +141,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network was given a state; `shared` names those tensors that were its own already, not copies."""
+    """A network was given a state; `shared` names those tensors that were its own already, not copies.
+
+    `missing` are names of the network that the state has not, `unexpected` those that only the state has.
+    """
 
     module: nn.Module = field(repr=False)
     shared: tuple[str, ...]
     at: float
     line: Line | None = None
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,33 @@ class Scheduled:
     line: Line | None = None
 
 
-Event = Forward | Backward | Cleared | Clipped | Moved | Made | Loaded | Printed | Measured | Scheduled
+@dataclass(frozen=True)
+class Judged:
+    """A schedule that waits for a plateau was told how well it goes."""
+
+    scheduler: Any = field(repr=False)
+    value: float
+    at: float
+    line: Line | None = None
+
+
+Event = Forward | Backward | Cleared | Clipped | Moved | Made | Loaded | Printed | Measured | Scheduled | Judged
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second training in the same program, with other weights.
+
+    Args:
+        begin: Place of its first event.
+        initial: Parameters and buffers as they were at its beginning.
+        passes: Place of an event -> the backward pass with all that was recorded of it; in its place stands the bare
+            event.
+    """
+
+    begin: int
+    initial: dict[int, Tensor] = field(repr=False)
+    passes: dict[int, Backward] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -218,6 +249,8 @@ class Observation:
         loaders: Data loaders that were made: their arguments, as far as they say something.
         reached: Ids of the tensors in whose `grad` a gradient ever stood.
         by_hand: Steps that were taken without an optimizer, while passes were recorded.
+        graphs: The most graphs of calls that were held at once without need: of evaluations, of earlier steps.
+        second: A second training in the same program.
         error: What ended the training, if it did not end by itself.
         complete: Whether it ran to its end.
         seconds: How long it was watched.
@@ -231,6 +264,8 @@ class Observation:
     loaders: list[dict[str, Any]] = field(default_factory=list)
     reached: set[int] = field(default_factory=set, repr=False)
     by_hand: list[HandStep] = field(default_factory=list)
+    graphs: int = 0
+    second: Second | None = None
     error: BaseException | None = None
     complete: bool = False
     seconds: float = 0.0
@@ -243,6 +278,20 @@ class Observation:
     def recorded(self) -> list[Backward]:
         """The backward passes whose way to the loss was recorded."""
         return [event for event in self.events if isinstance(event, Backward) and event.score is not None]
+
+    @property
+    def later(self) -> Observation | None:
+        """What was seen of the second training alone."""
+        if self.second is None or not self.second.passes:
+            return None
+        events = [self.second.passes.get(i, event) for i, event in enumerate(self.events)]
+        return replace(
+            self,
+            events=events[self.second.begin :],
+            evaluations=self.evaluations[1:],
+            initial={**self.initial, **self.second.initial},
+            second=None,
+        )
 
     def parameters(self) -> dict[str, Tensor]:
         """All parameters by name, with the network's name before it where there are several; loose ones too."""

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,7 @@ from chainrule.diagnosis.doctor._events import (
     Clipped,
     Evaluated,
     Forward,
+    Judged,
     Line,
     Loaded,
     Made,
@@ -36,18 +38,22 @@ from chainrule.diagnosis.doctor._events import (
     Observation,
     Printed,
     Scheduled,
+    Second,
     is_network,
     owned_by,
 )
 from chainrule.diagnosis.doctor._gradients import HeldLosses, Ledger, behind
+from chainrule.diagnosis.doctor._graphs import HeldGraphs
 from chainrule.diagnosis.doctor._kept import copied, norm_of, summary_of
 from chainrule.diagnosis.doctor._measured import Meter
 from chainrule.diagnosis.doctor._passes import Passes, Tee
 from chainrule.diagnosis.doctor._places import user_line
-from chainrule.diagnosis.doctor._rows import row_numbers
+from chainrule.diagnosis.doctor._rows import example_numbers
 
 RECORDED = 24
 """Backward passes whose way to the loss is recorded."""
+LATER = 12
+"""The same of a second training in the same program: another optimizer, over weights that none had before."""
 KEPT = 12
 """Calls of a network in each mode whose inputs are kept."""
 SCHEDULERS = (LRScheduler, ReduceLROnPlateau, SequentialLR, ChainedScheduler)
@@ -105,6 +111,7 @@ class Watch:
         self._begun_step = 0.0
         self._ledger, self._by_hand = Ledger(), ByHand()
         self._losses = HeldLosses()
+        self._graphs = HeldGraphs()
         self._open = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -129,6 +136,7 @@ class Watch:
                 (nn.utils, "clip_grad_value_", self._clip_value),
                 (nn.utils.clip_grad, "clip_grad_value_", self._clip_value),
                 (DataLoader, "__init__", self._loader),
+                (ReduceLROnPlateau, "step", self._judged),
             ):
                 self._replace(stack, owner, name, watcher)
             for kind in SCHEDULERS:
@@ -148,6 +156,7 @@ class Watch:
         with self._aside():
             self._end_evaluation()
             self.seen.evaluations = self._passes.kept()
+            self.seen.graphs = self._graphs.most
             self.seen.by_hand, self.seen.reached = self._by_hand.steps, self._ledger.reached
         self._open.close()
         self._quiet = True  # for whoever has imported one of the entry points by its name
@@ -201,9 +210,12 @@ class Watch:
             output = original(module, *args, **kwargs)
         finally:
             self._depth -= 1
-        if forward.given is not None:
-            with self._aside():
+        with self._aside():
+            if forward.given is not None:
                 forward.output = copied(output)
+            if forward.grad and forward.rows is not None:
+                key = (tuple(forward.rows.shape), float(forward.rows.double().sum()))
+                self._graphs.add((args, kwargs), output, key, learning=forward.training, step=self._taken)
         return output
 
     def _begin(self, module: nn.Module, args: Any, options: Any) -> Forward:
@@ -220,7 +232,8 @@ class Watch:
 
     def _forward(self, module: nn.Module, args: Any, options: Any, *, always: bool) -> Forward:
         self._add_network(module)
-        tensor = next((leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Tensor)), None)
+        tensors = [leaf for leaf in tree_leaves((args, options)) if isinstance(leaf, Tensor)]
+        tensor = tensors[0] if tensors else None
         mode = (module.training, torch.is_grad_enabled())
         kept = self._kept[mode] = self._kept.get(mode, 0) + 1
         few = kept <= KEPT
@@ -229,7 +242,7 @@ class Watch:
         )
         given = copied((args, options)) if few or (always and self._passes.room) else None
         facts = None if tensor is None else summary_of(tensor, keep=few)
-        rows = None if tensor is None else row_numbers(tensor)
+        rows = example_numbers(tensors)
         return Forward(module, mode[0], mixed, mode[1], facts, rows, self._now(), user_line(), given)
 
     def _end_evaluation(self) -> None:
@@ -293,8 +306,17 @@ class Watch:
             kept = self._losses.count()
             if prepared is None:  # a recorded one is held by the tape
                 self._losses.add(losses)
-            self.seen.events.append(Backward(value, shape, prepared, place, stale, at, line, lines, kept, held))
+            event = Backward(value, shape, prepared, place, stale, at, line, lines, kept, held)
+            if self.seen.second and prepared is not None:
+                self.seen.second.passes[len(self.seen.events)] = event
+                event = replace(event, score=None, output=None, lines={})
+            self.seen.events.append(event)
         return output
+
+    def _judged(self, original: Callable[..., Any], scheduler: Any, metrics: Any, *args: Any, **kwargs: Any) -> None:
+        original(scheduler, metrics, *args, **kwargs)
+        if not self._quiet:
+            self.seen.events.append(Judged(scheduler, float(metrics), self._now(), user_line()))
 
     def _scheduled(self, original: Callable[..., Any], scheduler: Any, *args: Any, **kwargs: Any) -> None:
         original(scheduler, *args, **kwargs)
@@ -326,7 +348,19 @@ class Watch:
     def _made(self, original: Callable[..., Any], optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
         original(optimizer, *args, **kwargs)
         if not self._quiet:
+            self._second_training(optimizer)
             self.seen.events.append(Made(optimizer, self._now(), user_line()))
+
+    def _second_training(self, optimizer: torch.optim.Optimizer) -> None:
+        """Record again, where an optimizer of weights that none had before is made after the first recorded passes."""
+        before = {id(p) for made in self.seen.of(Made) for p in owned_by(made.optimizer)}
+        if self.seen.second or self._recorded < self.recorded or {id(p) for p in owned_by(optimizer)} & before:
+            return
+        with self._aside():
+            tensors = [t for m in self.seen.networks.values() for t in (*m.parameters(), *m.buffers())]
+            now = {id(t): t.detach().clone() for t in tensors}
+            self.seen.second = Second(len(self.seen.events), now)
+            self.recorded += LATER
 
     def _loaded(self, original: Callable[..., Any], module: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
         own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -337,7 +371,8 @@ class Watch:
         )
         found = original(module, state, *args, **kwargs)
         if not self._quiet:
-            self.seen.events.append(Loaded(module, shared, self._now(), user_line()))
+            names = tuple(tuple(getattr(found, kind, ())) for kind in ("missing_keys", "unexpected_keys"))
+            self.seen.events.append(Loaded(module, shared, self._now(), user_line(), *names))
         return found
 
     def _measured(self, name: str, truth: Any, predicted: Any, value: Any, line: Line | None) -> None:

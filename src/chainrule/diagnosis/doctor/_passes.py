@@ -65,7 +65,11 @@ def _trimmed(tape: Tape) -> Tape:
     }
     nothing = torch.empty(0)
     values = [
-        replace(value, tensor=nothing) if value.index in inner or value.tensor.numel() > LARGE else value
+        replace(value, tensor=nothing)
+        if value.index in inner or value.tensor.numel() > LARGE
+        else value
+        if value.operation is None
+        else replace(value, tensor=value.tensor.detach())  # holds no graph
         for value in tape.values
     ]
     return replace(tape, values=values)

@@ -154,7 +154,12 @@ class Rehearsal:
             for value in prepared.tape.values
             if value.operation is None and id(value.tensor) in state
         }
-        return play(prepared, {**given, **(data or {})}, actions=actions)[recorded.output]
+        earlier = {  # what an earlier pass has computed, whose graph is gone
+            value.index: value.tensor.detach()
+            for value in prepared.tape.values
+            if value.operation is None and _has_graph(value.tensor) and value.index not in given
+        }
+        return play(prepared, {**earlier, **given, **(data or {})}, actions=actions)[recorded.output]
 
     def train(
         self,
@@ -336,6 +341,14 @@ def _clip(clips: Sequence[Clipped], members: list[Tensor]) -> None:
             torch.nn.utils.clip_grad_value_(members, clip.limit)
         else:
             torch.nn.utils.clip_grad_norm_(members, clip.limit)
+
+
+def _has_graph(tensor: Tensor) -> bool:
+    """Whether it was computed from weights; of a view whose base was changed since, torch refuses to say so."""
+    try:
+        return tensor.grad_fn is not None
+    except RuntimeError:
+        return False
 
 
 def _clear(state: State) -> None:

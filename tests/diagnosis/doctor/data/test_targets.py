@@ -143,7 +143,9 @@ def test_weights_that_grow_against_frequency_are_right() -> None:
 
 def test_uneven_classes_of_which_one_is_answered(found: Any, train: Any, digits: Data, mlp: Mlp) -> None:
     said = found(train, mlp(outputs=2), uneven(digits), epochs=1, rate=3e-4)
-    assert said["classes-uneven"].level == "fault"
+    assert {"fault"} == {each.level for label, each in said.items() if label == "rare-class-neglected"} or (
+        said["classes-uneven"].level == "fault"
+    )
     said = found(train, mlp(outputs=2), uneven(digits), epochs=12, rate=1e-2)
     assert said["classes-uneven"].level == "note"
 

@@ -32,6 +32,13 @@ LABELS: dict[str, Label] = {
         "(x - mean) / std with the statistics of the training part.",
         "LECTURES A9; LeCun et al., Efficient BackProp, 4.3",
     ),
+    "scaled-over-wrong-axis": Label(
+        "Each example of a table was scaled by itself, and not each column.",
+        "Rows of mean 0 and spread 1, or of length 1, whose columns are of different kinds; training again with "
+        "columns scaled: the loss falls much further.",
+        "Statistics over axis 0.",
+        "LECTURES A9",
+    ),
     "input-squeezed": Label(
         "Inputs hardly differ: divided twice, or squeezed by a placeholder or a few values far away.",
         "A spread far below one, or a gap in a column many spreads of the other values wide; training again "
@@ -43,6 +50,12 @@ LABELS: dict[str, Label] = {
         "A division of whole numbers has left a few values of many.",
         "How many values differ, and a whole-number division in the program.",
         "Convert to float, then divide.",
+    ),
+    "bytes-wrap-around": Label(
+        "Arithmetic on unsigned bytes wrapped around: 0 - 100 is 156.",
+        "A subtraction of a whole number before anything is made a float, and inputs that fill the range of bytes from "
+        "zero on, where they would have a sign.",
+        "Convert to float first, then subtract.",
     ),
     "input-clipped": Label(
         "Inputs were cut off at bounds that many of them reach.",
@@ -60,6 +73,18 @@ LABELS: dict[str, Label] = {
         "The share of the token that rows are filled up with; training again on rows cut to the usual length.",
         "Fill up to the longest of the batch, mask or pack.",
         "LECTURES G1, H4",
+    ),
+    "ids-as-numbers": Label(
+        "Identifiers of letters, words or categories go in as sizes.",
+        "What each number by itself says of the target, beside a smooth curve through them; training again with the "
+        "numbers in another order, which would do harm to sizes.",
+        "nn.Embedding, or one-hot.",
+        "LECTURES A9",
+    ),
+    "columns-in-changing-order": Label(
+        "The columns of the input are in another order in each batch.",
+        "Means of columns from batch to batch: unlike as they stand, alike in order of size.",
+        "Shuffle rows only.",
     ),
     "sequences-truncated": Label(
         "Sequences are cut so short that most is lost.",
@@ -84,6 +109,23 @@ LABELS: dict[str, Label] = {
         "All targets are the same.",
         "The targets of the recorded steps.",
         "Look at how they are read.",
+    ),
+    "targets-cut-to-whole-numbers": Label(
+        "Targets that are numbers were cast to whole ones.",
+        "Few whole numbers in training where the metric's true values have fractions, or a cast in the program.",
+        "Keep them as floats.",
+    ),
+    "target-shifted-twice": Label(
+        "Targets are shifted in the data and once more in the loss: the token after the next is learned.",
+        "For each answer the place that it stands at, followed through the operations, and the token that it is "
+        "compared with, looked up in the input.",
+        "Shift once.",
+        "LECTURES G5",
+    ),
+    "input-as-target": Label(
+        "The output is compared with the very input that was to be cleaned or changed.",
+        "Target and input equal in training, and another target in evaluation.",
+        "Keep the clean example beside the changed one.",
     ),
     "target-not-scaled": Label(
         "Targets are far from the unit scale, and the network does not get there.",
@@ -129,6 +171,12 @@ LABELS: dict[str, Label] = {
         "Weights inverse to the frequency, or an even sampler; F1 or mean recall as the metric.",
         "LECTURES C10",
     ),
+    "rare-class-neglected": Label(
+        "A rare class is mostly missed, and neither loss nor sampling makes up for how seldom it occurs.",
+        "Recall of each class in the validation; training again with classes drawn evenly finds far more of it.",
+        "Class weights or a weighted sampler; F1 or mean recall as the metric.",
+        "LECTURES A9",
+    ),
     "class-weights-upside-down": Label(
         "Weights of classes grow with their frequency.",
         "The correlation of the logarithms of weight and count, of the loss's weights or the sampler's.",
@@ -143,11 +191,30 @@ LABELS: dict[str, Label] = {
         "Shuffle and filter inputs and labels together.",
         "LECTURES A2; Zhang et al., Understanding deep learning requires rethinking generalization",
     ),
+    "labels-partly-wrong": Label(
+        "Many labels are wrong in one part, training or validation, and right in the other.",
+        "Training examples answer for their neighbours far better in the validation than in training itself, or the "
+        "reverse.",
+        "Mend how labels are joined to examples.",
+        "LECTURES A9",
+    ),
     "validation-among-training": Label(
         "Validation examples are training examples as well.",
         "Equal examples in both, beyond what such data have by chance.",
         "Split first; then repeat, oversample or augment.",
         "LECTURES A1",
+    ),
+    "split-parts-exchanged": Label(
+        "The part to validate on is trained on, and the larger one validated.",
+        "The names that the parts of a split are given in the program, and how many examples each was used for.",
+        "x_train, x_test, y_train, y_test = train_test_split(x, y).",
+    ),
+    "split-not-shuffled": Label(
+        "Data in order were split as they stood: training and validation hold different classes, or ranges of targets.",
+        "Classes of one part that would be missing from the other by chance less than once in a million; for numbers "
+        "the share of validation targets outside of those of training.",
+        "Shuffle before splitting, or split by class.",
+        "LECTURES A9",
     ),
     "validation-nearly-training": Label(
         "Validation examples are nearly equal to training examples.",
@@ -201,6 +268,31 @@ LABELS: dict[str, Label] = {
         "Different examples that were met, against how many there are.",
         "Go through the whole loader in each epoch.",
         "LECTURES B1",
+    ),
+    "data-changed-in-place": Label(
+        "The examples themselves are changed each time they are used, so that they drift from epoch to epoch.",
+        "Mean and spread of the inputs from call to call, and an assignment in place in the program.",
+        "Change a copy: x = (x - mean) / std under another name, or once before the loop.",
+    ),
+    "data-grows": Label(
+        "The training data become more from epoch to epoch.",
+        "Steps between evaluations, and a name that a loop makes of itself and more.",
+        "Make the enlarged set anew from the original one.",
+    ),
+    "batches-overlap": Label(
+        "Each batch holds most of the examples of the batch before.",
+        "A number for each example, from batch to batch.",
+        "x[i * size : (i + 1) * size].",
+    ),
+    "empty-batches": Label(
+        "Batches without any example, whose loss is no number.",
+        "The shapes of what the network is called with.",
+        "x[i : i + size].",
+    ),
+    "examples-left-out": Label(
+        "A data set gives out fewer examples than it holds.",
+        "Its length beside that of its members.",
+        "len(self.x) in __len__.",
     ),
     "iterator-used-up": Label(
         "The data are an iterator that is empty after the first epoch.",

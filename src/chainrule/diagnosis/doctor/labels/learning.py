@@ -42,6 +42,33 @@ _LOOP = {
         "loss.backward() before optimizer.step().",
         "LECTURES C1",
     ),
+    "batches-without-backward": Label(
+        "The network is called with many batches, and only the last one is learned from.",
+        "Calls on the tape of a backward pass whose answers do not lead to its loss: three and more of other examples "
+        "for each that does.",
+        "backward and step inside of the loop over batches.",
+        "LECTURES B1",
+    ),
+    "loss-cleared-away": Label(
+        "Of two losses only the last one is learned from.",
+        "Two backward passes of different lines before one step, with a clearing between them, and nothing used what "
+        "the first one gave.",
+        "One zero_grad before both, or one backward of the sum.",
+        "LECTURES B1",
+    ),
+    "one-step-an-epoch": Label(
+        "One step is taken for all batches of an epoch.",
+        "Before each step the network is called with many batches that together are all examples, and much of the "
+        "first loss is left at the end.",
+        "step inside of the loop over batches.",
+        "LECTURES B1",
+    ),
+    "steps-uphill": Label(
+        "Steps go along the gradient, not against it.",
+        "maximize=True, or steps by hand whose rate is below zero, with a loss that is to be small and does not fall.",
+        "weight -= rate * gradient.",
+        "LECTURES B1",
+    ),
     "step-never-called": Label(
         "Gradients are computed, and the optimizer never steps.",
         "Weights of an optimizer get gradients, and are at the end what they were at first.",
@@ -85,6 +112,13 @@ _WEIGHTS = {
         "Make the optimizer once, before the loop.",
         "LECTURES B2, B6",
     ),
+    "model-made-anew": Label(
+        "The network is made anew in every epoch.",
+        "Networks of equal shapes learn one after the other, each once from the same examples. Folds see different "
+        "ones.",
+        "Make the network once, before the loop over epochs.",
+        "LECTURES B1",
+    ),
     "best-weights-not-copied": Label(
         "The best weights are kept by reference, and go on changing.",
         "The state that is loaded is the network's own memory; or a variable for the best network is assigned "
@@ -98,6 +132,40 @@ _WEIGHTS = {
         "start, or random; "
         "an average that follows the weights changes.",
         "Evaluate the network that the optimizer moves.",
+    ),
+    "average-too-slow": Label(
+        "The average of the weights that is evaluated has not arrived where the weights are.",
+        "Its distance from the last weights over the way that these have gone; and the loss of training batches with "
+        "the one and the other.",
+        "A decay whose 1 / (1 - decay) is far below the number of steps, or one that rises.",
+        "Polyak and Juditsky 1992",
+    ),
+    "average-without-statistics": Label(
+        "The weights are averaged and the running statistics of batch normalization are not.",
+        "The average is evaluated with statistics as they were made (zero and one); the trained network has others.",
+        "update_bn before evaluating, or copy the buffers.",
+        "Izmailov et al. 2018; LECTURES C6",
+    ),
+    "learns-from-validation": Label(
+        "Steps are taken on what is held out.",
+        "Backward passes and steps in a loop over something that is called validation or test, beside others outside "
+        "of it.",
+        "No backward and no step in the loop over validation batches.",
+        "LECTURES A8",
+    ),
+    "best-in-wrong-direction": Label(
+        "Of all epochs the worst one is kept, or none.",
+        "The comparison with the best so far, as it is written: the name of the value says whether a small or a large "
+        "one is better; and what the best begins at.",
+        "< for losses and errors, from infinity; > for accuracies.",
+        "LECTURES B11",
+    ),
+    "weights-not-loaded": Label(
+        "A state is loaded whose names are not those of the network, so that nothing of it arrives.",
+        "load_state_dict with strict=False: more weights are missing than were found, and as many names were not "
+        "expected; or what was loaded is no longer there at the first call.",
+        "Load with strict=True, after renaming the keys; nothing that draws weights after it.",
+        "LECTURES I1",
     ),
     "graph-kept": Label(
         "Losses are kept with all that they were computed from, and memory grows.",
@@ -154,6 +222,12 @@ _RATES = {
         "The first is the larger one, and far from 0.9.",
         "betas=(0.9, 0.999).",
         "LECTURES B6",
+    ),
+    "updates-lost-to-rounding": Label(
+        "Weights of 16 bits do not change, for each step is smaller than their rounding.",
+        "The first recorded step in 32 bits changes weights that it does not change in theirs.",
+        "Weights in 32 bits, autocast for what is computed.",
+        "LECTURES I3",
     ),
     "momentum-too-large": Label(
         "Momentum reaches too far back for this training.",
@@ -216,6 +290,19 @@ _RATES = {
         "scheduler.step().",
         "LECTURES B9",
     ),
+    "plateau-in-wrong-mode": Label(
+        "A schedule that waits for a plateau takes what gets better for what gets worse.",
+        "The values that it was given go with the training loss and it waits for them to rise, or the other way; their "
+        "name says the same.",
+        'mode="min" for losses, mode="max" for accuracies.',
+        "LECTURES B9",
+    ),
+    "schedule-goes-around": Label(
+        "A cosine is stepped many times its length, and the rate rises again.",
+        "Its length and its own counter: more than three times as many.",
+        "T_max in the unit in which it is stepped.",
+        "LECTURES B9",
+    ),
     "schedule-stepped-too-rarely": Label(
         "A schedule that counts batches is stepped once an epoch.",
         "Its length is near the number of steps, and its counter far below.",
@@ -240,6 +327,13 @@ _MODES = {
         "model.train() at the beginning of each epoch.",
         "LECTURES C6, C7",
     ),
+    "teacher-in-training-mode": Label(
+        "A network that does not learn is asked in training mode, for what another one should learn.",
+        "Calls without gradients beside most steps, weights that stay as they are, and answers that are others in "
+        "evaluation mode.",
+        "teacher.eval().",
+        "LECTURES C6, C7",
+    ),
     "modules-in-another-mode": Label(
         "Parts stay in evaluation mode while the network learns.",
         "Parts that act otherwise in training, are not frozen and have no statistics from elsewhere.",
@@ -251,6 +345,12 @@ _MODES = {
         "Calls in evaluation mode with gradients recorded, and no backward after them.",
         "with torch.no_grad().",
         "LECTURES C1",
+    ),
+    "seeded-in-every-step": Label(
+        "The random generator is set to the same seed in each step, so that dropout drops the same units for ever.",
+        "A call of manual_seed in the loop over batches with nothing in it that changes, and operations that draw.",
+        "Seed once, before the training.",
+        "LECTURES C7",
     ),
     "dropout-too-strong": Label(
         "So much is dropped that hardly anything gets through.",
@@ -292,8 +392,15 @@ _AMOUNT = {
     ),
     "data-loading-slow": Label(
         "Most of the time goes by before a batch is there.",
-        "Time from a step to the next call, against the time of the step.",
+        "Time from a step to the next call, against the time of the step; waits that come with each epoch, and what "
+        "the loop over epochs reads.",
         "Prepare the data once; several workers.",
+    ),
+    "saves-too-often": Label(
+        "Weights are written to a file after every step.",
+        "The wait between steps takes most of the time, and the loop over batches saves.",
+        "Save once an epoch.",
+        "LECTURES B11",
     ),
     "evaluates-too-often": Label(
         "Evaluation takes more time than learning.",

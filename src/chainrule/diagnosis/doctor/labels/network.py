@@ -54,6 +54,20 @@ _GRADIENTS: dict[str, Label] = {
         "No recorded loss reaches its parameters, and they end as they began.",
         "Use it in forward, or remove it.",
     ),
+    "result-thrown-away": Label(
+        "A layer is called, or a function that changes nothing in place, and what it returns is not kept.",
+        "Calls whose outputs go into nothing that ran afterwards; statements that are nothing but a call of a pure "
+        "function of tensors.",
+        "x = f(x), or the function with an underscore.",
+    ),
+    "backward-written-wrong": Label(
+        "The backward of a hand-written torch.autograd.Function is not the gradient of its forward.",
+        "Its gradients beside differences of its values, in float64; functions whose forward is flat (straight-through "
+        "estimators, surrogates) or gives back its input (reversed gradients) are left out. The same steps with "
+        "torch's own gradient of forward.",
+        "grad_output times the derivative, one for each input of forward.",
+        "LECTURES C2, C3",
+    ),
     "gradients-vanish": Label(
         "The gradient fades on its way back through the layers, so that the first ones do not learn.",
         "Gradient over weights per layer at the start; the loss stays, and falls with ReLU and He initialization.",
@@ -93,6 +107,30 @@ _STRUCTURE: dict[str, Label] = {
         "Widths on the tape; autoencoders are left out. The same steps with 32 units there.",
         "A wider layer.",
     ),
+    "softmax-between-layers": Label(
+        "A softmax as an activation: its units add up to one, and the next layer is given hardly anything.",
+        "A softmax whose result is all that a layer is given; gates and attention multiply by it and are left out. The "
+        "same steps with a ReLU in its place.",
+        "nn.ReLU() between layers.",
+        "LECTURES C4",
+    ),
+    "convolution-over-features": Label(
+        "A conv1d gets (batch, places, features) from an embedding, and takes the places for channels.",
+        "The tape between embedding and convolution: nothing turns the axes.",
+        "embedded.transpose(1, 2).",
+        "LECTURES D1",
+    ),
+    "layers-are-one": Label(
+        "A list of layers holds one layer n times, [layer] * n: its places share the same weights.",
+        "Modules with weights that stand twice in a ModuleList or Sequential.",
+        "[nn.Linear(...) for _ in range(n)].",
+    ),
+    "norm-shared-by-layers": Label(
+        "One batch norm stands behind several layers, and its running averages mix theirs.",
+        "Calls of a norm within one call of its owner; the answers to one batch in both modes.",
+        "A norm of its own for each layer.",
+        "LECTURES C6",
+    ),
     "dropout-on-scores": Label(
         "Dropout is the last operation of the network: scores are set to zero at random.",
         "What made the prediction that the loss compares.",
@@ -113,7 +151,8 @@ _STRUCTURE: dict[str, Label] = {
     ),
     "deep-without-skips": Label(
         "Many layers in a row without skip connections, which train worse than residual ones.",
-        "Layers with weights counted, and sums or joins of two paths.",
+        "Layers with weights counted, and sums or joins of two paths; a fault where the loss stays, and falls when "
+        "each block adds its input.",
         "x + f(x).",
         "LECTURES C8",
     ),
@@ -142,6 +181,12 @@ _ATTENTION: dict[str, Label] = {
         "As above; a fault where the softmax is saturated at the first weights and the usual scale learns better.",
         "scores / math.sqrt(d).",
         "LECTURES H1",
+    ),
+    "heads-mixed-with-places": Label(
+        "view makes (batch, heads, places, width) of (batch, places, features), or back, without a transpose.",
+        "Shapes before and after: the places keep their size and change their axis.",
+        "view(b, t, h, d).transpose(1, 2); transpose(1, 2).reshape(b, t, h * d).",
+        "LECTURES H3",
     ),
     "attention-over-wrong-axis": Label(
         "The weights of an attention do not sum to one over the keys.",
@@ -214,6 +259,12 @@ _SIGHT: dict[str, Label] = {
         "dim=-1, or dim=1 for scores (N, C).",
         "LECTURES A5",
     ),
+    "place-in-batch-matters": Label(
+        "The answer to an example depends on where it stands in its batch.",
+        "The batch is moved on by one: the answers must move with it. Networks with a memory are left out.",
+        "Positions along the axis of time, not of the batch.",
+        "LECTURES H2",
+    ),
     "dropout-always-on": Label(
         "Dropout is on in evaluation mode as well.",
         "The same input twice in evaluation mode; which operation draws. Averages over several draws are left out.",
@@ -222,8 +273,16 @@ _SIGHT: dict[str, Label] = {
     ),
     "random-in-evaluation": Label(
         "The network draws at random in evaluation mode.",
-        "The same input twice in evaluation mode gives two answers, and no dropout is on.",
+        "The same input twice in evaluation mode gives two answers, and no dropout is on; a fault where other classes, "
+        "or numbers far off, are answered. Averages over draws and autoencoders are left out.",
         "Meant in a sampler; else the mean in evaluation.",
+    ),
+    "evaluation-is-another-network": Label(
+        "A layer of one's own gives other answers in evaluation mode, such as by averages that are never kept up.",
+        "A batch of the training in both modes, torch's own dropout off; networks with its norms, and those that "
+        "draw in training, are left out.",
+        "Write to the buffer itself: self.mean.mul_(0.9).add_(0.1 * mean).",
+        "LECTURES C6",
     ),
     "state-carried-over": Label(
         "A state is kept from call to call, so that an answer depends on earlier batches.",
@@ -241,6 +300,13 @@ _SIGHT: dict[str, Label] = {
         "Gradient by the input, and a change of the parts without any.",
         "Read the last step or the mean, not the first; look at slices and strides in forward.",
         "LECTURES D1, D4, G1",
+    ),
+    "padding-mask-inverted": Label(
+        "The mask of an attention hides what is there and shows the padding.",
+        "The keys that may be looked at (key_padding_mask, attn_mask, weights of a written softmax) beside the places "
+        "at which the rows of tokens end.",
+        "key_padding_mask=(tokens == PAD); of scaled_dot_product_attention True means: may be looked at.",
+        "LECTURES H4",
     ),
     "padding-seen": Label(
         "The answer changes with the amount of padding behind a sequence.",

@@ -24,6 +24,9 @@ LOSS_OF_TURNS = 0.05
 """The same where it is known that nothing is done but turning pictures."""
 ERRORS = 1.3
 """How many times as many errors it makes then."""
+LIKER = 0.06
+"""How much more alike (cosine) an example must be to what stands at its place in the other evaluation than to others of
+its class there: it is the same one, changed, and not another of the same class."""
 SECONDS = 2.0
 """For each of the two trainings."""
 
@@ -204,4 +207,19 @@ def _changed(before: Evaluated, after: Evaluated) -> bool:
     centered = [t - t.mean(0) for t in (first, second)]
     own = torch.cosine_similarity(centered[0], centered[1], dim=1).mean()
     other = torch.cosine_similarity(centered[0], centered[1].roll(1, 0), dim=1).mean()
-    return float(own - other) > 0.15
+    labels = class_targets(a)
+    if labels is None:
+        labels = torch.zeros(len(first), dtype=torch.long)
+    return float(own - other) > 0.15 and _more_than_its_class(centered[0], centered[1], labels)
+
+
+def _more_than_its_class(before: Tensor, after: Tensor, labels: Tensor) -> bool:
+    """Whether examples are more like what stands at their place than like the others of their class there."""
+    first, second = (torch.nn.functional.normalize(t[:500], dim=1) for t in (before, after))
+    alike, labels = (first @ second.T).double(), labels[:500]
+    same = labels[:, None] == labels[None, :]
+    same.fill_diagonal_(False)
+    usable = same.any(1)
+    others = (alike * same).sum(1) / same.sum(1).clamp_min(1)
+    gain = (alike.diagonal() - others)[usable]
+    return len(gain) > 7 and float(gain.mean()) > max(LIKER, 5 * float(gain.std()) / len(gain) ** 0.5)

@@ -109,7 +109,7 @@ def classes_occur(case: Case) -> Iterator[Finding]:
     drawn = bool(parts) and len(parts[0]) >= 8 and int(labels.min()) >= 0 and between(tuple(parts)) < ORDERED
     whole = len(known.known) <= 1.1 * len(labels)  # else what was not recorded may be of other classes
     valid = class_targets(known.valid)
-    missing = _missing(counts, valid) if whole else []
+    missing = _missing(counts, valid) if whole or drawn else []
     if missing:
         yield Finding(
             "class-missing",
@@ -123,7 +123,9 @@ def classes_occur(case: Case) -> Iterator[Finding]:
         )
         return
     first = batch.criterion.options.get("ignore_index", -100)
-    from_one = 3 <= outputs <= 100 and int(counts[0]) == 0 and int(counts[1:outputs].min()) > 4 and first != 0
+    others = counts[1:outputs].double()
+    enough = len(others) > 0 and float(others.min()) > max(8.0, 0.4 * float(others.median()))  # 0 is not merely rare
+    from_one = 3 <= outputs <= 100 and int(counts[0]) == 0 and enough and first != 0
     if (whole or drawn) and from_one and (valid is None or not bool((valid == 0).any())):
         yield Finding(
             "labels-start-at-one",
@@ -181,5 +183,11 @@ def numbered_differently(case: Case) -> Iterator[Finding]:
         change="number the classes once, on the training part, and use the same numbers everywhere",
         where=facts(case).place,
         tried=Tried("the classes renumbered", f"accuracy {right:.1%}", f"accuracy {matched:.1%}", True),
-        explains=("labels-unrelated", "overfits", "validation-prepared-differently", "one-answer-for-all"),
+        explains=(
+            "labels-unrelated",
+            "overfits",
+            "validation-prepared-differently",
+            "one-answer-for-all",
+            "labels-partly-wrong",
+        ),
     )

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from chainrule.analysis._tape_modules import Call
 from chainrule.diagnosis.doctor._case import Batch, Case, output_of
-from chainrule.diagnosis.doctor._events import Evaluated, Forward, Line
+from chainrule.diagnosis.doctor._events import Evaluated, Forward, Line, Measured
 from chainrule.diagnosis.doctor._rows import row_numbers
 
 _COMPARING = frozenset({"==", "eq", "ne", "-", "sub", "isclose", "where", "accuracy"})
@@ -60,8 +60,27 @@ class Facts:
     def evaluated(self) -> list[Fed]:
         """The calls of the last pass without learning whose examples are not all of the training."""
         passes = self.case.evaluations
-        found = [fed_of(seen) for seen in passes[-1]] if passes else []
-        return [each for each in found if each is not None and self.known_share(each.inputs) < 0.99]
+        found = [(seen, fed_of(seen)) for seen in passes[-1]] if passes else []
+        fresh = [(s, fed) for s, fed in found if fed is not None and self._share_of(s, fed.inputs) < 0.99]
+        return [fed if fed.targets is not None else self._measured(s, fed) for s, fed in fresh]
+
+    def _share_of(self, seen: Evaluated, inputs: Tensor) -> float:
+        """The share of examples that the very network that is asked was trained on: each fold may have its own."""
+        module = seen.forward.module
+        own = [f.rows for f in self.case.forwards if f.module is module and f.grad and f.rows is not None]
+        rows = row_numbers(inputs)
+        if module is self.case.network or not own or rows is None:
+            return self.known_share(inputs)
+        return float(torch.isin(rows, torch.cat(own).unique()).double().mean())
+
+    def _measured(self, seen: Evaluated, fed: Fed) -> Fed:
+        """With the truth of the metric of scikit-learn's that was computed next, of as many examples."""
+        later = (e for e in self.case.seen.of(Measured) if e.at >= seen.forward.at and e.truth is not None)
+        truth = next((e.truth for e in later if e.truth.ndim and len(e.truth) == len(fed.inputs)), None)
+        if truth is None or fed.inputs.ndim < 2:
+            return fed
+        targets = torch.as_tensor(truth)
+        return Fed(fed.inputs, targets.float() if targets.is_floating_point() else targets.long(), fed.answers)
 
     @cached_property
     def valid(self) -> Fed | None:

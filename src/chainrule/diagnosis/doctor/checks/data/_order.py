@@ -12,21 +12,16 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Forward, Line, Moved
-from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
-from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, facts, input_value
+from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 BLOCK = 8
 """Examples that a share of classes is counted over, at least: smaller batches are put together."""
 BETWEEN = 0.5
 """Share of the variance that lies between batches and not within them; 1 / batch size in shuffled data."""
-AGAIN = 3.0
-"""How often each example was met in the mean, from which there was time for others."""
-UNUSED = 0.5
-"""Share of the data never met, from which somebody did not mean it."""
 REPEATED = 3
 """Passes over the same evaluation after the last step, from which the training went on without steps."""
 
@@ -169,69 +164,6 @@ def _gone_through(value: ast.expr) -> list[str]:
     return []
 
 
-@check("few-examples-again")
-def few_again(case: Case) -> Iterator[Finding]:
-    """Count the different examples that training met, and compare with how many there are."""
-    known = facts(case)
-    total = sum(len(rows) for rows in known.rows)
-    if len(case.moves) < 6 or len(known.known) < 1 or total < AGAIN * len(known.known):
-        return
-    size = _size(case, known)
-    if size is None or len(known.known) > UNUSED * size:
-        return
-    yield Finding(
-        "few-examples-again",
-        f"Training meets the same {len(known.known)} examples again and again, of {size}.",
-        "fault",
-        0.92 if len(known.known) < 0.2 * size else 0.8,
-        (
-            Fact("different examples met", f"{len(known.known)} of {size}"),
-            Fact("how often each, in the mean", f"{total / len(known.known):.1f}"),
-        ),
-        change="go through the whole loader in each epoch: next(iter(loader)) gives its first batch every time",
-        where=known.place,
-        explains=("overfits", "data-not-shuffled", "class-missing", "more-parameters-than-examples"),
-    )
-
-
-def _size(case: Case, known: Facts) -> int | None:
-    """How many examples there are: of the loader with the batches of training, or of the tensor they are taken from."""
-    width = max((len(rows) for rows in known.rows), default=0)
-    loaders = [
-        made for made in case.seen.loaders if made.get("batch_size") == width and isinstance(made.get("size"), int)
-    ]
-    plain = [made["size"] for made in loaders if made["sampler"] in ("RandomSampler", "SequentialSampler")]
-    if plain:
-        return int(plain[0])
-    pool = _pool(case)
-    rows = None if pool is None else row_numbers(pool)
-    if rows is None:
-        return None
-    looked = [f.rows for f in case.forwards if not f.learning and f.rows is not None]
-    evaluated = torch.cat(looked).unique() if looked else torch.empty(0, dtype=torch.int64)
-    return int((~torch.isin(rows.unique(), evaluated)).sum()) + int(torch.isin(known.known, evaluated).sum())
-
-
-def _pool(case: Case) -> Tensor | None:
-    """The tensor that the first steps' examples were taken from; None where they come from elsewhere."""
-    for batch in case.batches[1::-1]:  # the first tape holds what was done to the data before as well
-        place = input_value(batch)
-        if place is None:
-            return None
-        inputs = batch.tape.values[place].tensor
-        rows = row_numbers(inputs)
-        for value in sorted(batch.tape.values, key=lambda v: v.shape[0] if v.shape else 0):
-            alike = (
-                value.shape[1:] == tuple(inputs.shape[1:]) and value.dtype == inputs.dtype and value.operation is None
-            )
-            if not value.shape or not alike or value.shape[0] <= len(inputs):
-                continue
-            others = row_numbers(value.tensor)
-            if rows is not None and others is not None and bool(torch.isin(rows, others).all()):
-                return value.tensor
-    return None
-
-
 @check("data-not-shuffled", experiment=True)
 def not_shuffled(case: Case) -> Iterator[Finding]:
     """Look for batches of one class, and numbers in order; train again with the same examples drawn at random."""
@@ -308,6 +240,9 @@ def between(blocks: tuple[Tensor, ...]) -> float:
         >>> between((torch.tensor([0, 0, 0, 0]), torch.tensor([1, 1, 1, 1])))
         1.0
     """
+    blocks = tuple(block for block in blocks if len(block))
+    if not blocks:
+        return 0.0
     classes = int(max(block.max() for block in blocks)) + 1
     hot = [torch.nn.functional.one_hot(block, classes).double() for block in blocks]
     means = torch.stack([block.mean(0) for block in hot])

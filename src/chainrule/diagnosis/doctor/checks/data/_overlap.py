@@ -12,7 +12,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Forward
 from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._facts import Facts, columns, facts
+from chainrule.diagnosis.doctor.checks.data._facts import Facts, Fed, columns, facts, fed_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 FEW = 0.03
@@ -27,12 +27,14 @@ NEAR = 0.05
 def validation_among_training(case: Case) -> Iterator[Finding]:
     """Look for examples of the evaluation that training was given as well."""
     known = facts(case)
-    if not len(known.known) or known.train is None or known.train.inputs.ndim < 2:
+    if not len(known.known) or known.train is None or not known.train.inputs.ndim:
         return
     shares = [(f, share) for f in _looked_at(known) if (share := _share(f, known)) is not None]
-    partly = [(f, share) for f, share in shares if FEW < share < 0.99]
+    partly = [(f, share) for f, share in shares if FEW < share < 0.99 and not _of_everything(f, known)]
     fresh = [f for f, share in shares if share <= FEW]
-    natural = natural_doubles(known.train.inputs, len(known.known))
+    natural = natural_doubles(known.train.inputs, len(known.known)) if known.train.inputs.ndim > 1 else 0.0
+    if not known.train.inputs.is_floating_point():
+        natural = max(natural, 0.7 * _doubled(known))
     if partly and not (fresh and len(partly) < 0.5 * len(shares)):
         rows = torch.cat([f.rows for f, _ in partly if f.rows is not None])
         share = float(torch.isin(rows.unique(), known.known).double().mean())
@@ -44,6 +46,24 @@ def validation_among_training(case: Case) -> Iterator[Finding]:
         yield _overlap(case, 1.0, len(torch.cat([f.rows for f in whole if f.rows is not None]).unique()), natural)
 
 
+def _doubled(known: Facts) -> float:
+    """The share of training examples that stand in training more than once: such are in any part of the same texts."""
+    if not known.rows:
+        return 0.0
+    _, counts = torch.cat(known.rows).unique(return_counts=True)
+    usual = max(1.0, float(counts.double().median()))
+    return float(counts[counts >= 1.5 * usual].sum()) / float(counts.sum())
+
+
+def _of_everything(forward: Forward, known: Facts) -> bool:
+    """Whether a call was given all there is, to be split afterwards: nothing was compared with all of its answers."""
+    if forward.rows is None or float(torch.isin(known.known, forward.rows).double().mean()) < 0.95:
+        return False
+    passed = [seen for each in known.case.evaluations for seen in each if seen.forward.rows is not None]
+    alike = [fed_of(s) for s in passed if s.forward.rows is not None and torch.equal(s.forward.rows, forward.rows)]
+    return not any(fed is not None and fed.paired for fed in alike)
+
+
 def _looked_at(known: Facts) -> list[Forward]:
     network = known.case.network
     return [
@@ -53,7 +73,9 @@ def _looked_at(known: Facts) -> list[Forward]:
 
 def _share(forward: Forward, known: Facts) -> float | None:
     learned = next((f.inputs for f in known.learning if f.inputs is not None), None)
-    if forward.rows is None or forward.inputs is None or learned is None or len(forward.inputs.shape) < 2:
+    if forward.rows is None or forward.inputs is None or learned is None:
+        return None
+    if len(forward.inputs.shape) < 2 and len(forward.rows) == forward.inputs.shape[0]:  # else bags of several each
         return None
     return float(torch.isin(forward.rows, known.known).double().mean())
 
@@ -106,6 +128,9 @@ def nearly_training(case: Case) -> Iterator[Finding]:
     train, valid = known.train, known.valid
     if train is None or valid is None or train.inputs.ndim < 2 or valid.inputs.shape[1:] != train.inputs.shape[1:]:
         return
+    if (rows := row_numbers(valid.inputs)) is not None:  # equal ones are told by another check
+        fresh = ~torch.isin(rows, known.known)
+        valid = Fed(valid.inputs[fresh])
     share, chance = _moved_along(train.inputs, valid.inputs), 0.0
     if share > 0.0:
         half = train.inputs[:, : train.inputs.shape[1] // 2]
@@ -125,6 +150,17 @@ def nearly_training(case: Case) -> Iterator[Finding]:
             change="split the series by time first, then cut windows of each part",
             where=known.place,
             explains=("validation-nearly-training", "overfits"),
+        )
+    elif (moved := _pictures_again(known, valid.inputs)) > 0.1:
+        yield Finding(
+            "validation-nearly-training",
+            f"{moved:.0%} of the validation pictures are training pictures, mirrored, turned or moved.",
+            "fault",
+            0.9,
+            (Fact("equal to one of training once mirrored, turned or moved by a pixel or two", f"{moved:.0%}"),),
+            change="split first, and augment the training part only",
+            where=known.place,
+            explains=("overfits",),
         )
     elif (
         train.inputs.is_floating_point()
@@ -164,6 +200,29 @@ def _moved_along(train: Tensor, valid: Tensor) -> float:
     if wanted is None or not found or len(wanted.unique()) < 0.5 * len(wanted):
         return 0.0
     return float(torch.isin(wanted, torch.cat(found)).double().mean())
+
+
+def _pictures_again(known: Facts, valid: Tensor) -> float:
+    """The share of pictures that are training pictures once they are mirrored, turned or moved a little."""
+    if valid.ndim == 2 and int(valid.shape[1] ** 0.5) ** 2 == valid.shape[1]:
+        side = int(valid.shape[1] ** 0.5)
+        square = valid.reshape(-1, side, side)
+    else:
+        square = valid
+    if square.ndim not in (3, 4) or min(square.shape[-2:]) < 6 or not valid.is_floating_point() or len(valid) < 30:
+        return 0.0
+    square = square[:600]
+    changed = [square.flip(-1), square.flip(-2)]
+    changed += [torch.roll(square, step, dims=dim) for step in (-2, -1, 1, 2) for dim in (-1, -2)]
+    if square.shape[-1] == square.shape[-2]:
+        changed += [torch.rot90(square, turns, (-2, -1)) for turns in (1, 2, 3)]
+    found = torch.zeros(len(square), dtype=torch.bool)
+    plain = row_numbers(square.reshape(len(square), *valid.shape[1:]))
+    for each in changed:
+        rows = row_numbers(each.reshape(len(square), *valid.shape[1:]).contiguous())
+        if rows is not None and plain is not None:
+            found |= torch.isin(rows, known.known) & (rows != plain)
+    return float(found.double().mean())
 
 
 def _near(train: Tensor, valid: Tensor) -> float:

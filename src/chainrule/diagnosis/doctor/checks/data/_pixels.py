@@ -38,6 +38,8 @@ def rounded_or_clipped(case: Case) -> Iterator[Finding]:
     commonest = float(counts.max()) / table.numel()
     divided = _whole_divisions(case)
     few = len(values) <= 17
+    if not divided and len(values) <= 4 and commonest > 0.7 and table.shape[1] >= 8:
+        divided = _cast_back(case)
     rare = len(values) <= 3 and 1 - commonest < SET and train.inputs.ndim >= 3
     if few and (divided or rare):
         yield Finding(
@@ -80,6 +82,28 @@ def _whole_divisions(case: Case) -> list[Line]:
     return found
 
 
+def _cast_back(case: Case) -> list[Line]:
+    """Lines that make quotients whole numbers, of any divisor, or whole numbers floats again in one breath."""
+    found = []
+    for node in ast.walk(case.source.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        inner, text = node.func.value, ast.unparse(node)
+        whole = _to_whole(node)
+        quotient = isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div)
+        again = isinstance(inner, ast.Call) and _to_whole(inner) and "float" in text[len(ast.unparse(inner)) :]
+        if case.source.path is not None and ((whole and quotient) or again):
+            found.append((str(case.source.path), node.lineno))
+    return found
+
+
+def _to_whole(node: ast.Call) -> bool:
+    if not isinstance(node.func, ast.Attribute):
+        return False
+    kinds = " ".join(ast.unparse(argument) for argument in node.args)
+    return node.func.attr in ("long", "int", "byte") or (node.func.attr in ("astype", "to", "type") and "int" in kinds)
+
+
 def _cuts(node: ast.Call) -> bool:
     """Whether a quotient is made a whole number: `(x / 255).long()`, `(x / 255).astype(int)`."""
     if not isinstance(node.func, ast.Attribute):
@@ -87,9 +111,7 @@ def _cuts(node: ast.Call) -> bool:
     inner = node.func.value
     by = inner.right if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div) else None
     large = isinstance(by, ast.Constant) and isinstance(by.value, (int, float)) and by.value >= WHOLE
-    kinds = " ".join(ast.unparse(argument) for argument in node.args)
-    whole = node.func.attr in ("long", "int", "byte") or (node.func.attr in ("astype", "to", "type") and "int" in kinds)
-    return large and whole
+    return large and _to_whole(node)
 
 
 def _piled(case: Case) -> Finding | None:

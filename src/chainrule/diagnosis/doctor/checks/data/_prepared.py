@@ -71,7 +71,7 @@ def prepared_differently(case: Case) -> Iterator[Finding]:
         change="prepare both parts by the same function, with the statistics of the training part",
         where=known.place,
         tried=tried,
-        explains=("overfits", "one-answer-for-all", "input-not-scaled"),
+        explains=("overfits", "one-answer-for-all", "input-not-scaled", "labels-partly-wrong"),
     )
 
 
@@ -218,5 +218,5 @@ def _vocabulary(case: Case, train: Fed, valid: Fed) -> Iterator[Finding]:
         ),
         change="build the vocabulary on the training part once, and encode both parts with it",
         where=facts(case).place,
-        explains=("overfits", "one-answer-for-all"),
+        explains=("overfits", "one-answer-for-all", "labels-partly-wrong"),
     )

@@ -28,6 +28,8 @@ RARE = 0.35
 """Values far from all others are at most that share of their column."""
 SQUEEZED = 0.1
 """Spread of the others over the spread of the column, from which the far values squeeze them."""
+PLACEHOLDER = 0.4
+"""The same where all far values are equal: a placeholder for what is missing."""
 EXAMPLES = 64
 """Examples that are needed to speak of spreads."""
 
@@ -147,12 +149,13 @@ def input_squeezed(case: Case) -> Iterator[Finding]:
     others = table[~far[:, one], one]
     outliers = table[far[:, one], one]
     same = bool((outliers == outliers[0]).all())
+    squeezed = float(others.std() / table[:, one].std())
     yield Finding(
         "input-squeezed",
         "A placeholder among the numbers squeezes all others together."
         if same
         else "A few values far away squeeze all others together.",
-        "fault" if helped else "warning" if same else "note",
+        "fault" if helped else "warning" if same and squeezed < SQUEEZED else "note",
         (0.93 if same else 0.85) if helped else 0.45,
         (
             Fact("columns in which it is so", f"{len(found)} of {far.shape[1]}"),
@@ -161,7 +164,7 @@ def input_squeezed(case: Case) -> Iterator[Finding]:
                 f"{float(far[:, one].double().mean()):.1%}, "
                 + (f"all {float(outliers[0]):.4g}" if same else f"up to {float(outliers.abs().max()):.4g}"),
             ),
-            Fact("spread of its others over that of the column", f"{float(others.std() / table[:, one].std()):.2g}"),
+            Fact("spread of its others over that of the column", f"{squeezed:.2g}"),
         ),
         change="fill missing entries with the mean of the training part (and add a column that says so) before scaling"
         if same
@@ -193,7 +196,9 @@ def far_values(table: Tensor) -> Tensor:
         few, others = (low, high) if len(low) <= len(high) else (high, low)
         if len(few) > RARE * len(values) or len(others.unique()) < 10:
             continue
-        if float(others.std()) < SQUEEZED * float(values.std()) and float(gaps.max()) > 10 * float(others.std()):
+        same = bool((few == few[0]).all()) and len(few) > 0.03 * len(values)  # a placeholder need not be that far
+        share, gap = (PLACEHOLDER, 2.5) if same else (SQUEEZED, 10.0)
+        if float(others.std()) < share * float(values.std()) and float(gaps.max()) > gap * float(others.std()):
             found[order[:cut] if len(low) <= len(high) else order[cut:], column] = True
     return found
 

@@ -20,6 +20,8 @@ MOST = 1200
 """Pairs that are looked at."""
 CHANCE = 2.5
 """Standard deviations above what shuffled labels give, below which inputs tell nothing of labels."""
+MOST_BY_CHANCE, FAR_LESS = 6.0, 0.12
+"""The same where the validation tells far more: chance may give a little, in 24 draws of shuffled labels."""
 RELATED = 5.0
 """The same, from which they do."""
 
@@ -33,14 +35,16 @@ def labels_unrelated(case: Case) -> Iterator[Finding]:
     if len(known.train.inputs) < EXAMPLES or known.train.targets is None:
         return
     told = related(known.train)
-    if told is None or told > CHANCE:
+    if told is None or told > MOST_BY_CHANCE:
         return
     elsewhere = None if known.valid is None or len(known.valid.inputs) < 60 else related(known.valid)
+    if told > (CHANCE if elsewhere is None else max(CHANCE, FAR_LESS * elsewhere)):
+        return
     true, shuffled = again(case), again(case, targets=_shuffled(case))
     count = len(case.batches)
     with_true, with_shuffled = compare(true, shuffled, count=count)
     no_better = with_true > 0.95 * with_shuffled
-    sure = elsewhere is not None and elsewhere > RELATED
+    sure = elsewhere is not None and elsewhere > RELATED and (told <= CHANCE or no_better)
     if not sure and not no_better:
         return
     fell = _fell(true.losses, count)
@@ -110,13 +114,13 @@ def related(fed: Fed) -> float | None:
     if features is None or wanted.shape[1] > 64 or not bool(wanted.isfinite().all()):
         return None
     wanted = wanted - wanted.mean(0)
-    fits = [_neighbours(features), _linear(features)]
+    fits = [neighbours(features), linear(features)]
     generator = torch.Generator().manual_seed(0)
     best = -torch.inf
     for fit in fits:
-        own = _agreement(fit, wanted)
+        own = agreement(fit, wanted)
         draws = torch.tensor(
-            [_agreement(fit, wanted[torch.randperm(len(wanted), generator=generator)]) for _ in range(24)]
+            [agreement(fit, wanted[torch.randperm(len(wanted), generator=generator)]) for _ in range(24)]
         )
         best = max(best, (own - float(draws.mean())) / max(float(draws.std()), 1e-9))
     return best
@@ -143,7 +147,7 @@ def _features(inputs: Tensor) -> Tensor:
     )
 
 
-def _neighbours(features: Tensor) -> Tensor:
+def neighbours(features: Tensor) -> Tensor:
     """The matrix that answers each example by the mean of its five neighbours, (N, N)."""
     distance = torch.cdist(features.float(), features.float())
     distance.fill_diagonal_(torch.inf)
@@ -151,7 +155,7 @@ def _neighbours(features: Tensor) -> Tensor:
     return torch.zeros(len(features), len(features), dtype=torch.double).scatter_(1, near, 0.2)
 
 
-def _linear(features: Tensor) -> Tensor:
+def linear(features: Tensor) -> Tensor:
     """The matrix that answers each example by a ridge fit to all others, (N, N)."""
     kernel = (features.double() @ features.double().T) / features.shape[1]
     strength = 0.1 * float(kernel.diagonal().mean()) + 1e-9
@@ -161,7 +165,7 @@ def _linear(features: Tensor) -> Tensor:
     return (hat - torch.diag(leverage)) / (1 - leverage)[:, None]
 
 
-def _agreement(fit: Tensor, wanted: Tensor) -> float:
+def agreement(fit: Tensor, wanted: Tensor) -> float:
     """The correlation of answers and targets."""
     answered = fit @ wanted
     return float((answered * wanted).sum() / (answered.norm() * wanted.norm()).clamp_min(1e-12))

@@ -254,7 +254,7 @@ class Trials:
         if not falls or not all(map(math.isfinite, falls)):
             return _broken(losses)
         drop = sum(falls) / len(falls)
-        spread = math.sqrt(sum((f - drop) ** 2 for f in falls) / max(1, len(falls) - 1))
+        spread = math.sqrt(sum((f - drop) * (f - drop) for f in falls) / max(1, len(falls) - 1))
         return Run(drop, _mean(start) - drop, len(losses), tuple(losses), spread / math.sqrt(len(falls)))
 
     def beats_all(self, run: Run) -> bool:

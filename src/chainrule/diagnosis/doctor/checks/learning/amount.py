@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,10 +13,11 @@ from torch import nn
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._copies import copy_of
-from chainrule.diagnosis.doctor._events import Backward, Forward, Moved, is_network
+from chainrule.diagnosis.doctor._events import Backward, Forward, Line
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import cycles, number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import trials
+from chainrule.diagnosis.doctor.checks.learning.waiting import learning_loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot, Tried
 
 FEW = 25
@@ -26,6 +28,10 @@ MORE = 80
 """Steps that a training is taken on for."""
 STILL = 0.5
 """Twice the share of the first loss that must be left for more steps to be missed."""
+FALLS = 0.3
+"""Share of the loss by which it must fall when a training is taken on."""
+AFTER_BREAK = 0.15
+"""The same where somebody has written an end that came before."""
 RUNS = 5
 """Runs through the recorded batches that it takes to see whether more steps help."""
 ONWARD = 4.0
@@ -50,18 +56,19 @@ def too_few_steps(case: Case) -> Iterator[Finding]:
     now = found.start - found.whole
     if onward.steps < 3:
         return
-    helps = onward.drop >= 0.3 * abs(found.whole) and found.whole >= 0.25 * found.start
-    if not helps:
-        return
     few = steps < FEW
+    broken = None if few else _break(case)
+    falls = AFTER_BREAK if broken else FALLS
+    if onward.drop < falls * abs(found.whole) or found.whole < 0.25 * found.start:
+        return
     rows = next((f.inputs.shape[0] for f in case.forwards if f.learning and f.inputs and f.inputs.shape), 0)
     examples = _examples(case)
     large = examples > 0 and rows >= 0.25 * examples
     yield Finding(
         "too-few-steps" if few else "stopped-too-early",
         f"The training ends after {steps} steps, and the loss still falls.",
-        "fault" if few else "note",
-        0.85 if few else 0.5,
+        "fault" if few or broken else "note",
+        0.85 if few else 0.8 if broken else 0.5,
         (
             Fact("steps", f"{steps} (usual: hundreds and more)"),
             Fact(
@@ -69,12 +76,27 @@ def too_few_steps(case: Case) -> Iterator[Finding]:
             ),
             Fact("examples in a step, and in all", f"{rows}, {examples or 'unknown'}"),
         ),
-        "Smaller batches: more steps for the same time." if large else "More epochs.",
-        case.place(found.moves[0].line if found.moves else None),
+        "More patience, and a smaller improvement that counts as one."
+        if broken
+        else "Smaller batches: more steps for the same time."
+        if large
+        else "More epochs.",
+        case.place(broken or (found.moves[0].line if found.moves else None)),
         Tried(f"{onward.steps} steps more", number(found.whole), number(onward.end), True),
         ("rate-too-low", "underfits", "loss-does-not-move"),
         Plot("loss", "step", "loss", {"loss": list(enumerate(losses))}),
     )
+
+
+def _break(case: Case) -> Line | None:
+    """Where the loop over epochs is left early, under a condition: an end that somebody wrote, and that came."""
+    around = learning_loops(case)
+    if len(around) < 2 or case.source.path is None:
+        return None
+    inside = {id(node) for node in ast.walk(around[-1])}
+    branches = [node for node in ast.walk(around[0]) if isinstance(node, ast.If) and id(node) not in inside]
+    found = [n for branch in branches for n in ast.walk(branch) if isinstance(n, ast.Break)]
+    return (str(case.source.path), found[0].lineno) if found else None
 
 
 def _examples(case: Case) -> int:
@@ -171,75 +193,6 @@ def _together(network: nn.Module, kept: list[Forward]) -> tuple[bool | None, flo
     return same, (middle - begun) / max(end - middle, 1e-9)
 
 
-@check("data-loading-slow", "evaluates-too-often")
-def time_beside_steps(case: Case) -> Iterator[Finding]:
-    """Where the time goes: to the step, or to what is around it."""
-    waits: list[float] = []
-    works: list[float] = []
-    evaluations: list[float] = []
-    last: float | None = None
-    begun: float | None = None
-    evaluated: float | None = None
-    taken = len(case.seen.recorded)
-    for event in case.seen.events:
-        if isinstance(event, Moved):
-            if begun is not None:
-                works.append(event.at - begun)
-            last, begun, evaluated = event.at, None, None
-        elif isinstance(event, Forward) and is_network(event.module) and begun is None:
-            if not event.grad or not event.training:
-                evaluated = event.at if evaluated is None else evaluated
-                continue
-            begun = event.at
-            if last is not None and evaluated is None:
-                waits.append(event.at - last)
-            elif evaluated is not None:
-                evaluations.append(event.at - evaluated)
-    waits, works = waits[taken:], works[taken:]
-    if len(works) < 20:
-        return
-    total = sum(works)
-    if (
-        len(waits) > 0.5 * len(works)
-        and sum(waits) > SLOW * total
-        and sum(waits) > SECONDS
-        and median(waits) > SLOW * median(works)
-    ):
-        yield Finding(
-            "data-loading-slow",
-            "Most of the time goes by before a batch is there, not in the step.",
-            "warning",
-            0.7,
-            (
-                Fact(
-                    "time between a step and the next call, and of the step (median)",
-                    f"{1e3 * median(waits):.2g} ms, {1e3 * median(works):.2g} ms",
-                ),
-                Fact("share of the time", f"{sum(waits) / (sum(waits) + total):.0%}"),
-            ),
-            "Prepare the data once, before the loop; or several workers in the `DataLoader`.",
-            case.place(next((f.line for f in case.forwards if f.learning), None)),
-        )
-    if len(evaluations) > 0.5 * len(works) and sum(evaluations) > 2 * total and sum(evaluations) > SECONDS:
-        yield Finding(
-            "evaluates-too-often",
-            "The network is evaluated after nearly every step, which takes more time than learning.",
-            "warning",
-            0.7,
-            (
-                Fact("evaluations", f"{len(evaluations)} in {len(works)} steps"),
-                Fact("time for them, and for the steps", f"{sum(evaluations):.2g} s, {total:.2g} s"),
-            ),
-            "Evaluate once an epoch.",
-        )
-
-
-SLOW = 4.0
-"""How many times the step's time the wait for a batch must take; twice is common with data made in Python."""
-SECONDS = 1.0
-"""Seconds that must go to it in all."""
-
-
 @check("loss-oscillates")
 def loss_oscillates(case: Case) -> Iterator[Finding]:
     """A loss that jumps up and down by more than it falls."""
@@ -249,7 +202,7 @@ def loss_oscillates(case: Case) -> Iterator[Finding]:
     half = losses[len(losses) // 2 :]
     level = median(half)
     jumps = [abs(a - b) for a, b in pairwise(half)]
-    if level > 0 and median(jumps) > level and max(half) > 3 * median(losses[:5]):
+    if level > 0 and median(jumps) > level and max(half) > 3 * abs(losses[0]):
         yield Finding(
             "loss-oscillates",
             "The loss jumps from step to step by more than its size.",

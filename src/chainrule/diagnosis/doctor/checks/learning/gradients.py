@@ -158,6 +158,41 @@ def _forgets(cycle: Cycle) -> bool:
     return any(isinstance(event, Cleared) for event in between) and not same  # the same batch twice: a trial step
 
 
+@check("loss-cleared-away")
+def loss_cleared_away(case: Case) -> Iterator[Finding]:
+    """Of two losses before a step the gradients of the first are cleared before anybody uses them."""
+    seen = cycles(case)
+    wasted = [_cleared_away(cycle) for cycle in seen]
+    found = next((each for each in wasted if each is not None), None)
+    if len(seen) < LEAST or found is None or share([each is not None for each in wasted]) < MOST:
+        return
+    first, clearing = found
+    yield Finding(
+        "loss-cleared-away",
+        "The gradients of the first of two losses are cleared before the step: only the last one is learned from.",
+        "fault",
+        0.93,
+        (
+            Fact("backward passes before each step", "2, of different lines"),
+            Fact("clearings between them", f"in {share([each is not None for each in wasted]):.0%} of the steps"),
+        ),
+        "One `optimizer.zero_grad()` before both, or `(loss_a + loss_b).backward()`.",
+        case.place(clearing.line or first.line),
+        explains=("one-batch-is-not-learned", "underfits", "one-answer-for-all", "loss-does-not-move"),
+    )
+
+
+def _cleared_away(cycle: Cycle) -> tuple[Backward, Cleared] | None:
+    passes = cycle.backwards
+    if len(passes) != 2 or len(cycle.moves) != 1 or passes[0].line == passes[1].line or passes[1].stale > 0.0:
+        return None
+    places = [place for place, event in enumerate(cycle.events) if isinstance(event, Backward)]
+    between = cycle.events[places[0] : places[1]]
+    if any(isinstance(event, Forward) for event in between):
+        return None  # the weights were moved by hand in between, and asked again
+    return next(((passes[0], event) for event in between if isinstance(event, Cleared)), None)
+
+
 @check("accumulation-not-divided", experiment=True)
 def accumulation_not_divided(case: Case) -> Iterator[Finding]:
     """Gradients of several batches are added up at a rate made for their mean."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Loaded
+from chainrule.diagnosis.doctor._graphs import node_of
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import looks_random
 from chainrule.diagnosis.doctor.findings import Fact, Finding
@@ -154,6 +155,7 @@ def graph_kept(case: Case) -> Iterator[Finding]:
     half = len(behind) // 2
     grows = len(behind) >= 6 and behind[-1] > GROWS * max(behind[half], 1) and behind[half] > GROWS * max(behind[1], 1)
     if held < KEPT and not grows:
+        yield from _kept_beside(case)
         return
     carried = _carried(case) if grows else False
     yield Finding(
@@ -171,6 +173,30 @@ def graph_kept(case: Case) -> Iterator[Finding]:
         if carried
         else "`loss.item()` (or `loss.detach()`) in sums and lists.",
         case.place(passes[0].line),
+    )
+
+
+def _kept_beside(case: Case) -> Iterator[Finding]:
+    """What is kept of calls that no backward pass follows: losses or scores of an evaluation, scores in a list."""
+    recorded = sum(
+        any(v.operation is None and node_of(v.tensor) is not None for v in b.tape.values) for b in case.batches
+    )
+    if case.seen.graphs - recorded < KEPT:  # what two passes share is held by their records
+        return
+    evaluated = [each for passed in case.evaluations for each in passed if each.forward.grad]
+    where = ""
+    for each in evaluated[:1]:
+        lines = [each.lines[o.index] for o in each.tape.operations if o.index in each.lines]
+        where = case.place(next((line for line in lines if line != each.forward.line), each.forward.line))
+    yield Finding(
+        "graph-kept",
+        "Losses or scores are kept together with all that they were computed from: memory grows with each batch.",
+        "warning",
+        0.8,
+        (Fact("graphs of earlier batches that are held at once", f"{case.seen.graphs} (usual: 0)"),),
+        "`with torch.no_grad():` around the evaluation, and `loss.item()` (or `scores.detach()`) in sums and lists.",
+        where or next((case.place(f.line) for f in case.forwards), ""),
+        explains=("gradients-in-evaluation",),
     )
 
 

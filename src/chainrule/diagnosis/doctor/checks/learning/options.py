@@ -141,7 +141,9 @@ def weight_decay(case: Case) -> Iterator[Finding]:
     late, same = found.run(options=none, onward=True, passes=2), found.run(onward=True, passes=2)
     from_start = found.beats_all(early) and early.drop > 1.5 * max(kept.drop, 0.0)
     onward = late.end < same.end - 0.2 * abs(found.start) and late.end < 0.8 * found.whole
-    if not (from_start or onward):
+    coupled = strength >= STRONG and found.adapts and type(found.moves[0].optimizer).__name__ != "AdamW"
+    relieved = coupled and late.end < RELIEF * same.end and late.end < RELIEF * found.whole
+    if not (from_start or onward or relieved):
         return
     before, after = (kept, early) if from_start else (same, late)
     ids = {id(p) for g in found.moves[0].optimizer.param_groups for p in g["params"]}
@@ -150,8 +152,8 @@ def weight_decay(case: Case) -> Iterator[Finding]:
     yield Finding(
         "weight-decay-too-strong",
         "The optimizer's weight decay outweighs the loss: weights are pulled to zero faster than they learn.",
-        "fault",
-        0.9,
+        "fault" if from_start or onward else "warning",
+        0.9 if from_start or onward else 0.7,
         (
             Fact("weight decay", f"{strength:g} (usual: 1e-4 to 1e-2)"),
             Fact("norm of all weights, at first and at last", f"{number(first)}, {number(last)}"),
@@ -163,5 +165,9 @@ def weight_decay(case: Case) -> Iterator[Finding]:
     )
 
 
+STRONG = 0.05
+"""A decay that is added to the gradient, of an optimizer that divides by its size, is far above any in use."""
+RELIEF = 0.6
+"""Share of the loss that a few steps without such a decay must leave."""
 WEAK = 0.004
 """A decay below this is in use everywhere."""

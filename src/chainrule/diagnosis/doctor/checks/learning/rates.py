@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 
+import torch
+
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import number
@@ -19,6 +21,8 @@ LEFT = 3.0
 """Seconds that must be left for one run more."""
 SECONDS = 4.0
 """After so long no further rate is tried."""
+AGAIN = 3
+"""Passes through the same batches from which on they may be learned by heart."""
 LONG_ENOUGH = 20
 """Steps after which a loss should have begun to move."""
 
@@ -41,9 +45,26 @@ def rate(case: Case) -> Iterator[Finding]:
     best = max(runs, key=lambda factor: runs[factor].drop)
     further = found.beats_all(runs[best]) and runs[best].drop > 1.5 * max(used.drop, 0.0)
     if best != 1.0 and (further or _far_below(found, runs)):
-        yield _finding(case, found, runs, best)
+        if best < 1.0 or not _by_heart(found, best):
+            yield _finding(case, found, runs, best)
     elif (late := _too_high_at_the_end(case, found)) is not None:
         yield late
+
+
+def _by_heart(found: Trials, scale: float) -> bool:
+    """Whether the higher rate only learns the recorded batches by heart: what is left out of them is not learned."""
+    held = max(2, found.pass_steps // 3)
+    learned, left_out = found.batches[: found.pass_steps - held], found.batches[found.pass_steps - held :]
+    if found.passes < AGAIN or len(learned) < held or any(not turn.last for turn in found.rehearsal.turns):
+        return False
+    state = found.rehearsal.start()
+    pace = found.pace(scale)
+    losses = found.rehearsal.train(found.pass_steps * found.passes, batches=learned, pace=pace, state=state)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        held_out = [float(found.rehearsal.loss(i, state).sum()) for i in left_out]
+    first = found.first[found.pass_steps - held : found.pass_steps]
+    return math.isfinite(losses[-1]) and sum(held_out) > sum(first) - LEAST_DROP * abs(sum(first))
 
 
 def _far_below(found: Trials, runs: dict[float, Run]) -> bool:

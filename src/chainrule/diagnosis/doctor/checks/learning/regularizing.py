@@ -17,7 +17,7 @@ from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import number
 from chainrule.diagnosis.doctor.checks.learning._modes import dropping
-from chainrule.diagnosis.doctor.checks.learning._trials import Trials, trials
+from chainrule.diagnosis.doctor.checks.learning._trials import FLAT, Trials, trials
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 STRONG = 0.75
@@ -100,15 +100,19 @@ def batch_norm(case: Case) -> Iterator[Finding]:
         Fact("numbers for each mean and spread, momentum", f"{fewest}, {share:g} (usual: 32 and more, 0.1)"),
     )
     if fewest <= FEW:
+        tried = _otherwise(found, norms) if not found.learned else None
+        nowhere = fewest <= 2 and found.whole_drop < FLAT * abs(found.start)  # of two numbers only the order is left
+        costs = off or nowhere or (tried is not None and tried.helped)
         yield Finding(
             "batch-norm-tiny-batch",
             f"Batch normalization takes its statistics from {fewest} numbers.",
-            "fault" if off else "warning" if fewest <= 2 else "note",
-            0.85 if off else 0.55,
+            "fault" if costs else "warning" if fewest <= 2 else "note",
+            0.93 if nowhere or (tried and tried.helped) else 0.85 if off else 0.55,
             facts,
             "Larger batches, or GroupNorm or LayerNorm.",
             where,
-            explains=("batch-norm-statistics-off",),
+            tried,
+            ("batch-norm-statistics-off", *(("rate-too-high", "dead-units", "underfits") if costs else ())),
         )
     elif off:
         odd = not MOMENTUM[0] <= share <= MOMENTUM[1]
@@ -123,6 +127,22 @@ def batch_norm(case: Case) -> Iterator[Finding]:
             else "Longer training, or a last pass over the data in training mode without steps.",
             where,
         )
+
+
+def _otherwise(found: Trials, norms: list[list[Operation]]) -> Tried | None:
+    """Whether the recorded steps, each example normalized by itself, come much further than the whole training."""
+    if not found.affordable(found.passes):
+        return None
+    alone = {i: {o.index: _by_itself for o in each} for i, each in enumerate(norms)}
+    run, used = found.run(actions=alone, passes=found.passes), found.run(passes=found.passes)
+    helps = found.beats_all(run) and run.drop > 1.5 * max(used.drop, 0.0)
+    words = found.words(used.end, used.steps), found.words(run.end, run.steps)
+    return Tried("each example normalized by itself", *words, helps)
+
+
+def _by_itself(*arguments: Any, **options: Any) -> Tensor:
+    given = dict(zip(_NAMES, arguments)) | options
+    return F.group_norm(given["input"], 1, given.get("weight"), given.get("bias"))
 
 
 _NAMES = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Line, Scheduled
+from chainrule.diagnosis.doctor._events import Line, Scheduled
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import Trials, trials
@@ -78,7 +78,7 @@ def schedule_kills_rate(case: Case) -> Iterator[Finding]:
     if share(low) < LONG or peak > 0.3 * len(rates) or not any(low[-3:]):
         return
     first = next(place for place in range(peak, len(rates)) if low[place])
-    stepped = max((_stepped(each.scheduler) for each in case.seen.of(Scheduled)), default=0)
+    stepped = max((stepped_times(each.scheduler) for each in case.seen.of(Scheduled)), default=0)
     per_batch = stepped >= 0.8 * len(rates)
     tried, helps = _at_peak(found)
     if not helps and not (per_batch and share(low) > 0.8):
@@ -114,7 +114,7 @@ def _at_peak(found: Trials) -> tuple[Tried | None, bool]:
     return Tried("the highest rate, from the last weights on", number(now), number(run.end), helps), helps
 
 
-def _stepped(scheduler: object) -> int:
+def stepped_times(scheduler: object) -> int:
     """How often a schedule was stepped; the first is its own."""
     return max(int(getattr(scheduler, "_step_count", 1) or 1), int(getattr(scheduler, "last_epoch", 0) or 0) + 1) - 1
 
@@ -132,8 +132,10 @@ def rate_rises(case: Case) -> Iterator[Finding]:
     steps = (rates[-1] - rates[len(rates) // 2]) / max(rates[len(rates) // 2] - rates[0], 1e-30)
     grows = steps > 1.5  # more in the second half than in the first: it multiplies
     losses = found.losses
+    base = max((float(g.get("initial_lr", 0.0)) for g in found.moves[0].optimizer.param_groups), default=0.0)
+    up = max(1.0, base / rates[-1])  # where the warm-up would have led to
     worse = bool(losses) and found.whole > min(losses) + 0.3 * abs(found.start - min(losses))
-    if grows:
+    if grows or (worse and min(losses) < 0.5 * found.start):
         yield Finding(
             "rate-rises-without-end",
             "The learning rate grows with each step of the schedule, and never falls.",
@@ -148,71 +150,24 @@ def rate_rises(case: Case) -> Iterator[Finding]:
             explains=("rate-too-high", "loss-diverges"),
             plot=_plot(rates),
         )
-    elif found.possible and not found.learned and found.beats_all(found.run(steady=True)):
+    elif found.possible and not found.learned and found.beats_all(run := found.run(scale=up, steady=True)):
         yield Finding(
             "warm-up-too-long",
             "The training is over before the warm-up is: the rate is too low nearly all the time.",
             "fault",
-            0.8,
-            (Fact("rate at first and at last", f"{number(rates[0])}, {number(rates[-1])}"),),
+            0.93,
+            (
+                Fact("rate at first and at last", f"{number(rates[0])}, {number(rates[-1])}"),
+                Fact("rate that the warm-up leads to", number(up * rates[-1])),
+            ),
             "A warm-up over a tenth of the steps.",
             case.place(_line(case)),
             Tried(
-                "the highest rate from the first step on",
+                f"rate {number(up * rates[-1])} from the first step on",
                 found.words(found.base.end),
-                found.words(found.run(steady=True).end),
+                found.words(run.end),
                 True,
             ),
             EXPLAINED,
             _plot(rates),
         )
-
-
-@check("schedule-never-stepped", "schedule-stepped-too-rarely")
-def schedule_steps(case: Case) -> Iterator[Finding]:
-    """Schedules that were made and not stepped, or once an epoch where their length counts batches."""
-    made: list[Scheduled] = case.seen.of(Scheduled)
-    if len(case.moves) < FEW or any(hasattr(m.scheduler, "_schedulers") for m in made):
-        return  # of schedules made of others each has its time
-    for each in made:
-        optimizer = getattr(each.scheduler, "optimizer", None)
-        moves = [moved for moved in case.moves if moved.optimizer is optimizer]
-        after = [b for b in case.seen.of(Backward) if b.at > each.at]
-        if len(moves) < FEW or not after or not case.seen.complete:
-            continue
-        stepped = _stepped(each.scheduler)
-        groups = moves[0].optimizer.param_groups
-        base = max((float(g.get("max_lr", g.get("initial_lr", g["lr"]))) for g in groups), default=0.0)
-        starts_low = base > 0 and max(moves[0].rates) < 0.2 * base
-        length = int(getattr(each.scheduler, "total_steps", 0) or getattr(each.scheduler, "T_max", 0) or 0)
-        if stepped <= 0:
-            yield Finding(
-                "schedule-never-stepped",
-                "A schedule of the rate is made and never stepped.",
-                "fault" if starts_low else "warning",
-                0.9 if starts_low else 0.65,
-                (
-                    Fact("steps of the schedule", "0"),
-                    Fact("steps of its optimizer", f"{len(moves)}"),
-                    Fact("rate all the time", f"{number(max(moves[0].rates))} (base rate {number(base)})"),
-                ),
-                "Call `scheduler.step()` after each epoch (or batch, where it counts batches).",
-                case.place(each.line),
-                explains=("rate-too-low",) if starts_low else (),
-            )
-        elif length >= 0.8 * len(moves) and stepped < 0.25 * min(length, len(moves)):
-            yield Finding(
-                "schedule-stepped-too-rarely",
-                f"The schedule is {length} steps long and was stepped {stepped} times: it counts batches, "
-                "and is stepped once an epoch.",
-                "fault" if starts_low else "warning",
-                0.85 if starts_low else 0.6,
-                (
-                    Fact("length of the schedule", f"{length}"),
-                    Fact("steps of it", f"{stepped}"),
-                    Fact("steps of its optimizer", f"{len(moves)}"),
-                ),
-                "Call `scheduler.step()` in each batch, or give its length in epochs.",
-                case.place(each.line),
-                explains=("rate-too-low",) if starts_low else (),
-            )

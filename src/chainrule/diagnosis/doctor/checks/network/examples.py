@@ -1,4 +1,4 @@
-"""What one example's answer depends on beside it: other examples, chance, earlier calls."""
+"""What one example's answer depends on beside it: the other examples of its batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from chainrule.analysis._record import record
@@ -23,11 +23,6 @@ from chainrule.diagnosis.doctor.checks.network._probe import (
     probing,
 )
 from chainrule.diagnosis.doctor.findings import Fact, Finding
-
-DROPPING = frozenset({"dropout", "dropout_", "feature_dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
-                      "feature_alpha_dropout", "bernoulli", "bernoulli_", "native_dropout"})  # fmt: skip
-REPEATED = 3
-"""Calls with equal inputs in one evaluation from which chance in them is meant: an average over draws."""
 
 
 @check("examples-leak", "batch-axis-as-time", "softmax-over-batch", experiment=True)
@@ -122,7 +117,8 @@ def _finding(case: Case, probe: Probe, axis: int, count: int, found: _Leak) -> F
         change,
         where,
         None,
-        ("order-ignored", "part-of-input-unseen", "padding-seen", "input-ignored", "no-causal-mask", "underfits",
+        ("place-in-batch-matters", "order-ignored",
+         "part-of-input-unseen", "padding-seen", "input-ignored", "no-causal-mask", "underfits",
          "one-batch-is-not-learned", "loss-does-not-move"),
     )  # fmt: skip
 
@@ -198,96 +194,3 @@ def _apart(one: Tensor, other: Tensor, count: int, which: int) -> bool:
             if not bool(rest.any()):
                 return True
     return False
-
-
-@check("dropout-always-on", "random-in-evaluation", experiment=True)
-def chance(case: Case) -> Iterator[Finding]:
-    """The same input twice in evaluation mode: the same answer twice, unless something is drawn at random."""
-    for title, forward in askable(case):
-        with probing(case, title, forward) as probe:
-            if probe is None:
-                continue
-            one, two, third = probe.ask(seed=1), probe.ask(seed=2), probe.ask(seed=1)
-            if one is None or two is None or third is None or one.shape != two.shape:
-                continue
-            moved = float(difference(one, two).max())
-            if moved <= MOVED or float(difference(one, third).max()) > MOVED:
-                continue
-            tape = record(probe.module, *probe.given[0], **probe.given[1])
-            dropped = [o for o in tape.operations if o.function in DROPPING and _is_on(o)]
-            meant = _averaged(case, forward.module)
-            fault = bool(dropped) and not meant
-            own = [(b, o) for b in case.batches[:1] for o in b.tape.operations if o.function in DROPPING and _is_own(o)]
-            yield Finding(
-                "dropout-always-on" if dropped else "random-in-evaluation",
-                "dropout stays on in evaluation mode"
-                if dropped
-                else "the network's answers in evaluation are drawn at random",
-                "fault" if fault else "note",
-                0.95 if fault else 0.5,
-                (Fact("the same input twice in evaluation mode: largest difference over the spread", f"{moved:.2g}"),),
-                "F.dropout(x, p, training=self.training), or nn.Dropout as an attribute" if dropped else "",
-                case.place(own[0][0].line(own[0][1])) if own else title,
-            )
-            return
-
-
-def _is_on(operation: Operation) -> bool:
-    return operation.arguments[2:3] != (False,) and operation.options.get("training") is not False
-
-
-def _is_own(operation: Operation) -> bool:
-    call = operation.call
-    return call is not None and not type(call.module).__module__.startswith("torch.")
-
-
-def _averaged(case: Case, module: nn.Module) -> bool:
-    """Whether evaluations call it several times with the same examples: an average over draws."""
-    for passed in case.evaluations:
-        first = [f.forward.rows[0].item() for f in passed if f.forward.module is module and f.forward.rows is not None]
-        if first and max(first.count(each) for each in set(first)) >= REPEATED:
-            return True
-    return False
-
-
-@check("state-carried-over", experiment=True)
-def state_carried(case: Case) -> Iterator[Finding]:
-    """A call with another input in between changes the answer: the network keeps something from call to call."""
-    for title, forward in askable(case):
-        with probing(case, title, forward) as probe:
-            if probe is None or not any(t.is_floating_point() or t.ndim > 1 for t in probe.tensors):
-                continue
-            fresh = probe.ask()
-            second = probe.ask()
-            third = probe.ask()
-            if fresh is None or second is None or third is None or fresh.shape != third.shape:
-                continue
-            moved = float(difference(fresh, second).max())
-            if moved <= MOVED:
-                continue
-            stateful = _language(case)
-            yield Finding(
-                "state-carried-over",
-                "the answer depends on what the network was called with before: a state is kept from call to call",
-                "note" if stateful else "fault",
-                0.5 if stateful else 0.9,
-                (
-                    Fact(
-                        "the same input twice: largest difference over the spread", f"{moved:.2g} (0 without a memory)"
-                    ),
-                ),
-                "begin each sequence with a state of zeros: leave the state out, or reset it before each batch",
-                title,
-                None,
-                ("examples-leak",),
-            )
-            return
-
-
-def _language(case: Case) -> bool:
-    """Whether each place of a sequence has a target: there batches may continue each other."""
-    batch = case.batches[0] if case.batches else None
-    if batch is None or batch.targets is None or not batch.inputs:
-        return False
-    inputs = batch.inputs[0]
-    return inputs.ndim > 1 and batch.targets.numel() == inputs.shape[0] * inputs.shape[1]

@@ -27,6 +27,8 @@ MANY_DEAD = 0.4
 """Share worth a note."""
 VANISHED = 1e-4
 """Gradient of the first layer over that of the last, each over its weights: usual ones are within a factor of 100."""
+FADING = 2e-2
+"""The same, from which it is tried whether the steps go better with activations that let it through."""
 JUMP = 100.0
 """Largest gradient norm over the median one: one bad batch gives ten."""
 
@@ -113,7 +115,7 @@ def vanish(case: Case) -> Iterator[Finding]:
     batch = case.batches[0]
     found = signals(batch, case.rehearsal.start())
     sizes = _relative(batch, found)
-    if len(sizes) < 3 or sizes[-1] <= 0 or sizes[0] / sizes[-1] > VANISHED:
+    if len(sizes) < 3 or sizes[-1] <= 0 or sizes[0] / sizes[-1] > FADING:
         return
     bounded = [o for o in batch.tape.operations if o.function in BOUNDED and o.results[0] not in batch.outputs]
     before = trial(case)
@@ -128,6 +130,8 @@ def vanish(case: Case) -> Iterator[Finding]:
             state[each.key] *= math.sqrt(2)
     after = trial(case, state=state, actions=actions)
     helped = after.gain > max(LEARNS, 3 * before.gain)
+    if not helped and sizes[0] / sizes[-1] > VANISHED:
+        return
     points = [(float(i), math.log10(max(s, 1e-30))) for i, s in enumerate(sizes)]
     yield Finding(
         "gradients-vanish",

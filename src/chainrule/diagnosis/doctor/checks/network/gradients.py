@@ -1,4 +1,4 @@
-"""Which parameters get a gradient: graphs that are cut, layers that nobody knows of, layers that are never used."""
+"""Which parameters get a gradient, and where a graph is cut."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Batch, Case
@@ -15,6 +14,7 @@ from chainrule.diagnosis.doctor._events import Loaded
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._layers import modules_of, spot
 from chainrule.diagnosis.doctor.checks.network._trial import can_try, trial
+from chainrule.diagnosis.doctor.checks.network.thrown import line_of, unheard
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 LEVELLED = frozenset(
@@ -63,7 +63,7 @@ def _carries(batch: Batch, index: int) -> bool:
     return batch.tape.values[index].tensor.requires_grad
 
 
-def _trained(case: Case) -> dict[str, Tensor]:
+def trained(case: Case) -> dict[str, Tensor]:
     """The parameters that somebody means to train: they ask for gradients, and an optimizer, if any, has them."""
     owned = case.owned
     return {n: p for n, p in case.parameters.items() if p.requires_grad and (not owned or id(p) in owned)}
@@ -77,7 +77,7 @@ def graph_cut(case: Case) -> Iterator[Finding]:
     reaches = [reach(batch) for batch in case.batches]
     used = frozenset().union(*(r.used for r in reaches))
     reached = frozenset().union(*(r.reached for r in reaches))
-    lost = {n: p for n, p in _trained(case).items() if id(p) in used and id(p) not in reached}
+    lost = {n: p for n, p in trained(case).items() if id(p) in used and id(p) not in reached}
     copied = {} if lost else _left_torch(case, used)
     if not lost and not copied:
         return
@@ -115,6 +115,7 @@ def graph_cut(case: Case) -> Iterator[Finding]:
             "frozen-at-random",
             "one-batch-is-not-learned",
             "loss-does-not-move",
+            "unused-layer",
         ),
     )
 
@@ -187,140 +188,10 @@ def _left_torch(case: Case, used: frozenset[int]) -> dict[str, Tensor]:
     if not any(id(value.tensor) not in others for value in appeared) or len(case.batches) < 2:
         return {}
     ran = {id(call.module) for call in batch.tape.calls}
-    within = {id(p) for _, m in modules_of(case) if id(m) in ran for p in m.parameters(recurse=False)}
-    return {n: p for n, p in _trained(case).items() if id(p) in within and id(p) not in used}
+    silent = {id(p) for c in unheard(batch) if line_of(case, c) for p in c.module.parameters()}
+    within = {id(p) for _, m in modules_of(case) if id(m) in ran for p in m.parameters(recurse=False)} - silent
+    return {n: p for n, p in trained(case).items() if id(p) in within and id(p) not in used}
 
 
 def _inside(batch: Batch, index: int) -> bool:
     return any(index in o.inputs and o.call is not None for o in batch.tape.operations)
-
-
-@check("layers-not-registered", "layers-made-in-forward")
-def unregistered(case: Case) -> Iterator[Finding]:
-    """Layers in plain lists or dictionaries, or weights that are no nn.Parameter: `.parameters()` has none of them."""
-    known = {id(p) for network in case.networks.values() for p in network.parameters()}
-    owned = case.owned
-    hidden: dict[str, list[Tensor]] = {}
-    for path, module in modules_of(case):
-        for name, held in vars(module).items():
-            if name.startswith("_"):
-                continue
-            missing = [p for p in _held(held) if id(p) not in known and id(p) not in owned]
-            if missing and not isinstance(held, nn.Module):
-                hidden[f"{path}.{name}"] = missing
-    looked = set(case.rehearsal.used) if case.batches else set()
-    used = {place: tensors for place, tensors in hidden.items() if any(id(t) in looked for t in tensors)}
-    if used:
-        count = sum(t.numel() for tensors in used.values() for t in tensors)
-        place = next(iter(used))
-        yield Finding(
-            "layers-not-registered",
-            f"the layers in `{place}` are not among the network's parameters, and no optimizer has them",
-            "fault",
-            0.97,
-            (
-                Fact("weights that the loss depends on and that nobody trains", f"{count:,}"),
-                Fact(
-                    "weights that .parameters() gives", f"{sum(p.numel() for p in case.parameters.values()) - count:,}"
-                ),
-            ),
-            "keep layers in nn.ModuleList or nn.ModuleDict, weights in nn.Parameter or nn.ParameterList",
-            place,
-            None,
-            (
-                "parameters-left-out",
-                "optimizer-of-another-model",
-                "underfits",
-                "frozen-at-random",
-                "one-batch-is-not-learned",
-            ),
-        )
-        return
-    yield from _made_anew(case, known | owned)
-
-
-def _held(held: Any) -> list[Tensor]:
-    """The weights in a plain list, tuple or dictionary of layers, or a tensor that asks for gradients."""
-    if isinstance(held, nn.Module):
-        return []
-    parts = list(held.values()) if isinstance(held, dict) else held if isinstance(held, (list, tuple)) else [held]
-    found: list[Tensor] = []
-    for part in parts:
-        if isinstance(part, nn.Module):
-            found += part.parameters()
-        elif isinstance(part, Tensor) and part.requires_grad and part.is_leaf:
-            found.append(part)
-        elif isinstance(part, (list, tuple, dict)):
-            found += _held(part)
-    return [p for p in found if p.requires_grad]
-
-
-def _made_anew(case: Case, known: set[int]) -> Iterator[Finding]:
-    """Layers with weights that are made in each call of the network."""
-    ours = {id(module) for _, module in modules_of(case)}
-    strange: list[set[str]] = []
-    for batch in case.batches[:4]:
-        strange.append(
-            {
-                call.kind
-                for call in batch.tape.calls
-                if call.parent is not None
-                and id(call.module) not in ours
-                and any(p.requires_grad and id(p) not in known for p in call.module.parameters(recurse=False))
-            }
-        )
-    if len(strange) < 2 or not set.intersection(*strange):
-        return
-    modules = [{id(c.module) for c in b.tape.calls if c.parent is not None and id(c.module) not in ours}
-               for b in case.batches[:2]]  # fmt: skip
-    if modules[0] & modules[1]:
-        return  # the same one each time, kept somewhere
-    kinds = ", ".join(sorted(set.intersection(*strange)))
-    yield Finding(
-        "layers-made-in-forward",
-        f"the network makes layers ({kinds}) anew in each call: random weights that are never trained",
-        "fault",
-        0.97,
-        (Fact("layers with weights that belong to no network, other ones in each step", kinds),),
-        "make them once, in __init__, as attributes of the network",
-        kinds,
-        None,
-        ("parameters-left-out", "layers-not-registered", "underfits", "random-in-evaluation", "frozen-at-random"),
-    )
-
-
-@check("unused-layer")
-def unused_layer(case: Case) -> Iterator[Finding]:
-    """A layer with parameters was made and given to the optimizer, and no loss that was seen depends on it."""
-    if len(case.batches) < 3:
-        return
-    used = frozenset().union(*(reach(batch).used for batch in case.batches))
-    trained = {id(p) for p in _trained(case).values()}
-    ran = {id(call.module) for batch in case.batches for call in batch.tape.calls}
-    now = case.final
-    active = {id(t) for t in case.networks.values() if any(id(p) in used for p in t.parameters())}
-    for title, network in case.networks.items():
-        if id(network) not in active:
-            continue  # a network of another use
-        for path, module in network.named_modules():
-            own = [p for p in module.parameters(recurse=False) if id(p) in trained]
-            if not own or any(id(p) in used for p in own):
-                continue
-            if any(id(p) in now and not torch.equal(now[id(p)], case.seen.initial[id(p)]) for p in own):
-                continue  # it was used later
-            called = id(module) in ran
-            count = sum(p.numel() for p in own)
-            yield Finding(
-                "unused-layer",
-                f"the layer `{path or title}` "
-                + ("runs, but nothing that it gives reaches the loss" if called else "is never called"),
-                "warning",
-                0.58,
-                (
-                    Fact("parameters in it", f"{count:,}"),
-                    Fact("calls in the recorded steps", "some, without effect" if called else "none"),
-                ),
-                "use it in forward, or remove it",
-                path or title,
-            )
-            return

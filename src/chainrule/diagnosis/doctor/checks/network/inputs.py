@@ -1,4 +1,4 @@
-"""What of its input a network's answer depends on: nothing, a part, or also the padding."""
+"""What of its input a network's answer depends on: nothing, or a part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_map
 
 from chainrule.diagnosis.doctor._case import Case, output_of
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.network._layers import ATTENDING, RECURRENT
 from chainrule.diagnosis.doctor.checks.network._probe import (
     FAILURES,
     MOVED,
@@ -48,6 +47,10 @@ def part_unseen(case: Case) -> Iterator[Finding]:
             before, other = probe.ask(), probe.ask(partial(_rolled, tensor=tensor))
             if before is None or other is None or before.shape != other.shape or len(before) != len(tensor):
                 continue
+            second = _second_ignored(case, probe, before)
+            if second is not None:
+                yield second
+                return
             if (tensor != tensor[:1]).any() and float((before - other).abs().max()) <= 1e-7 * float(before.abs().max()):
                 yield _ignored(title)
                 return
@@ -62,6 +65,35 @@ def part_unseen(case: Case) -> Iterator[Finding]:
 def _rolled(given: Tensor, tensor: Tensor) -> Tensor:
     """The first input with its examples moved on by one."""
     return given.roll(1, 0) if given.shape == tensor.shape and torch.equal(given, tensor) else given.clone()
+
+
+def _second_ignored(case: Case, probe: Probe, before: Tensor) -> Finding | None:
+    """Of several sequences or tables one that moves nothing, and that nothing in a step uses; masks are left out."""
+    tensors = probe.tensors
+    several = [t.ndim > 1 and t.dtype != torch.bool and len(t) == len(tensors[0]) for t in tensors]
+    batch = case.batches[0] if case.batches else None
+    calls = [] if batch is None else [c for c in batch.calls if c.module is probe.forward.module]
+    if batch is None or sum(several) < 2 or not calls or len(calls[0].inputs) != len(tensors):
+        return None
+    used = {i for operation in batch.tape.operations for i in operation.inputs}
+    for place, other in enumerate(tensors):
+        if not several[place] or calls[0].inputs[place] in used or not (other != other[:1]).any():
+            continue
+        after = probe.ask(partial(_rolled, tensor=other))
+        if after is None or after.shape != before.shape or float((before - after).abs().max()) > 0:
+            continue
+        return Finding(
+            "part-of-input-unseen",
+            f"the network does not use input {place + 1} of {len(tensors)}, of shape {tuple(other.shape)}",
+            "fault",
+            0.9,
+            (Fact("change of the answers when it is exchanged between the examples", "none"),),
+            "see where forward loses it: attention that is given the wrong keys, a state that is not handed on",
+            probe.title,
+            None,
+            ("underfits", "unused-layer"),
+        )
+    return None
 
 
 def _ignored(title: str) -> Finding:
@@ -175,84 +207,4 @@ def _partly(title: str, tensor: Tensor, unseen: Tensor) -> Finding | None:
         title,
         None,
         ("underfits",) if fault else (),
-    )
-
-
-@check("padding-seen", experiment=True)
-def padding_seen(case: Case) -> Iterator[Finding]:
-    """The same sentences with less padding behind them: the answers must stay."""
-    for title, forward in askable(case):
-        if example_axis(case, forward) != 0:
-            continue
-        with probing(case, title, forward) as probe:
-            if probe is None or not probe.tensors:
-                continue
-            tensor = probe.tensors[0]
-            if tensor.is_floating_point() or tensor.ndim != 2 or tensor.shape[1] < 6 or len(tensor) < 4:
-                continue
-            lengths = real_lengths(tensor)
-            short = (lengths <= tensor.shape[1] - 3).nonzero().flatten()
-            if len(short) < 4:
-                continue
-            compared = _compared(probe, tensor, lengths, short)
-            if compared is None:
-                continue
-            far, flips = compared
-            padded = float((1 - lengths / tensor.shape[1]).median())
-            if far <= 0.05:
-                return
-            yield _padding_finding(case, title, far, flips, padded)
-            return
-
-
-def _compared(probe: Probe, tensor: Tensor, lengths: Tensor, short: Tensor) -> tuple[float, float] | None:
-    """How far answers move, on average, and how often the largest is another, when padding that all have is cut off."""
-    rows = short[lengths[short].argsort()][: max(4, len(short) // 2)]
-    keep = int(lengths[rows].max())
-    size = tensor.shape
-
-    def chosen(given: Tensor) -> Tensor:
-        return given[rows] if given.ndim and given.shape[0] == size[0] else given.clone()
-
-    def cut(given: Tensor) -> Tensor:
-        given = chosen(given)
-        return given[:, :keep] if given.ndim > 1 and given.shape[1] == size[1] else given
-
-    before, after = probe.ask(chosen), probe.ask(cut)
-    if before is None or after is None or len(before) != len(rows) or before.ndim != after.ndim:
-        return None
-    if before.ndim > 2 and before.shape[1] == size[1]:
-        real = torch.arange(keep) < lengths[rows, None]
-        before, after = before[:, :keep][real], after[real]
-    if before.shape != after.shape:
-        return None
-    far = float(difference(before, after).mean())
-    one, other = (b.argmax(-1) if b.ndim > 1 and b.shape[-1] > 1 else b > 0 for b in (before, after))
-    return far, float((one != other).double().mean())
-
-
-def _padding_finding(case: Case, title: str, far: float, flips: float, padded: float) -> Finding:
-    names = {o.function for b in case.batches[:1] for o in b.tape.operations}
-    recurrent, attending = bool(names & RECURRENT), bool(names & ATTENDING) or "softmax" in names
-    strong = flips >= 0.1
-    fault = recurrent and padded >= 0.4 and flips >= 0.2
-    how = (
-        "the last state is read after the padding"
-        if recurrent
-        else "attention goes to the padding" if attending else "the padding is averaged or taken in"
-    )  # fmt: skip
-    return Finding(
-        "padding-seen",
-        f"the answer changes with the amount of padding: {how}",
-        "fault" if fault else "warning" if strong and (recurrent or attending) else "note",
-        0.8 if fault else 0.55,
-        (
-            Fact("mean change of the answers when shared padding is cut off, over their spread", f"{far:.2g}"),
-            Fact("answers whose largest score is another then", f"{flips:.0%}"),
-            Fact("places that are padding, in the median row", f"{padded:.0%}"),
-        ),
-        "pack_padded_sequence, or read the state at each row's last real step"
-        if recurrent
-        else "src_key_padding_mask (or -inf for padded keys), and means over real places only",
-        title,
     )

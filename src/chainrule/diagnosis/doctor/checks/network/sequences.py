@@ -18,7 +18,6 @@ from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._layers import ATTENDING, PRODUCTS, SHAPING, spot
 from chainrule.diagnosis.doctor.checks.network._probe import (
     MOVED,
-    Change,
     Probe,
     askable,
     difference,
@@ -273,60 +272,6 @@ def _mild(operation: Operation, batch: Batch, played: dict[int, Tensor]) -> bool
     return bool(fills) and min(fills) > FORBIDDEN
 
 
-@check("order-ignored", experiment=True)
-def order_ignored(case: Case) -> Iterator[Finding]:
-    """Attention without positions: what came before may be in any order, and the answer is the same."""
-    for title, forward in askable(case):
-        batch = case.batches[0] if case.batches else None
-        if batch is None or not _attends(batch):
-            continue
-        with probing(case, title, forward) as probe:
-            if probe is None or not probe.tensors or any(m for m in map(_recurrent, probe.module.modules()) if m):
-                continue
-            tensor = probe.tensors[0]
-            if tensor.is_floating_point() or tensor.ndim != 2 or tensor.shape[1] < 4:
-                continue  # sets of points have no order; patches of an image are asked by no sequence of tokens
-            found = told(batch, next((f for f in case.forwards if f.given is not None and f.learning), forward))
-            lengths = real_lengths(tensor)
-            turned = _turned(tensor, lengths)
-            if torch.equal(turned, tensor):
-                continue
-            before = probe.ask()
-            after = probe.ask(_in_place_of(tensor, turned))
-            if before is None or after is None or after.shape != before.shape:
-                continue
-            other = probe.ask(_in_place_of(tensor, _exchanged(tensor, 1, slice(1, max(2, int(lengths.max()) - 1)))))
-            if other is None or other.shape != before.shape:
-                continue
-            far, seen = _at_last(before, after, tensor, lengths), _at_last(before, other, tensor, lengths)
-            if float(far.max()) <= MOVED < float(seen.max()):
-                yield Finding(
-                    "order-ignored",
-                    "the order of a sequence makes no difference: attention without positions sees a bag",
-                    "fault" if found is not None else "warning",
-                    0.93 if found is not None else 0.6,
-                    (
-                        Fact(
-                            "change of the answer when the tokens between the first and the last are reversed", "none"
-                        ),
-                        Fact("change when they are replaced by others", f"{float(seen.max()):.2g} spreads"),
-                    ),
-                    "add positions to the embeddings: nn.Embedding(length, dim), or sinusoids",
-                    title,
-                )
-                return
-
-
-def _attends(batch: Batch) -> bool:
-    return any(o.function in ATTENDING for o in batch.tape.operations) or any(
-        o.function == "softmax" and o.call is not None for o in batch.tape.operations
-    )
-
-
-def _recurrent(module: Any) -> bool:
-    return isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase)
-
-
 def real_lengths(tokens: Tensor) -> Tensor:
     """How many places each row has before its padding: the number that several rows end with, more than once each."""
     last = int(tokens[:, -1].mode().values)
@@ -334,25 +279,3 @@ def real_lengths(tokens: Tensor) -> Tensor:
     padded = int((tail > 1).sum()) > 1 or (len(tokens) == 1 and int(tail[0]) > 2)
     full = torch.full_like(tail, tokens.shape[1])
     return torch.where(tail > 0, full - tail, full).clamp_min(1) if padded else full
-
-
-def _at_last(before: Tensor, after: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-    """How far the answers moved: where there is one for each place, those at the last real one."""
-    far = difference(before, after)
-    places = _by_place(far, (tokens.shape[0], tokens.shape[1]))
-    return far if places is None else places[torch.arange(len(lengths)), lengths - 1]
-
-
-def _turned(tokens: Tensor, lengths: Tensor) -> Tensor:
-    """The same rows with what is between the first and the last real place reversed."""
-    turned = tokens.clone()
-    for row, length in zip(turned, lengths.tolist()):
-        row[1 : length - 1] = row[1 : length - 1].flip(0)
-    return turned
-
-
-def _in_place_of(tensor: Tensor, other: Tensor) -> Change:
-    def change(given: Tensor) -> Tensor:
-        return other.clone() if given.shape == tensor.shape and torch.equal(given, tensor) else given.clone()
-
-    return change

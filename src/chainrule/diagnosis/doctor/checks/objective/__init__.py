@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from chainrule.diagnosis.doctor.checks._check import Check
+from collections.abc import Iterator
+
+from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor.checks._check import Check, check
 from chainrule.diagnosis.doctor.checks.objective._balance import drowned_term, strong_penalty
 from chainrule.diagnosis.doctor.checks.objective._classes import ignored_class, padding_counted, smoothing
 from chainrule.diagnosis.doctor.checks.objective._detached import detached_loss
 from chainrule.diagnosis.doctor.checks.objective._direction import wrong_sign
 from chainrule.diagnosis.doctor.checks.objective._finite import first_not_finite
+from chainrule.diagnosis.doctor.checks.objective._metric_again import errors_cancel, not_reset
 from chainrule.diagnosis.doctor.checks.objective._metric_data import dropped_remainder, on_training_data
-from chainrule.diagnosis.doctor.checks.objective._metric_slips import (
-    metric_shapes,
-    one_answer,
-    padded_places,
-    slips_over_batches,
+from chainrule.diagnosis.doctor.checks.objective._metric_named import named_otherwise, rankings
+from chainrule.diagnosis.doctor.checks.objective._metric_scaled import scaled_back_otherwise
+from chainrule.diagnosis.doctor.checks.objective._metric_shapes import metric_shapes, one_answer
+from chainrule.diagnosis.doctor.checks.objective._metric_slips import padded_places, slips_over_batches
+from chainrule.diagnosis.doctor.checks.objective._metric_units import (
+    exchanged,
+    threshold,
+    units_of_the_metric,
 )
-from chainrule.diagnosis.doctor.checks.objective._metric_units import exchanged, threshold, units_of_the_metric
 from chainrule.diagnosis.doctor.checks.objective._normalized import (
     activation_on_scores,
     divergence_arguments,
@@ -23,13 +29,17 @@ from chainrule.diagnosis.doctor.checks.objective._normalized import (
     normalized_twice,
     poisson_input,
 )
+from chainrule.diagnosis.doctor.checks.objective._pairs import exchanged_pairs, wrong_partner
 from chainrule.diagnosis.doctor.checks.objective._part import divided_twice, few_examples
 from chainrule.diagnosis.doctor.checks.objective._reach import unreachable_targets
 from chainrule.diagnosis.doctor.checks.objective._reduction import sum_over_batch
+from chainrule.diagnosis.doctor.checks.objective._reversed import never_counts, run_against
 from chainrule.diagnosis.doctor.checks.objective._shapes import broadcast_in_loss, reshaped_scores
 from chainrule.diagnosis.doctor.checks.objective._task import initial_loss, several_true, temperature, wrong_criterion
+from chainrule.diagnosis.doctor.checks.objective._written_out import exchanged_quantiles, free_variance, same_targets
+from chainrule.diagnosis.doctor.findings import Finding
 
-CHECKS: tuple[Check, ...] = (
+_FIRST: tuple[Check, ...] = (
     normalized_twice,
     logarithm_of_probabilities,
     divergence_arguments,
@@ -52,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     one_answer,
     threshold,
     units_of_the_metric,
+    scaled_back_otherwise,
     on_training_data,
     dropped_remainder,
     initial_loss,
@@ -62,4 +73,30 @@ CHECKS: tuple[Check, ...] = (
     few_examples,
     divided_twice,
     exchanged,
+    exchanged_pairs,
+    wrong_partner,
+    named_otherwise,
+    rankings,
+    not_reset,
+    errors_cancel,
+    run_against,
+    never_counts,
+    free_variance,
+    exchanged_quantiles,
+    same_targets,
 )
+
+
+@check()  # its labels are those of the others
+def second_training(case: Case) -> Iterator[Finding]:
+    """The same questions to a second training in the same program, with another network and optimizer."""
+    later = case.seen.later
+    if later is None or case.left < 1:
+        return
+    inner = Case(later, case.source, seconds=case.left / 2)
+    for each in _FIRST:
+        if not each.experiment or inner.left > 1:
+            yield from (found for found in each.look(inner) if found.level != "note")
+
+
+CHECKS: tuple[Check, ...] = (*_FIRST, second_training)

@@ -145,7 +145,11 @@ def printed_after(case: Case, answers: list[Answer]) -> list[tuple[float, float]
     """The numbers that were printed between a pass and the next step, each with half its last place."""
     begun = answers[-1].seen.forward.at
     until = next((e.at for e in case.seen.events if isinstance(e, Moved) and e.at > begun), math.inf)
-    text = "\n".join(e.text for e in case.seen.of(Printed) if begun <= e.at < until)
+    return numbers_in("\n".join(e.text for e in case.seen.of(Printed) if begun <= e.at < until))
+
+
+def numbers_in(text: str) -> list[tuple[float, float]]:
+    """The numbers with a point or percent in a text, each with half its last place."""
     found = []
     for written in _NUMBER.findall(text):
         plain = written.rstrip("%").replace(",", "")

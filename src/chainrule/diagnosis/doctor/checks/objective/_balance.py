@@ -90,6 +90,8 @@ def strong_penalty(case: Case) -> Iterator[Finding]:
         return
     start = case.rehearsal.start()
     first, last = loss.values(start), loss.values(trainable(case.final, start))
+    if sum(first[i] for i in penalties) < 0:
+        return  # it is subtracted: another mistake
     begun, now = (sum(values[i] for i in tasks) for values in (first, last))
     if not math.isfinite(now) or now < _COST * begun:
         return
@@ -143,6 +145,8 @@ def drowned_term(case: Case) -> Iterator[Finding]:
             return
     loud = max(heard, key=lambda i: norms[i])
     for quiet in heard:
+        if _of_one_answer(loss, loud, quiet):
+            continue
         if quiet == loud or loss.terms[quiet].role != "task" or norms[loud] < _LOUDER * norms[quiet]:
             continue
         facts = (
@@ -161,6 +165,16 @@ def drowned_term(case: Case) -> Iterator[Finding]:
         else:
             yield _drowned(loss, loud, quiet, facts, tried)
         return
+
+
+def _of_one_answer(loss: _Sum, first: int, second: int) -> bool:
+    """Whether both terms are made of the same numbers: a distance for like pairs, and for unlike ones."""
+    tape, outputs = loss.batch.tape, loss.batch.outputs
+    behind = [
+        {o.index for o in upstream(tape, loss.terms[i].value, stop=outputs) if set(o.inputs) & loss.batch.learned}
+        for i in (first, second)
+    ]
+    return bool(behind[0] & behind[1])
 
 
 def _collapsed(

@@ -9,21 +9,25 @@ import torch
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Batch, Case
+from chainrule.diagnosis.doctor._criteria import upstream
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
 from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     CLASSES,
     Comparison,
+    changes,
     comparisons,
     gradients,
     place,
     plain_name,
 )
-from chainrule.diagnosis.doctor.checks.objective._terms import strengths, terms, trainable
+from chainrule.diagnosis.doctor.checks.objective._terms import Term, strengths, terms, trainable
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot
 
 _AGREE = 0.9
 """Share of the gradient that must point the wrong way: of a right loss next to nothing does."""
+_SIZES = frozenset({"square", "**", "pow", "abs", "norm", "vector_norm", "linalg_vector_norm", "dist"})
+"""What makes a size of weights."""
 _BELOW = 5.0
 """How far below zero, in units of its first size, a loss has fallen that has no floor."""
 
@@ -55,7 +59,21 @@ def wrong_sign(case: Case) -> Iterator[Finding]:
     yield from _term_with_wrong_sign(case) or _without_floor(case)
 
 
-_FOLLOWS = (*BURST, *STANDSTILL, "exponential-overflows", "nll-without-logarithm", "log-of-zero", "graph-cut")
+_FOLLOWS = (
+    *BURST,
+    *STANDSTILL,
+    "exponential-overflows",
+    "nll-without-logarithm",
+    "log-of-zero",
+    "graph-cut",
+    "penalty-too-strong",
+    "divergence-outweighs-reconstruction",
+    "overfits",
+    "validation-prepared-differently",
+    "decision-inverted",
+    "answers-under-other-names",
+    "ranking-upside-down",
+)
 
 
 def _plot(case: Case) -> Plot:
@@ -126,12 +144,21 @@ def _away(each: Comparison, value: Tensor, gradient: Tensor) -> float | None:
     """The same for numbers: the gradient of an error has the sign of the prediction minus the target."""
     target, name = each.target, plain_name(each.criterion.operation)
     error = each.kind in ("squared error", "absolute error") or each.kind.startswith("binary")
-    if target is None or target.shape != value.shape or not (error or (each.kind == "own" and name in ("-", "sub"))):
+    if target is None or target.shape != value.shape:
+        return None
+    shares = name in ("*", "mul") and bool(((target == 0) | (target == 1)).all()) and _is_share(each)
+    if not (error or (each.kind == "own" and (name in ("-", "sub") or shares))):
         return None
     given = value.sigmoid() if each.kind.endswith("with logits") else value
     product = gradient * (given - target)
     product = product[product != 0]
     return float((product < 0).float().mean()) if product.numel() > 1 else None
+
+
+def _is_share(each: Comparison) -> bool:
+    """Whether the prediction is a probability: of an overlap with the target, such as dice."""
+    done = changes(each.batch, each.criterion.prediction)
+    return bool(done) and plain_name(done[0]) in ("sigmoid", "softmax")
 
 
 def _term_with_wrong_sign(case: Case) -> list[Finding]:
@@ -144,7 +171,9 @@ def _term_with_wrong_sign(case: Case) -> list[Finding]:
         return []
     first, last = strengths(batch, start, parts)[0], strengths(batch, trainable(case.final, start), parts)[0]
     for part, begun, now in zip(parts, first, last):
-        if part.role == "task" or begun >= 0 or not (now < 3 * begun or not math.isfinite(now)):
+        if part.role == "task" or begun >= 0:
+            continue
+        if not (now < 3 * begun or not math.isfinite(now) or (now < begun and _is_norm(batch, part))):
             continue
         return [
             Finding(
@@ -160,6 +189,15 @@ def _term_with_wrong_sign(case: Case) -> list[Finding]:
             )
         ]
     return []
+
+
+def _is_norm(batch: Batch, part: Term) -> bool:
+    """Whether a penalty is a size of weights, of which nobody wants more."""
+    behind = upstream(batch.tape, part.value, stop=batch.outputs)
+    names = {plain_name(operation) for operation in behind}
+    used = [batch.tape.values[i] for o in behind for i in o.inputs]
+    wide = any(len(value.shape) > 1 and value.operation is None for value in used)
+    return part.role == "penalty" and wide and bool(names & _SIZES) and "log" not in names
 
 
 def _without_floor(case: Case) -> Iterator[Finding]:

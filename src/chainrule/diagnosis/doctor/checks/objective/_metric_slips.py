@@ -14,7 +14,6 @@ from chainrule.diagnosis.doctor.checks.objective._answers import (
     MASKING,
     Answer,
     Meeting,
-    axis_given,
     passes,
     printed_after,
     said,
@@ -24,8 +23,6 @@ from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _MATTERS = 0.005
 """Difference of a metric from which a wrong way to average it matters."""
-_FEW = 20
-"""Examples below which one answer for all is no wonder."""
 
 
 @check("metric-of-last-batch", "metric-mean-of-uneven-batches", "metric-divided-wrongly")
@@ -35,7 +32,7 @@ def slips_over_batches(case: Case) -> Iterator[Finding]:
     for answers in passes(case):
         counted = [_counted(answer) for answer in answers]
         numbers = printed_after(case, answers)
-        if len(answers) < 2 or not numbers or any(each is None for each in counted):
+        if not answers or not numbers or any(each is None for each in counted):
             continue
         pairs = [each for each in counted if each is not None]
         right, total = sum(hit for hit, _, _ in pairs), sum(size for _, size, _ in pairs)
@@ -44,10 +41,17 @@ def slips_over_batches(case: Case) -> Iterator[Finding]:
         hits, sizes = [hit for hit, _, _ in pairs], [size for _, size, _ in pairs]
         if not _one_pass(hits, sizes, numbers):
             return
+        sizes_known = [sum(hits) / size for size in _other_sizes(case) if abs(size - total) > 1]
+        if len(answers) < 2:
+            match = [value for value in sizes_known if value > 0.02 and said(numbers, value)]
+            if match:
+                votes.append(("divided", _slip("divided", match[0], right / total, 1, pairs[-1][2].where(case))))
+                continue
+            return
         slips = {
             "last": {hits[-1] / total, *([hits[-1] / sizes[-1]] if len(pairs) > 2 else [])},
             "mean": {sum(hit / size for hit, size in zip(hits, sizes)) / len(pairs)},
-            "divided": {sum(hits) / len(pairs), sum(hits) / (len(pairs) * sizes[0])},
+            "divided": {sum(hits) / len(pairs), sum(hits) / (len(pairs) * sizes[0]), *sizes_known},
         }
         where = pairs[-1][2].where(case)
         for name, values in slips.items():
@@ -59,6 +63,13 @@ def slips_over_batches(case: Case) -> Iterator[Finding]:
             return
     if votes and len({name for name, _ in votes}) == 1:
         yield votes[-1][1]
+
+
+def _other_sizes(case: Case) -> set[int]:
+    """Numbers of examples of other parts of the data: those that were trained on, those of other loaders."""
+    trained = [f.rows for f in case.forwards if f.learning and f.rows is not None]
+    found = {len(torch.unique(torch.cat(trained))), sum(len(rows) for rows in trained)} if trained else set()
+    return {size for size in found | {each.get("size") or 0 for each in case.seen.loaders} if size > 0}
 
 
 def _one_pass(hits: list[float], sizes: list[int], numbers: list[tuple[float, float]]) -> bool:
@@ -130,7 +141,7 @@ def padded_places(case: Case) -> Iterator[Finding]:
                     padded = meeting.truth == padding
                     if not bool(padded.any()) or (meeting.truth.ndim < 2 and len(answer.outputs) == 0):
                         continue
-                    if (padding >= 0 and _one_each(answer, meeting)) or _masked(answer, meeting.operation.results[0]):
+                    if (padding >= 0 and _one_each(answer, meeting)) or masked(answer, meeting.operation.results[0]):
                         continue
                     yield _padded(case, meeting, padded, answers)
                     return
@@ -142,7 +153,7 @@ def _one_each(answer: Answer, meeting: Meeting) -> bool:
     return meeting.truth.ndim == 1 and inputs is not None and len(meeting.truth) == inputs.shape[0]
 
 
-def _masked(answer: Answer, value: int) -> bool:
+def masked(answer: Answer, value: int) -> bool:
     """Whether a mask meets the hits before they are added up; what becomes of them out of sight counts as that."""
     todo, seen = [value], set()
     while todo:
@@ -179,96 +190,3 @@ def _padded(case: Case, meeting: Meeting, padded: Tensor, answers: list[Answer])
         "real = targets != PAD; (predicted == targets)[real].float().mean().",
         meeting.where(case),
     )
-
-
-@check("metric-broadcasts", "argmax-over-wrong-axis", "argmax-of-one-score")
-def metric_shapes(case: Case) -> Iterator[Finding]:
-    """Shapes in the metric: predictions against targets, and the axis of the classes."""
-    classes = {
-        each.prediction.shape[each.classes]
-        for each in comparisons(case)
-        if each.kind in CLASSES and each.prediction.ndim
-    }
-    for answers in passes(case):
-        for answer in answers:
-            yield from _spread(case, answer)
-            yield from _axis(case, answer, classes)
-
-
-def _spread(case: Case, answer: Answer) -> Iterator[Finding]:
-    for meeting in answer.meetings:
-        given, wanted, got = meeting.predicted, meeting.truth, meeting.result
-        name = plain_name(meeting.operation)
-        size = got.numel() if name in ("eq", "ne", "-", "sub", "rsub") else 0
-        if size > given.numel() == wanted.numel() and given.ndim != wanted.ndim:
-            yield Finding(
-                "metric-broadcasts",
-                f"Predictions {tuple(given.shape)} meet targets {tuple(wanted.shape)} in the metric: all against all.",
-                "fault",
-                0.95,
-                (
-                    Fact("predictions", str(tuple(given.shape))),
-                    Fact("targets", str(tuple(wanted.shape))),
-                    Fact("compared", f"{size:,} pairs, not {given.numel():,}"),
-                ),
-                "squeeze(-1) the predictions: equal shapes.",
-                meeting.where(case),
-                explains=("metric-of-last-batch",),
-            )
-
-
-def _axis(case: Case, answer: Answer, classes: set[int]) -> Iterator[Finding]:
-    for operation in answer.after:
-        if plain_name(operation) not in ("argmax", "max") or not operation.inputs:
-            continue
-        axis, shape = axis_given(operation), answer.tape.values[operation.inputs[0]].shape
-        if axis is None or not -len(shape) <= axis < len(shape) or operation.inputs[0] not in answer.derived:
-            continue
-        where = case.place(answer.seen.lines.get(operation.index))
-        size = shape[axis]
-        if size == 1 and shape and plain_name(operation) == "argmax":
-            yield Finding(
-                "argmax-of-one-score",
-                "argmax over a single score is always 0.",
-                "fault",
-                0.93,
-                (Fact("scores", str(tuple(shape))),),
-                "One score: compare it with a threshold (0 for a logit, 0.5 for a probability).",
-                where,
-                explains=("one-answer-for-all",),
-            )
-        elif len(classes) == 1 and size not in classes and set(shape) & classes and plain_name(operation) == "argmax":
-            right = shape.index(next(iter(classes)))
-            yield Finding(
-                "argmax-over-wrong-axis",
-                f"argmax runs along axis {axis} of {tuple(shape)}; the classes are along axis {right}.",
-                "fault",
-                0.93,
-                (Fact("scores", str(tuple(shape))), Fact("classes", str(next(iter(classes))))),
-                f"argmax({right}).",
-                where,
-            )
-
-
-@check("one-answer-for-all")
-def one_answer(case: Case) -> Iterator[Finding]:
-    """All predictions of the last pass are the same class, and the targets are not."""
-    last: list[list[Answer]] = [*passes(case)][-1:]
-    for answers in last:
-        meetings = [m for a in answers for m in a.meetings if plain_name(m.operation) == "eq"][: len(answers)]
-        predicted = {int(v) for m in meetings for v in torch.unique(m.predicted).tolist()}
-        truths = [m.truth.reshape(-1) for m in meetings]
-        count = sum(len(t) for t in truths)
-        kinds = {int(v) for t in truths for v in torch.unique(t).tolist()}
-        if len(predicted) != 1 or len(kinds) < 2 or count < _FEW or any(m.predicted.numel() < 2 for m in meetings):
-            continue
-        same = sum(int((t == next(iter(predicted))).sum()) for t in truths) / count
-        yield Finding(
-            "one-answer-for-all",
-            "At the end the network gives one answer for every example.",
-            "warning",
-            0.5,
-            (Fact("the answer", str(next(iter(predicted)))), Fact("share of the targets that are it", f"{same:.0%}")),
-            "Look for the cause above: it has learned no more than how frequent the classes are.",
-            meetings[-1].where(case),
-        )

@@ -18,12 +18,15 @@ from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     Comparison,
     comparisons,
     gradients,
+    plain_name,
     tail,
 )
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 _FEW = 0.5
 """Share of the examples of a batch below which those that count are few."""
+_PICKS = frozenset({"min", "max", "amin", "amax", "index", "select", "topk", "median", "quantile", "kthvalue"})
+"""What picks an example."""
 _DIVIDED = 1 / 8
 """Factor of a mean from which something has divided it again."""
 _FURTHER = 3.0
@@ -35,7 +38,7 @@ def few_examples(case: Case) -> Iterator[Finding]:
     """Which examples of the batch get a gradient: the same few places in every step?"""
     found: list[tuple[Comparison, Tensor]] = []
     for each in comparisons(case):
-        if each.kind not in (*CLASSES, *BINARY, *PLAIN) or each.prediction.ndim < 1 or len(each.prediction) < 4:
+        if each.kind not in (*CLASSES, *BINARY, *PLAIN, "own") or each.prediction.ndim < 1 or len(each.prediction) < 4:
             return
         gradient = gradients(each.batch, case.rehearsal.start(), [each.criterion.prediction]).get(
             each.criterion.prediction
@@ -46,6 +49,12 @@ def few_examples(case: Case) -> Iterator[Finding]:
     if len(found) < 3 or len({len(counts) for _, counts in found}) != 1:
         return
     together = torch.stack([counts for _, counts in found])
+    single = together.sum(1)
+    if together.shape[1] >= 8 and int(single.max()) == 1 and int(single.min()) == 1:
+        yield _picked(case, found[0][0], together)
+        return
+    if found[0][0].kind == "own":
+        return
     share = float(together[0].float().mean())
     if share >= _FEW or share == 0 or not bool((together == together[0]).all()) or _left_out(found[0][0], together[0]):
         return
@@ -58,6 +67,25 @@ def few_examples(case: Case) -> Iterator[Finding]:
         (Fact("places that get a gradient", ", ".join(map(str, together[0].nonzero()[:6, 0].tolist()))),),
         "The mean over the whole batch.",
         each.where(case),
+        explains=(*STANDSTILL, "few-examples-again", "part-of-input-unseen"),
+    )
+
+
+def _picked(case: Case, each: Comparison, together: Tensor) -> Finding:
+    """One example of each batch counts, picked by its own loss or place."""
+    between = [o for o in each.batch.behind(each.batch.loss) if o.index > each.criterion.operation.index]
+    picking = next((o for o in between if plain_name(o) in _PICKS), None)
+    return Finding(
+        "loss-of-few-examples",
+        f"Only one of {together.shape[1]} examples of a batch counts in the loss.",
+        "fault",
+        0.94,
+        (
+            Fact("examples that get a gradient, in each step", "1"),
+            *([Fact("operation", plain_name(picking))] if picking else []),
+        ),
+        "The mean over the whole batch.",
+        each.where(case, picking),
         explains=(*STANDSTILL, "few-examples-again", "part-of-input-unseen"),
     )
 

@@ -117,11 +117,24 @@ def _bounds(each: Comparison) -> tuple[Operation, float, float] | None:
                 ends = sorted(_affine(later, end) for end in (low, high))
                 low, high = ends[0], ends[1]
             return operation, low, high
+        if name in ("clamp", "clip") and len(operation.inputs) == 1:
+            low, high = _clamped(operation)
+            for later in reversed(outer):
+                low, high = sorted(_affine(later, end) for end in (low, high))
+            return operation, low, high
         number = [a for a in operation.arguments if isinstance(a, (int, float)) and not isinstance(a, bool)]
         if name not in ("*", "+", "-", "/") or len(operation.inputs) != 1 or len(number) != 1:
             return None
         outer.append(operation)
     return None
+
+
+def _clamped(operation: Operation) -> tuple[float, float]:
+    """The bounds that a clamp is given."""
+    plain = [a for a in operation.arguments if a is None or isinstance(a, (int, float))]
+    given = dict(zip(("min", "max"), plain)) | {k: v for k, v in operation.options.items() if k in ("min", "max")}
+    low, high = given.get("min"), given.get("max")
+    return (-torch.inf if low is None else float(low)), (torch.inf if high is None else float(high))
 
 
 def _affine(operation: Operation, end: float) -> float:

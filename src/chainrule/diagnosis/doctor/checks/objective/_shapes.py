@@ -30,6 +30,9 @@ def broadcast_in_loss(case: Case) -> Iterator[Finding]:
         if target is None:
             continue
         given, wanted = tuple(each.prediction.shape), tuple(target.shape)
+        if given != wanted and each.kind in _POINTWISE[:2] and _one_for_several(given, wanted):
+            yield _shared_target(case, each, given, wanted)
+            continue
         if given == wanted or not _spreads(each, given, wanted):
             continue
         pairs = "x".join(map(str, _together(given, wanted)))
@@ -47,6 +50,25 @@ def broadcast_in_loss(case: Case) -> Iterator[Finding]:
             each.where(case),
             explains=(*STANDSTILL, "metric-broadcasts"),
         )
+
+
+def _one_for_several(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether one target stands for several predictions of an example."""
+    same = len(given) == len(wanted) > 1 and given[0] == wanted[0] > 1
+    return same and _count(wanted) == wanted[0] and _count(given) > given[0]
+
+
+def _shared_target(case: Case, each: Comparison, given: tuple[int, ...], wanted: tuple[int, ...]) -> Finding:
+    return Finding(
+        "loss-broadcasts",
+        f"Predictions {given} meet targets {wanted}: all outputs of an example are compared with one target.",
+        "fault",
+        0.9,
+        (Fact("predictions", str(given)), Fact("targets", str(wanted))),
+        "One output (Linear(..., 1)), or as many targets as outputs.",
+        each.where(case),
+        explains=STANDSTILL,
+    )
 
 
 def _together(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from chainrule.analysis._replay import leave_out
 from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor._events import Measured
 from chainrule.diagnosis.doctor._rehearse import State
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import BURST, STANDSTILL
@@ -119,12 +120,12 @@ def wrong_criterion(case: Case) -> Iterator[Finding]:
     """Numbers of classes as if they were amounts; yes or no for each of several classes of which one is true."""
     for each in comparisons(case):
         target = each.target
-        if target is None or target.shape != each.prediction.shape or target.numel() < 8:
+        if target is None or target.shape != each.prediction.shape:
             continue
         if each.kind in PLAIN and (found := _class_numbers(case, each, target)) is not None:
             yield found
             return
-        one_hot = target.ndim == 2 and target.shape[1] > 2 and _one_hot(target)
+        one_hot = target.ndim == 2 and target.numel() >= 8 and target.shape[1] > 2 and _one_hot(target)
         if one_hot and each.kind in (*PLAIN, *BINARY):
             binary = each.kind in BINARY
             yield Finding(
@@ -145,11 +146,17 @@ def _one_hot(target: Tensor) -> bool:
 
 def _class_numbers(case: Case, each: Comparison, target: Tensor) -> Finding | None:
     """One output that should be the number of a class, judged by whether it is that class."""
+    wide = target.ndim > 1 and target.shape[1:].numel() > 1
+    if wide or not _judged_by_equality(case):
+        return None
     flat = target.reshape(-1)
+    if len(flat) < 32:
+        flat = _all_targets(case, each)
+    if len(flat) < 8:
+        return None
     kinds = torch.unique(flat)
     whole = bool((flat == flat.round()).all()) and float(kinds[0]) in (0.0, 1.0) and 3 <= len(kinds) <= _MOST
-    wide = target.ndim > 1 and target.shape[1:].numel() > 1
-    if not whole or wide or not _judged_by_equality(case):
+    if not whole:
         return None
     return Finding(
         "squared-error-on-classes",
@@ -163,7 +170,20 @@ def _class_numbers(case: Case, each: Comparison, target: Tensor) -> Finding | No
     )
 
 
+def _all_targets(case: Case, each: Comparison) -> Tensor:
+    """The targets of all recorded steps together: of small batches one says little."""
+    found = []
+    for batch in case.batches:
+        for criterion in batch.criteria:
+            if criterion.kind == each.kind and criterion.target is not None:
+                found.append(batch.played(case.rehearsal.start())[criterion.target].reshape(-1))
+    return torch.cat(found)
+
+
 def _judged_by_equality(case: Case) -> bool:
+    """Whether predictions are compared by == with the truth, or by a metric of classes."""
+    if any(m.name in ("accuracy_score", "balanced_accuracy_score", "f1_score") for m in case.seen.of(Measured)):
+        return True
     return any(plain_name(m.operation) == "eq" for answers in passes(case) for a in answers for m in a.meetings)
 
 
