@@ -7,7 +7,15 @@ from typing import Any
 
 Found = dict[str, Any]
 BEGIN, END = "<!-- doctor figures: begin -->", "<!-- doctor figures: end -->"
-TOOLS = {"doctor": "chainrule doctor", "doctor-neuraldbg": "neuraldbg 1.3.2", "doctor-torchdiag": "torchdiag 0.1.0"}
+TOOLS = {
+    "doctor": "chainrule doctor",
+    "doctor-third": "chainrule doctor, asked later",
+    "doctor-neuraldbg": "neuraldbg 1.3.2",
+    "doctor-torchdiag": "torchdiag 0.1.0",
+}
+"""Result -> what its column is called."""
+OWN = ("doctor", "doctor-third")
+"""Results of which the misses are told."""
 ROWS = {
     "the fault is the first finding": "first, mean over kinds",
     "it is among the first three": "in three, mean over kinds",
@@ -32,20 +40,30 @@ def doctor_page(text: str, read: Callable[[str], Found], machine: Callable[[Foun
 
 
 def _table(found: dict[str, Found], machine: Callable[[Found], str]) -> list[str]:
-    own = found["doctor"]
     lines = [
-        f"| mean over {own['kinds']} kinds of fault | " + " | ".join(TOOLS[name] for name in found) + " |",
+        "| mean over kinds of fault | "
+        + " | ".join(f"{TOOLS[name]}, {each['kinds']} kinds" for name, each in found.items())
+        + " |",
         "| --- |" + " --- |" * len(found),
         *(
             f"| {row} | " + " | ".join(_percent(each[key]) for each in found.values()) + " |"
             for row, key in ROWS.items()
         ),
-        "",
-        f"{own['faulty runs']} runs of faulty programs and {own['healthy runs']} of healthy ones, "
-        f"{_count(len(own['seeds']), 'seed')}; one took {own['seconds, median']:.0f} s (the middle one) to "
-        f"{own['seconds, most']:.0f} s, `{own['command']}`, {own['date'][:10]}, {machine(own)}.",
     ]
-    if own["missed"]:
+    for name in OWN:
+        if name in found:
+            lines += ["", *_asked(found[name], machine)]
+    return lines
+
+
+def _asked(one: Found, machine: Callable[[Found], str]) -> list[str]:
+    """How it was asked, and what it missed."""
+    lines = [
+        f"`{one['command']}`: {one['faulty runs']} runs of faulty programs and {one['healthy runs']} of healthy ones, "
+        f"{_count(len(one['seeds']), 'seed')}; one took {one['seconds, median']:.0f} s (the middle one) to "
+        f"{one['seconds, most']:.0f} s, {one['date'][:10]}, {machine(one)}.",
+    ]
+    if one["missed"]:
         lines += [
             "",
             "Kinds that it did not name first each time; the place in each run, - where it was not named:",
@@ -53,11 +71,11 @@ def _table(found: dict[str, Found], machine: Callable[[Found], str]) -> list[str
         ]
         lines += [
             f"- {kind}: {', '.join('-' if p is None else str(p) for p in places)}"
-            for kind, places in own["missed"].items()
+            for kind, places in one["missed"].items()
         ]
-    if own["accused"]:
+    if one["accused"]:
         lines += ["", "Healthy programs with something above a note:", ""]
-        lines += [f"- {each}" for each in own["accused"]]
+        lines += [f"- {each}" for each in one["accused"]]
     return lines
 
 

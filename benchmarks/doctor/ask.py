@@ -169,7 +169,7 @@ def main() -> None:
     """Read the words, run, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--half", default="judge", choices=["judge", "tune", "all"])
+    parser.add_argument("--half", default="judge", choices=["judge", "tune", "third", "fourth", "all"])
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--tool", default="chainrule", choices=["chainrule", "neuraldbg", "torchdiag"])

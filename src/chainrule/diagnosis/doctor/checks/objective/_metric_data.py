@@ -27,10 +27,13 @@ _HELD_OUT = re.compile(r"\b\w*(?:valid|val_|_val\b|\bval\b|test|held|dev_|eval_s
 @check("metric-on-training-data")
 def on_training_data(case: Case) -> Iterator[Finding]:
     """Whether any example was evaluated that was never trained on."""
-    trained = [f.rows for f in case.forwards if f.learning and f.rows is not None]
-    seen = [e.forward for p in case.evaluations for e in p if e.forward.rows is not None and not e.forward.training]
+    network = case.network  # others, such as those of other folds, have other examples held out
+    own = [f for f in case.forwards if f.module is network and f.rows is not None]
+    trained = [f.rows for f in own if f.learning and f.rows is not None]
+    every = [e.forward for p in case.evaluations for e in p]
+    seen = [f for f in every if f.module is network and f.rows is not None and not f.training]
     rows = [f.rows for f in seen if f.rows is not None]
-    if not trained or not rows or not _same_network(case, seen) or not all(_has_examples(f) for f in seen):
+    if not trained or not rows or not all(_has_examples(f) for f in seen):
         return
     known, asked = torch.unique(torch.cat(trained)), torch.unique(torch.cat(rows))
     share = float(torch.isin(asked, known).float().mean())
@@ -58,10 +61,6 @@ def _has_examples(forward: Forward) -> bool:
     if forward.inputs is None or output is None or not output.ndim:
         return False
     return len(output) == forward.inputs.shape[0] and math.prod(forward.inputs.shape[1:]) >= _TELLING
-
-
-def _same_network(case: Case, seen: list[Forward]) -> bool:
-    return any(f.module is case.network for f in seen)
 
 
 def _judged(evaluations: list[list[Evaluated]]) -> bool:

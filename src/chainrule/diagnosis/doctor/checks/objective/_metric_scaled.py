@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from chainrule.diagnosis.doctor._case import Case, output_of
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.objective._answers import concatenated, passes
+from chainrule.diagnosis.doctor.checks.objective._answers import Answer, Meeting, concatenated, passes
 from chainrule.diagnosis.doctor.checks.objective._comparisons import comparisons, plain_name
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
@@ -16,6 +18,12 @@ _GOOD = 0.4
 """Share of the variance that outputs must explain once they are scaled back rightly."""
 _BETTER_BY = 0.3
 """How much more that must be than they explain as they are."""
+
+
+def _is_input(answer: Answer, meeting: Meeting) -> bool:
+    """Whether what an output meets is what the network was called with."""
+    given = [x for x in tree_leaves(answer.seen.forward.given) if isinstance(x, Tensor)]
+    return any(x.shape == meeting.truth.shape and torch.equal(x, meeting.truth) for x in given)
 
 
 @check("prediction-not-scaled-back")
@@ -29,6 +37,8 @@ def scaled_back_otherwise(case: Case) -> Iterator[Finding]:
     for answers in reversed([*passes(case)]):
         raws = [o for a in answers if (o := output_of(a.seen.forward.output)) is not None]
         met = [m for a in answers for m in a.meetings if plain_name(m.operation) not in ("eq", "ne")]
+        if any(_is_input(a, m) for a in answers for m in a.meetings):
+            continue  # the output changes what the network was given: a step of drawing, not a metric
         met = [m for m in met if m.where(case) == met[0].where(case) and m.truth.shape == m.predicted.shape]
         raw, predicted = concatenated(raws), concatenated([m.predicted for m in met])
         truth = concatenated([m.truth for m in met])
