@@ -18,6 +18,8 @@ from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 BEHIND = 0.3
 """Share of the way from the first weights to the last that an average may lack; one over an epoch lacks a tenth."""
+MOVED = 1e-4
+"""Share of the way that an average must have gone: what has not moved at all is a copy of the first weights."""
 WORSE = 1.5
 """How many times higher the loss of training batches must be with the average than with the last weights."""
 CLEARLY = 0.1
@@ -57,7 +59,7 @@ def average_too_slow(case: Case) -> Iterator[Finding]:
     for average, twin, line in averages(case):
         share = _left(case, average, twin)
         found = trials(case)
-        if share is None or not BEHIND <= share <= 1.0 + BEHIND or not found.possible:
+        if share is None or not BEHIND <= share < 1.0 - MOVED or not found.possible:
             continue
         final = case.final
         swapped = {**final, **{id(p): a.detach().clone() for a, p in zip(average.parameters(), twin.parameters())}}
