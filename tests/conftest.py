@@ -18,7 +18,20 @@ from beartype import beartype
 from jaxtyping import config, install_import_hook
 from torch.fx import Proxy
 
-CHECKED = ["analysis", "data", "losses", "metrics", "models", "nn", "ops", "optim", "runtime", "tasks", "training"]
+CHECKED = [
+    "analysis",
+    "data",
+    "decoding",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "ops",
+    "optim",
+    "runtime",
+    "tasks",
+    "training",
+]
 """Packages whose annotations name shapes."""
 NAMES = ["Float", "Float32", "Float64", "Int", "Int64", "UInt8", "Bool", "Shaped", "Num", "Real"]
 """Words of jaxtyping; `tests/architecture/test_annotations.py` sees to it that both lists are whole."""

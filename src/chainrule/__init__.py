@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chainrule.api import compare as compare
     from chainrule.api import design as design
     from chainrule.api import evaluate as evaluate
+    from chainrule.api import generate as generate
     from chainrule.api import list_recipes as list_recipes
     from chainrule.api import list_runs as list_runs
     from chainrule.api import new as new
@@ -43,6 +44,7 @@ __getattr__, __dir__, __all__ = _lazy(
                 "compare",
                 "design",
                 "evaluate",
+                "generate",
                 "list_recipes",
                 "list_runs",
                 "new",

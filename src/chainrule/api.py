@@ -11,15 +11,17 @@ from torch import nn
 
 from chainrule.core.errors import CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder, find_runs, new_folder
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import Recipe
+from chainrule.core.sections import OWN
 from chainrule.core.store import remove_folder, write_file
 from chainrule.core.study import is_study
 from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._group import Group, Observers, train_group
+from chainrule.tasks._predict_pictures import Prediction
 from chainrule.tasks._repeats import repeats as repeats_of
-from chainrule.tasks._run import Prediction, Run
+from chainrule.tasks._run import Run
 from chainrule.tasks._study import commands_of, group_of_folder, study_group
 from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
 from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
@@ -273,6 +275,16 @@ def predict(
         DataError: A picture cannot be read.
     """
     return Run.open(run).predict(sources, top=top, module=module, compile_it=compile_it)
+
+
+def generate(run: str | Path, prompt: str = "", **options: Any) -> str:
+    """Return what the language model of a run writes after a prompt; options as `Run.generate` takes them.
+
+    Raises:
+        UsageError: The run writes no text.
+        DataError: No token of the prompt is known.
+    """
+    return "".join(Run.open(run).generate(prompt, **options))
 
 
 def report(runs: str | Path | Sequence[str | Path]) -> Path:

@@ -312,7 +312,7 @@ RUNS: dict[str, tuple[Edit, tuple[str, ...], str]] = {
     "no recipe": (lambda run: (run / "recipe.yaml").unlink(), ("evaluate", "predict"), "no recipe: expected"),
     "damaged recipe": (rewrite("recipe.yaml", "a: ["), ("evaluate", "predict"), "the recipe of .* is damaged"),
     "damaged weights": (rewrite("model.safetensors", b"x" * 50), ("evaluate", "predict"), "is no weights file"),
-    "no processing": (lambda run: (run / "processing.json").unlink(), ("evaluate", "predict"), "how its images are"),
+    "no processing": (lambda run: (run / "processing.json").unlink(), ("evaluate", "predict"), "how its inputs are"),
     "half a processing": (rewrite("processing.json", "{}"), ("evaluate", "predict"), 'expected an entry "shape"'),
     "nothing trained": (
         lambda run: [(run / "model.safetensors").unlink(), shutil.rmtree(run / "checkpoints")],

@@ -12,7 +12,7 @@ import pytest
 
 from chainrule.cli import main
 from chainrule.cli._console import console
-from chainrule.models import MODELS
+from chainrule.models import EVERY_MODEL
 from chainrule.tasks.tables import accepted_options
 
 
@@ -37,28 +37,28 @@ def read(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_the_list_has_every_model_and_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     rows = {row["name"]: row for row in said(capsys)}
-    assert sorted(rows) == MODELS.names()
+    assert sorted(rows) == EVERY_MODEL.names()
     assert rows["squeezenet"]["parameters"] == [1_235_496, 1_248_424]
     lines = read(capsys).splitlines()
-    assert [line.split()[0] for line in lines] == ["model", *MODELS.names(), "timm:NAME"]
+    assert [line.split()[0] for line in lines] == ["model", *EVERY_MODEL.names(), "timm:NAME"]
     found = next(line for line in lines if line.split()[0] == "resnet")
     assert found.rstrip().endswith("11.7 M to 60.2 M")
     assert next(line for line in lines if line.split()[0] == "lenet").rstrip().endswith(" 61.7 k")
 
 
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", EVERY_MODEL.names())
 def test_one_shows_its_card_and_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found, card = said(capsys, name), MODELS.entry(name).card
+    found, card = said(capsys, name), EVERY_MODEL.entry(name).card
     assert found["card"] == card
-    assert list(found["options"]) == list(accepted_options(MODELS.resolve(name)))
+    assert list(found["options"]) == list(accepted_options(EVERY_MODEL.resolve(name)))
     text = read(capsys, name)
-    assert text.startswith(f"{name}: {MODELS.entry(name).about}\n")
+    assert text.startswith(f"{name}: {EVERY_MODEL.entry(name).about}\n")
     for key, option in found["options"].items():
         assert option["about"], key
         line = next(line for line in text.splitlines() if line.split()[:1] == [f"--model.{key}"])
         assert option["about"] in line
         assert (option["default"] or "needed") in line
-    for form in card["forms"]:
+    for form in card.get("forms", ()):
         channels, high, wide = form["input"]
         numbers = [f"{high}x{wide}x{channels}", *(f"{form[k]:,}" for k in ("classes", "parameters", "multiply_adds"))]
         assert any(line.split()[-4:] == numbers for line in text.splitlines()), form

@@ -50,7 +50,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
 
 def own_keys() -> list[str]:
     """Keys that every recipe has, whatever parts it names."""
-    return sorted({row["key"] for row in recipe_keys() if not row["part"]})
+    return sorted({row["key"] for row in recipe_keys() if not row["part"] and row["task"] in ("", "classify")})
 
 
 def typos(word: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import Init
+from chainrule.core.sections import Init
 from chainrule.nn import _initialize, initialize
 from chainrule.tasks import Classification, open_recipe
 from chainrule.training.loop import start

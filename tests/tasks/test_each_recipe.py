@@ -20,7 +20,10 @@ SHAPES = {
     "fashion-mnist": (1, 28, 28),
     "cifar10-jpeg": (3, 32, 32),
 }
-ELSEWHERE = {"imagenet-squeezenet": "nothing is trained: its weights and photographs are files"}
+ELSEWHERE = {
+    "imagenet-squeezenet": "nothing is trained: its weights and photographs are files",
+    "shakespeare-lstm": "a text, not images: tests/tasks/language",
+}
 SMALL = {"train.batch": 4, "train.evaluate_batch": 20, "train.threads": 1}
 
 
@@ -49,7 +52,7 @@ def test_it_runs_two_steps(name: str, tmp_path: Path) -> None:
     learns = plain.train.steps != 0  # else it is fitted or solved at once
     recipe = open_recipe(name, {**SMALL, "data.validation": 0.2, **({"train.steps": 2} if learns else {})})
     images = made_up(recipe.data.name)
-    begin_run(recipe, tmp_path / "run", name=name, images=images)
+    begin_run(recipe, tmp_path / "run", name=name, data=images)
     continue_run(tmp_path / "run", Classification(recipe, images=images))
     run = Run.open(tmp_path / "run")
     assert run.result is not None

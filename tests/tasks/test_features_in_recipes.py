@@ -22,6 +22,7 @@ from chainrule.data import FeatureExamples
 from chainrule.models import MODELS
 from chainrule.ops import hog, pixels
 from chainrule.tasks import Classification, Run, open_recipe
+from chainrule.tasks._image_processing import ImageProcessing
 
 HOG = "[{name: hog, cell: 2}, pixels]"
 WIDTH = 3 * 3 * 4 * 9 + 64
@@ -53,12 +54,12 @@ def test_the_network_takes_the_features(run: Run) -> None:
     assert run.result is not None
     assert run.result["test"]["accuracy"] > 0.9
     assert run.examples("valid").fetch(torch.arange(3), torch.arange(3)).inputs.shape == (3, WIDTH)
-    assert (run.processing["shape"], run.features.shape_of((1, 8, 8))) == ([1, 8, 8], (WIDTH,))
+    assert (run.processing["shape"], ImageProcessing.read(run.processing).input_shape) == ([1, 8, 8], (WIDTH,))
     assert run.processing["features"] == [
         {"name": "hog", "cell": 2, "bins": 9, "block": 2, "vote": "linear"},
         {"name": "pixels"},
     ]
-    assert run.normalization.mean.shape == (WIDTH,)
+    assert ImageProcessing.read(run.processing).normalization.mean.shape == (WIDTH,)
 
 
 def test_evaluate_gives_what_training_wrote_down(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 import chainrule
 from chainrule.cli import main
+from chainrule.data import open_image
+from chainrule.data.images import fitted
 from chainrule.runtime import compiled as compiler
-from chainrule.tasks import _predictor, _run
+from chainrule.tasks import _predictor
+from chainrule.tasks._image_processing import ImageProcessing
 from chainrule.tasks._predictor import Predictor, at_once, in_groups
 
 
@@ -58,9 +61,10 @@ def chances(run: chainrule.Run, files: list[Path], **options: Any) -> Tensor:
 
 def test_predictions_are_those_of_the_network_that_is_evaluated(run: chainrule.Run, pictures: list[Path]) -> None:
     model = run.model()
-    pixels = torch.stack([_run.fitted(_run.open_image(file), tuple(run.processing["shape"])) for file in pictures])
+    processing = ImageProcessing.read(run.processing)
+    pixels = torch.stack([fitted(open_image(file), processing.shape) for file in pictures])
     with torch.no_grad():
-        wanted = model(run.normalization.apply(pixels)).softmax(1)
+        wanted = model(processing.normalization.apply(pixels)).softmax(1)
     torch.testing.assert_close(chances(run, pictures), wanted, rtol=1e-4, atol=1e-6)
     assert wanted.std(0).max() > 1e-3  # pictures are told apart
 

@@ -20,7 +20,7 @@ from chainrule.losses import penalty
 from chainrule.optim import is_weight
 from chainrule.optim.solvers import SOLVERS, newton_cg
 from chainrule.tasks import Classification, Run, open_recipe
-from chainrule.tasks._learning import Measure
+from chainrule.tasks._scoring import Measure
 from chainrule.tasks._solve import linear_layer
 
 SOLVED: dict[str, dict[str, Any]] = {

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "resume": ("Train", "go on with a run where it stopped"),
     "evaluate": ("Use", "measure a run on its validation or test part"),
     "predict": ("Use", "classify pictures with a run"),
+    "generate": ("Use", "write text with a run"),
     "report": ("Use", "write the page of one run, or compare several"),
     "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),
     "check": ("Understand", "is my gradient right; is my code the formula"),

@@ -30,8 +30,10 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule.analysis.design.signal import measure_signal
     from chainrule.core.errors import UsageError
     from chainrule.tasks._classify import Classification
+    from chainrule.tasks.tables import images_only
 
-    recipe, network = _recipe(args)
+    opened, network = _recipe(args)
+    recipe = images_only(opened, "--signal")
     job = Classification(recipe, network=network)
     if "train" not in job.parts:
         raise UsageError(f"{job.images.name} has no training part to measure on", remedy="--signal digits")
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> Answer:
 
 def _recipe(args: argparse.Namespace) -> tuple[Recipe, Any]:
     from chainrule.cli._own import own_network
-    from chainrule.core.recipe import OWN
+    from chainrule.core.sections import OWN
     from chainrule.notation import is_layers
     from chainrule.tasks import Run, open_recipe
 

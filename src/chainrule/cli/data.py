@@ -56,11 +56,11 @@ def list_sets(name: str | None = None) -> Answer:
     """Say which data sets there are, and where the files of each were found or how they are got."""
     from rich.table import Table
 
-    from chainrule.data import DATA
+    from chainrule.data import EVERY_SET
 
     if name is not None:
-        DATA.entry(name)  # an unknown name is an error with the nearest one
-    rows = [_row(one) for one in DATA.names() if name in (None, one)]
+        EVERY_SET.entry(name)  # an unknown name is an error with the nearest one
+    rows = [_row(one) for one in EVERY_SET.names() if name in (None, one)]
     table = Table(title=None, box=None, pad_edge=False)
     for column in ("name", "what", "task", "MB", "licence", "where"):
         table.add_column(column, no_wrap=column == "name", justify="right" if column == "MB" else "left")
@@ -71,11 +71,11 @@ def list_sets(name: str | None = None) -> Answer:
 
 
 def _row(name: str) -> dict[str, Any]:
-    from chainrule.data import DATA
+    from chainrule.data import EVERY_SET
     from chainrule.data.fetch import find, find_known
     from chainrule.data.known import CIFAR10_ARCHIVE, KNOWN
 
-    entry = DATA.entry(name)
+    entry = EVERY_SET.entry(name)
     found = None
     if name in KNOWN:
         paths = [find_known(name, file, inside="cifar-10-batches-bin") for file in KNOWN[name].files]
@@ -99,11 +99,11 @@ def _row(name: str) -> dict[str, Any]:
 
 def fetch(name: str, *, quiet: bool = False) -> Answer:
     """Find or download the files of a data set, and verify every byte of them."""
-    from chainrule.data import DATA
+    from chainrule.data import EVERY_SET
     from chainrule.data.fetch import locate, verify
     from chainrule.data.known import KNOWN
 
-    DATA.entry(name)
+    EVERY_SET.entry(name)
     if name not in KNOWN:
         return _fetched_without_network(name)
     shown = None if quiet else _Shown("MB", 1e6)
@@ -125,6 +125,8 @@ def _fetched_without_network(name: str) -> Answer:
 
     if name == "folder":
         raise UsageError("a folder of pictures is your own", remedy="`chainrule data check FOLDER` looks through it")
+    if name == "text-file":
+        raise UsageError("a text file is your own", remedy="--data.name text-file --data.file FILE")
     DATA.resolve(name)()
     origin = DATA.entry(name).card.get("origin", "")
     return Answer({"name": name, "files": []}, f"{name} is complete ({origin})")
@@ -145,10 +147,12 @@ class _Shown:
 
 def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     """Look through a data set: counts, balance, sizes and modes, unreadable files, duplicates, checksums."""
-    from chainrule.data import DATA
+    from chainrule.data import DATA, EVERY_SET, TEXTS
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
+    if name in TEXTS and name != "text-file":
+        return _check_text(name)
     if name in DATA and name != "folder":
         images = DATA.resolve(name)()
         problems = _checksums(name)
@@ -157,7 +161,9 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
 
         images, problems = folder(folder=name), []
     else:
-        raise DataError(f'there is no data set and no folder "{name}"', remedy=unknown("data set", name, DATA.names()))
+        raise DataError(
+            f'there is no data set and no folder "{name}"', remedy=unknown("data set", name, EVERY_SET.names())
+        )
     try:
         parts = split(
             images.labels, train=images.train, test=images.test, valid=images.valid, classes=images.classes, seed=seed
@@ -169,6 +175,26 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     report = check_data(images, parts, problems=problems, progress=progress)
     data = {**report.to_data(), "facts": {key: value for key, value in images.facts.items() if key != "ignored"}}
     return Answer(data, _rendered(report), 0 if report.good else 9)
+
+
+def _check_text(name: str) -> Answer:
+    """Look through a text: its size, its characters, checksums."""
+    from chainrule.data import TEXTS
+
+    text = TEXTS.resolve(name)().text
+    problems = _checksums(name)
+    data = {
+        "name": name,
+        "characters": len(text),
+        "different": len(set(text)),
+        "lines": text.count("\n"),
+        "words": len(text.split()),
+        "problems": problems,
+    }
+    size = f"{name}: {data['characters']:,} characters, {data['different']} different ones"
+    return Answer(
+        data, "\n".join([f"{size}, {data['words']:,} words, {data['lines']:,} lines", *problems]), 9 if problems else 0
+    )
 
 
 def _checksums(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from chainrule.cli.answer import Answer
 
@@ -19,21 +20,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Measure, and show accuracy and confusions."""
+    """Measure, and show the figures; of images the confusions too."""
     from chainrule.cli._own import own_network
-    from chainrule.draw import confusion_text
     from chainrule.tasks import Run
 
     opened = Run.open(args.run)
     own = own_network(args.model)
     module = own.build(**opened.recipe.model.options) if own else None
     facts = opened.evaluate(args.part, module=module)
-    slim = {key: value for key, value in facts.items() if key != "mistakes"}
-    slim["mistakes"] = [{k: v for k, v in row.items() if k != "picture"} for row in facts["mistakes"]]
+    return _of_text(facts) if "bits" in facts else _of_images(facts)
+
+
+def _of_images(facts: dict[str, Any]) -> Answer:
     from rich.console import Group
 
+    from chainrule.draw import confusion_text
+
+    slim = {key: value for key, value in facts.items() if key != "mistakes"}
+    slim["mistakes"] = [{k: v for k, v in row.items() if k != "picture"} for row in facts["mistakes"]]
     count = facts["count"]
     shares = {"accuracy": facts["accuracy"], **({"top-5": facts["top5"]} if "top5" in facts else {})}
     said = ", ".join(f"{name} {share:.4f} ({round(share * count):,})" for name, share in shares.items())
     head = f"{facts['part']}: {said}, loss {facts['loss']:.4f}, {count:,} images"
     return Answer(slim, Group(head, confusion_text(facts["confusion"], facts["classes"])))
+
+
+def _of_text(facts: dict[str, Any]) -> Answer:
+    figures = f"{facts['bits']:.4f} bits per character, perplexity {facts['perplexity']:.4g} per token"
+    more = f"accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f}"
+    size = f"{facts['characters']:,} characters, {facts['count']:,} tokens"
+    return Answer(facts, f"{facts['part']}: {figures}, {more}, {size}")

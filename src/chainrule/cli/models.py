@@ -23,12 +23,12 @@ def _list() -> Answer:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from chainrule.models import MODELS
+    from chainrule.models import EVERY_MODEL, MODELS
 
     table = Table(Column("model", no_wrap=True), "what", Column("parameters", justify="right", no_wrap=True), box=None)
     rows = []
-    for name in MODELS:
-        entry = MODELS.entry(name)
+    for name in EVERY_MODEL:
+        entry = EVERY_MODEL.entry(name)
         counts = sorted(form["parameters"] for form in entry.card.get("forms", ()))
         rows.append({"name": name, "about": entry.about, "parameters": counts})
         table.add_row(
@@ -40,11 +40,11 @@ def _list() -> Answer:
 
 
 def _one(name: str) -> Answer:
-    from chainrule.models import MODELS
+    from chainrule.models import EVERY_MODEL
     from chainrule.tasks.tables import accepted_options, argument_texts
 
-    entry = MODELS.entry(name)
-    function = MODELS.resolve(name)
+    entry = EVERY_MODEL.entry(name)
+    function = EVERY_MODEL.resolve(name)
     texts = argument_texts(function)
     options = {
         key: {

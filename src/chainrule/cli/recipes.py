@@ -50,5 +50,6 @@ def _keys(section: str | None) -> Answer:
     rows = recipe_keys(section)
     table = Table(Column("key", no_wrap=True), Column("of", no_wrap=True), "default", "what", box=None)
     for row in rows:
-        table.add_row(*(Text(row[column]) for column in ("key", "part", "default", "about")))
+        of = row["part"] or (f"task {row['task']}" if row["task"] else "")
+        table.add_row(*(Text(text) for text in (row["key"], of, row["default"], row["about"])))
     return Answer(rows, table)

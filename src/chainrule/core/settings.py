@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from chainrule.core.errors import RecipeError, unknown
-from chainrule.core.recipe import Data, Named, Recipe, section_names
+from chainrule.core.recipe import CLASSIFY, fields_of, section_names
+from chainrule.core.sections import Named
 from chainrule.core.strict_yaml import MAX_BYTES, parse_yaml, scalar
 
 
@@ -25,6 +28,8 @@ def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
         >>> lay_over({"optim": {"name": "adam", "lr": 0.001}}, {"optim.lr": 0.01})
         {'optim': {'name': 'adam', 'lr': 0.01}}
     """
+    task = data.get("task", CLASSIFY) if data else None
+    fields = fields_of(task)
     merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     for path in sorted(settings, key=lambda path: not path.endswith(".name")):
         section, dot, key = path.partition(".")
@@ -32,15 +37,16 @@ def lay_over(data: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
             raise RecipeError(
                 f'"{path}" is no setting of a recipe',
                 expected="--section.key value, such as --optim.lr 0.01",
-                remedy=unknown("section", section, Recipe.model_fields),
+                remedy=unknown("section", section, fields),
             )
-        if section not in Recipe.model_fields:
-            raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, section_names()))
+        if section not in fields:
+            raise RecipeError(
+                f'there is no section "{section}"', remedy=unknown("section", section, section_names(task))
+            )
         old = merged.get(section)
-        values = old if isinstance(old, dict) else _standard(section)
+        values = old if isinstance(old, dict) else _standard(fields[section])
         if key == "name" and values.get("name") != settings[path]:
-            fixed = Data.model_fields if section == "data" else {}
-            values = {word: value for word, value in values.items() if word in fixed}
+            values = {word: value for word, value in values.items() if section == "data" and word in _keys(fields)}
         values[key] = settings[path]
         if section == "train" and key in ("epochs", "steps"):
             values.pop({"epochs": "steps", "steps": "epochs"}[key], None)
@@ -79,7 +85,13 @@ def read_recipe(path: Path) -> Any:
         raise RecipeError(f"the recipe {path} is not text in UTF-8", got=f"byte {raw[error.start]:#04x}") from None
 
 
-def _standard(section: str) -> dict[str, Any]:
+def _keys(fields: Mapping[str, FieldInfo]) -> set[str]:
+    """Keys of the data section that are no options of a source: they stay where it gets a new name."""
+    kind: Any = fields["data"].annotation
+    return set(kind.model_fields)
+
+
+def _standard(section: FieldInfo) -> dict[str, Any]:
     """What a section holds when a recipe leaves it out: its name, if it has one."""
-    default = Recipe.model_fields[section].default
+    default = section.default
     return {"name": default.name} if isinstance(default, Named) else {}

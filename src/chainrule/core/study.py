@@ -23,7 +23,7 @@ from typing import Any, Final
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.core.folder import RunFolder
 from chainrule.core.paths import shown
-from chainrule.core.recipe import FORMAT, Recipe, require_format
+from chainrule.core.recipe import FORMAT, fields_of, require_format
 from chainrule.core.settings import lay_over
 from chainrule.core.strict_yaml import format_yaml
 
@@ -128,7 +128,7 @@ def study_from_data(data: Any, *, source: str = "the study", folder: Path | None
     for key in data:
         if key not in KEYS:
             inside = f"settings of all stand under `all:`, as `all: {{{key}.KEY: VALUE}}`"
-            remedy = inside if key in Recipe.model_fields else unknown("key", str(key), KEYS)
+            remedy = inside if key in fields_of(None) else unknown("key", str(key), KEYS)
             raise RecipeError(f"{source}: there is no key {shown(str(key)[:60])} of a study", remedy=remedy)
     require_format(data, source)
     about = data.get("about", "")
@@ -212,7 +212,7 @@ def _settings(value: Any, place: str) -> dict[str, Any]:
             raise RecipeError(
                 f"{place}: {shown(str(key)[:60])} is no setting of a recipe",
                 expected="section.key: value, such as optim.lr: 0.01",
-                remedy=unknown("section", section, Recipe.model_fields),
+                remedy=unknown("section", section, fields_of(None)),
             )
     try:
         lay_over({}, value)

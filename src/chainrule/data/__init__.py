@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainrule.core.lazy import lazy
-from chainrule.core.registry import Entry, Registry
+from chainrule.core.registry import Entry, Registries, Registry
 
 if TYPE_CHECKING:
     from chainrule.data._features import Feature as Feature
@@ -72,7 +72,7 @@ DATA = Registry(
                 "chainrule.data.digits:digits",
                 "handwritten digits, 1,797 grey images of 8x8",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 10,
                     "bytes": 57_523,
                     "licence": "CC BY 4.0 (UCI)",
@@ -86,7 +86,7 @@ DATA = Registry(
                 "chainrule.data.mnist:mnist",
                 "handwritten digits, 70,000 grey images of 28x28",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 10,
                     "bytes": 11_594_722,
                     "licence": "CC BY-SA 3.0",
@@ -100,7 +100,7 @@ DATA = Registry(
                 "chainrule.data.fashion_mnist:fashion_mnist",
                 "articles of clothing, 70,000 grey images of 28x28",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 10,
                     "bytes": 30_878_645,
                     "licence": "MIT (Zalando SE)",
@@ -114,7 +114,7 @@ DATA = Registry(
                 "chainrule.data.cifar10:cifar10",
                 "animals and vehicles, 60,000 color images of 32x32",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 10,
                     "bytes": 170_052_171,
                     "licence": "none stated (research use, with citation)",
@@ -128,7 +128,7 @@ DATA = Registry(
                 "chainrule.data.cifar10_jpeg:cifar10_jpeg",
                 "the images of CIFAR-10 in a lossy form (JPEG)",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 10,
                     "bytes": 18_386_192,
                     "licence": "none stated (research use, with citation)",
@@ -142,7 +142,7 @@ DATA = Registry(
                 "chainrule.data.imagenet_samples:imagenet_samples",
                 "40 photographs of ImageNet's 1,000 classes, to measure on",
                 {
-                    "task": "classification",
+                    "task": "classify",
                     "classes": 1000,
                     "bytes": 4_097_937,
                     "licence": "none (non-commercial research and education only)",
@@ -155,9 +155,41 @@ DATA = Registry(
             Entry(
                 "chainrule.data.folder:folder",
                 "your own pictures: one directory per class",
-                {"task": "classification", "origin": "--data.folder DIRECTORY"},
+                {"task": "classify", "origin": "--data.folder DIRECTORY"},
             ),
         ),
     ],
     group="chainrule.data",
 )
+"""Sets of images."""
+
+TEXTS = Registry(
+    "data set",
+    [
+        (
+            "tinyshakespeare",
+            Entry(
+                "chainrule.data.tinyshakespeare:tinyshakespeare",
+                "plays of Shakespeare, 1,115,394 characters",
+                {
+                    "task": "language",
+                    "bytes": 1_115_394,
+                    "licence": "public domain",
+                    "origin": "download",
+                },
+            ),
+        ),
+        (
+            "text-file",
+            Entry(
+                "chainrule.data.text_file:text_file",
+                "a text of your own",
+                {"task": "language", "origin": "--data.file FILE"},
+            ),
+        ),
+    ],
+    group="chainrule.texts",
+)
+"""Texts to learn the next token of."""
+EVERY_SET = Registries("data set", DATA, TEXTS)
+"""All that a recipe may name; each card says for which task."""

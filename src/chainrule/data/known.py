@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_CHAR_RNN = (
+    "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/"
+)
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"  # https is not offered; the checksums guard it
 
 
@@ -162,6 +165,22 @@ KNOWN: Mapping[str, KnownSet] = {
             )
         ),
         f"Krizhevsky: {CIFAR10_ARCHIVE.url}",
+    ),
+    "tinyshakespeare": KnownSet(
+        (
+            Known(
+                "input.txt",
+                1_115_394,
+                "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                Download(
+                    f"{_CHAR_RNN}input.txt",
+                    "input.txt",
+                    1_115_394,
+                    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                ),
+            ),
+        ),
+        f"Karpathy, char-rnn: {_CHAR_RNN}input.txt",
     ),
     "imagenet-samples": KnownSet(
         (

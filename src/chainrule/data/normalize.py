@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.core.recipe import CARD
+from chainrule.core.sections import CARD
 from chainrule.data.images import Pictures
 
 KINDS = ("channel", "pixel", "none")

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from chainrule.core.errors import CheckpointError, RecipeError, StorageError, UsageError
 from chainrule.core.folder import RunFolder, new_folder
 from chainrule.core.plain import to_json
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import ImageRecipe, Recipe
+from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, remove_folder, write_file
 from chainrule.data import LabeledImages
 from chainrule.formulas import bias_variance_error
 from chainrule.runtime.rng import derive
 from chainrule.tasks._classify import Classification
-from chainrule.tasks._learning import class_probabilities
+from chainrule.tasks._scoring import class_probabilities
 from chainrule.tasks._train import begin_run, continue_run, with_seed
-from chainrule.tasks.tables import Source, check_options, open_recipe, read_source
+from chainrule.tasks.tables import Source, check_options, images_only, open_recipe, read_source
 from chainrule.training.task import Observer
 
 Array = NDArray[np.float64]
@@ -56,7 +57,7 @@ class Plan:
     """
 
     over: str
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, ImageRecipe]
     values: Sequence[Any]
     sets: int
     draw: Draw
@@ -146,9 +147,10 @@ def _plan(source: Source, over: str, values: list[Any], sets: int, draw: Draw, s
     if over in settings:
         raise UsageError(f"{over} is set and changes", remedy=f"leave --{over} out")
     data, _ = read_source(source)
-    recipes = {}
+    recipes: dict[str, ImageRecipe] = {}
     for number, value in enumerate(values):
-        found = open_recipe(data if isinstance(source, Recipe) else source, {**settings, over: value})
+        opened = open_recipe(data if isinstance(source, Recipe) else source, {**settings, over: value})
+        found = images_only(opened, "bias-variance")
         check_options(found)
         if found.model.name == OWN:
             raise RecipeError("this measurement trains networks of recipes only", expected="a model by its name")
@@ -216,7 +218,7 @@ def _measured(folder: Path, plan: Plan, observers: Observers, *, command: str | 
     }  # fmt: skip
 
 
-def _of_set(recipe: Recipe, number: int) -> Recipe:
+def _of_set(recipe: ImageRecipe, number: int) -> ImageRecipe:
     """The recipe with a seed of the set's own; the set is limited already."""
     seeded = with_seed(recipe, derive(recipe.train.seed, "bias-variance", number) >> 1)
     return seeded.model_copy(update={"data": seeded.data.model_copy(update={"limit": None})})
@@ -259,19 +261,18 @@ def draw_sets(images: LabeledImages, train: torch.Tensor, sets: int, draw: Draw,
 
 
 def _answers(
-    place: Path, recipe: Recipe, images: LabeledImages, part: str, observers: Observers, title: str, again: str
+    place: Path, recipe: ImageRecipe, images: LabeledImages, part: str, observers: Observers, title: str, again: str
 ) -> Array:
     """The probabilities of one training, (N, K): read where it is finished, else trained."""
     folder = RunFolder(place)
     if (known := _stored(place)) is not None:
         return known
-    job = None
     if place.exists() and not _can_go_on(folder):
         remove_folder(place)
     if not place.exists():
         place.parent.mkdir(exist_ok=True)
-        job = begin_run(recipe, place, name=f"{place.parent.name}-{place.name}", images=images)
-    job = job or Classification(recipe, images=images)
+        begin_run(recipe, place, name=f"{place.parent.name}-{place.name}", data=images)
+    job = Classification(recipe, images=images)
     if folder.info()["status"] != "finished":
         continue_run(place, job, observers=observers(title), resume_command=again)
     answers = _predict(folder, job, part)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chainrule.core.errors import ChainruleError
-from chainrule.core.recipe import Data
+from chainrule.core.sections import ImageData
 from chainrule.data import Augment, Batch, Normalization
 from chainrule.data.check import DataReport, check_data
 from chainrule.diagnosis._check import DoesNotApply, told
@@ -66,7 +66,7 @@ class DatasetSubject:
             return self.given_parts
         if "parts" not in self.kept:
             try:
-                self.kept["parts"] = parts_of(Data(name="own"), self.seed, self.data)
+                self.kept["parts"] = parts_of(ImageData(name="own"), self.seed, self.data)
             except ChainruleError as error:
                 raise DoesNotApply(f"it cannot be split into parts ({told(error)})") from error
         return self.kept["parts"]

@@ -23,6 +23,7 @@ _JSON: Final = {
     "data": "facts/data.json",
     "weights": "facts/weights.json",
     "regions": "facts/regions.json",
+    "samples": "facts/samples.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -51,6 +52,7 @@ class Facts:
         data: `facts/data.json`.
         weights: `facts/weights.json`.
         regions: `facts/regions.json`.
+        samples: `facts/samples.json`: what a language model wrote.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -66,6 +68,7 @@ class Facts:
     data: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)
     regions: Mapping[str, Any] = field(default_factory=dict)
+    samples: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,6 +80,11 @@ class Facts:
     def kind(self) -> str:
         """`recipe`, `module` or `log`."""
         return plain_text(self.run.get("kind") or "log", limit=20)
+
+    @property
+    def task(self) -> str:
+        """What the network learned to do: `classify`, `language`."""
+        return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
     def status(self) -> str:
@@ -155,7 +163,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         evaluation = {plain_text(mapping(entry).get("part"), limit=40): entry for entry in evaluation}
     elif "part" in mapping(evaluation):
         evaluation = {plain_text(mapping(evaluation)["part"], limit=40): evaluation}
-    for name in ("run", "data", "weights", "regions", "evaluation"):
+    for name in ("run", "data", "weights", "regions", "samples", "evaluation"):
         if name in found and not isinstance(evaluation if name == "evaluation" else found[name], Mapping):
             problems[name] = f"{FILES[name]} holds no table of facts"
     return Facts(
@@ -171,5 +179,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         data=mapping(found.get("data")),
         weights=mapping(found.get("weights")),
         regions=mapping(found.get("regions")),
+        samples=mapping(found.get("samples")),
         problems=problems,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -25,14 +25,22 @@ from chainrule.draw.sections.lectures import lecture_rows
 from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
 from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
+from chainrule.draw.sections.samples import samples_part
 from chainrule.draw.sections.weights import regions_part, weights_part
 from chainrule.draw.wording import listing, mapping, plain_text, whole
 
 Path = str | os.PathLike[str]
 Section = tuple[str, str, Callable[[Facts], Part | Absent | None]]
 
-SECTIONS: Final[tuple[Section, ...]] = (
-    ("metrics", "Curves", curves_part),
+_FIRST: Final[tuple[Section, ...]] = (("metrics", "Curves", curves_part),)
+_LAST: Final[tuple[Section, ...]] = (
+    ("data", "Data", data_part),
+    ("timing", "Time and memory", time_part),
+    ("events", "Events", events_part),
+    ("recipe", "Recipe", recipe_part),
+    ("run", "Reproduce", command_part),
+)
+_OF_IMAGES: Final[tuple[Section, ...]] = (
     ("evaluation", "Confusion matrix", confusion_part),
     ("evaluation", "Classes", classes_part),
     ("evaluation", "Worst mistakes", mistakes_part),
@@ -40,12 +48,16 @@ SECTIONS: Final[tuple[Section, ...]] = (
     ("regions", "Decision regions", regions_part),
     ("layers", "Layers", layers_part),
     ("network", "Network", network_part),
-    ("data", "Data", data_part),
-    ("timing", "Time and memory", time_part),
-    ("events", "Events", events_part),
-    ("recipe", "Recipe", recipe_part),
-    ("run", "Reproduce", command_part),
 )
+_OF_TEXT: Final[tuple[Section, ...]] = (
+    ("samples", "Samples", samples_part),
+    ("layers", "Layers", layers_part),
+)
+SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
+    "classify": (*_FIRST, *_OF_IMAGES, *_LAST),
+    "language": (*_FIRST, *_OF_TEXT, *_LAST),
+}
+"""Task -> the sections of its report, in order."""
 # What damaged facts do to code that expects whole ones. A section may be lost by it, the report never.
 _DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -83,7 +95,7 @@ def report_html(folder: Path | Sequence[Path]) -> str:
 
 
 def _one(facts: Facts) -> str:
-    built = [_built(facts, *section) for section in SECTIONS]
+    built = [_built(facts, *section) for section in SECTIONS.get(facts.task, SECTIONS["classify"])]
     parts = [part for part in built if isinstance(part, Part)]
     missing = [part for part in built if isinstance(part, Absent)]
     known = {one.why for one in missing}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chainrule.core.lazy import lazy
-from chainrule.core.registry import Entry, Registry
+from chainrule.core.registry import Entry, Registries, Registry
 from chainrule.models._cards import CARDS
 
 if TYPE_CHECKING:
@@ -85,3 +85,18 @@ MODELS = Registry(
     group="chainrule.models",
     prefixes=[("timm:", Entry("chainrule.models._timm:from_timm", "a network of the package timm, without weights"))],
 )
+"""Networks that classify images: `(shape, classes, **options) -> module`."""
+
+LANGUAGE_MODELS = Registry(
+    "model",
+    [
+        ("rnn", Entry("chainrule.models.sequence._recurrent:rnn", "vanilla recurrent network", CARDS["rnn"])),
+        ("lstm", Entry("chainrule.models.sequence._recurrent:lstm", "long short-term memory", CARDS["lstm"])),
+        ("gpt", Entry("chainrule.models.sequence._gpt:gpt", "decoder-only transformer", CARDS["gpt"])),
+        ("gru", Entry("chainrule.models.sequence._recurrent:gru", "gated recurrent units", CARDS["gru"])),
+    ],
+    group="chainrule.language_models",
+)
+"""Networks that score the next token: `(vocabulary, **options) -> module`; `(tokens, state) -> (scores, state)`."""
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS)
+"""All that a recipe may name; each card says for which task."""

@@ -7,6 +7,7 @@ A card is `{"source", "least", "forms", ...}`:
 - `forms`: what can be built, each `{"options", "input": (C, H, W), "classes", "parameters", "multiply_adds"}`;
   multiply-adds of convolutions and fully connected layers for one example, as `chainrule.analysis.network_table`
   counts them in evaluation mode.
+- `task`: what it is for, where that is not the classification of images.
 - `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
 - `images`: what published weights expect, `{"size", "resize", "mean", "deviation"}`: the shorter side of an image is
   scaled to `resize` pixels and the middle of `size` x `size` is cut out; then mean and deviation of each channel (of
@@ -189,5 +190,13 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _form({"width": 0.25}, 470_072, 41_030_272),
             _small({"width": 1.0, "stem_stride": 1}, 3_217_226, 46_354_432),
         ],
+    },
+    "rnn": {"task": "language", "paper": "Elman 1990, Finding structure in time", "source": "LECTURES G1"},
+    "lstm": {"task": "language", "paper": "Hochreiter, Schmidhuber 1997", "source": "LECTURES G2"},
+    "gru": {"task": "language", "paper": "Cho et al. 2014", "source": "LECTURES G3"},
+    "gpt": {
+        "task": "language",
+        "paper": "Radford et al. 2018, Improving language understanding by generative pre-training",
+        "source": "LECTURES H4, H9",
     },
 }

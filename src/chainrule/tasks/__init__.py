@@ -9,7 +9,7 @@ from chainrule.core.lazy import lazy
 if TYPE_CHECKING:
     from chainrule.tasks._classify import Classification as Classification
     from chainrule.tasks._log import run as run
-    from chainrule.tasks._run import Prediction as Prediction
+    from chainrule.tasks._predict_pictures import Prediction as Prediction
     from chainrule.tasks._run import Run as Run
     from chainrule.tasks._signals import Interrupted as Interrupted
     from chainrule.tasks._train import OwnNetwork as OwnNetwork
@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy(
         "LinearSVM": "estimators",
         "MultilayerPerceptron": "estimators",
         "OwnNetwork": "_train",
-        "Prediction": "_run",
+        "Prediction": "_predict_pictures",
         "Run": "_run",
         "SoftmaxRegression": "estimators",
         "begin_run": "_train",

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import CARD, OWN, Data, Recipe
+from chainrule.core.recipe import ImageRecipe
+from chainrule.core.sections import CARD, OWN, ImageData
 from chainrule.data import DATA
 from chainrule.models import MODELS
 
 
-def card_of(recipe: Recipe) -> Mapping[str, Any]:
+def card_of(recipe: ImageRecipe) -> Mapping[str, Any]:
     """The card of a recipe's model; empty for a network of one's own."""
     return {} if recipe.model.name == OWN else MODELS.entry(recipe.model.name).card
 
 
-def with_images_of_card(recipe: Recipe) -> Recipe:
+def with_images_of_card(recipe: ImageRecipe) -> ImageRecipe:
     """Return a recipe with given weights in which the images are prepared as its model's card says.
 
     What the recipe says itself stays: `data.normalize`, and `size` and `resize` of a source that takes them.
@@ -36,10 +37,10 @@ def with_images_of_card(recipe: Recipe) -> Recipe:
     data = {key: value for key, value in size.items() if key in takes}
     if "normalize" not in recipe.data.model_fields_set:
         data["normalize"] = CARD
-    return recipe.model_copy(update={"data": Data.model_validate({**recipe.data.model_dump(), **data})})
+    return recipe.model_copy(update={"data": ImageData.model_validate({**recipe.data.model_dump(), **data})})
 
 
-def with_size_of_card(error: RecipeError, recipe: Recipe, shape: tuple[int, ...]) -> RecipeError:
+def with_size_of_card(error: RecipeError, recipe: ImageRecipe, shape: tuple[int, ...]) -> RecipeError:
     """Return the error of a network that refuses images; of too small ones it says the size that the card asks for.
 
     Args:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import DataError, RecipeError
-from chainrule.core.recipe import CARD, OWN, Data, Recipe
+from chainrule.core.folder import RunFolder
+from chainrule.core.recipe import ImageRecipe
+from chainrule.core.sections import CARD, OWN, ImageData
 from chainrule.data import (
     DATA,
     Augment,
@@ -25,11 +27,16 @@ from chainrule.data import (
 )
 from chainrule.models import MODELS, Fitted
 from chainrule.nn import whiten
+from chainrule.tasks._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks._features import check_features, features_of
-from chainrule.tasks._learning import Measure, class_probabilities, phase
-from chainrule.tasks._network import Network, build_network
+from chainrule.tasks._image_processing import ImageProcessing
+from chainrule.tasks._job import Network
+from chainrule.tasks._learning import phase
+from chainrule.tasks._network import build_network
 from chainrule.tasks._pretrained import card_normalization, check_images, check_pretrained, load_given_weights
+from chainrule.tasks._scoring import Measure, class_probabilities, classification_objective
 from chainrule.tasks._solve import check_solvable, is_solved, solve
+from chainrule.tasks._trial import first_of, tried
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.task import Examples, Task
 
@@ -57,7 +64,7 @@ class Classification:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: ImageRecipe,
         *,
         network: Network | None = None,
         normalization: Normalization | None = None,
@@ -80,6 +87,64 @@ class Classification:
         self._tables: dict[str, FeatureTable] = {}
         if normalization is not None:
             self.normalization = normalization
+
+    @classmethod
+    def begun(cls, recipe: ImageRecipe, *, network: Network | None = None, data: Any = None) -> Classification:
+        """Return the job of a new run; `data` are images that stand for those which the recipe names."""
+        return cls(recipe, network=network, images=data)
+
+    @classmethod
+    def reopened(
+        cls, recipe: ImageRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> Classification:
+        """Return the job of a stored run, with its normalization and features."""
+        stored = ImageProcessing.read(processing)
+        return cls(recipe, network=network, normalization=stored.normalization, features=stored.features)
+
+    @classmethod
+    def network_of(cls, recipe: ImageRecipe, processing: Mapping[str, Any]) -> nn.Module:
+        """Return the network of a stored run; it draws its weights from torch's generator."""
+        stored = ImageProcessing.read(processing)
+        return build_network(recipe, stored.input_shape, len(stored.classes))
+
+    def processing(self) -> dict[str, Any]:
+        """Return what is done to an image before the network sees it, and the names of the classes."""
+        return {
+            "shape": list(self.images.shape),
+            "resize": self.images.resize,
+            "classes": list(self.images.classes),
+            "features": self.features.to_json(),
+            "normalization": self.normalization.to_json(),
+            "data": {"name": self.images.name, **dict(self.images.facts)},
+        }
+
+    def try_out(self, model: nn.Module) -> None:
+        """Give the network two images: one of the wrong shape is found before anything is made.
+
+        Raises:
+            RecipeError: It fails, or does not give one score for each class.
+        """
+        what = "features" if self.features else "images"
+        given = tried(model, self.examples(first_of(self.parts)), f"{what} of shape {self.input_shape}")
+        expected = (min(2, len(self.parts[first_of(self.parts)])), len(self.images.classes))
+        if tuple(getattr(given, "shape", ())) != expected:
+            raise RecipeError(
+                "the network does not give one score for each class",
+                expected=expected,
+                got=tuple(getattr(given, "shape", ())),
+            )
+
+    def write_data_facts(self, folder: RunFolder) -> None:
+        """Write what the images are."""
+        write_data_facts(folder, self)
+
+    def write_final_facts(self, folder: RunFolder, task: Task, model: nn.Module) -> dict[str, Any]:
+        """Measure the best weights on validation and test part, and write all facts."""
+        return write_final_facts(folder, self, task, model)
+
+    def evaluate(self, model: nn.Module, part: str) -> dict[str, Any]:
+        """Return loss, accuracy, confusion matrix and the worst mistakes of a part."""
+        return evaluation_facts(self, model, part)
 
     @cached_property
     def normalization(self) -> Normalization:
@@ -166,7 +231,7 @@ class Classification:
             model=self.model,
             examples=_Parts(self),
             orders={"train": self._order},
-            phases=[phase(recipe)],
+            phases=[phase(recipe, classification_objective(recipe))],
             measure=Measure(recipe),
             predict=class_probabilities(recipe),
             deploy="model" if ema is None else "ema",
@@ -247,7 +312,7 @@ def _fit(job: Classification, model: nn.Module, task: Task) -> None:
     job.chosen = dict(model.chosen)
 
 
-def parts_of(data: Data, seed: int, images: LabeledImages) -> dict[str, Tensor]:
+def parts_of(data: ImageData, seed: int, images: LabeledImages) -> dict[str, Tensor]:
     """Return the images of each part as the recipe splits them.
 
     Raises:

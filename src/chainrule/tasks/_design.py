@@ -15,6 +15,7 @@ from chainrule.core.errors import UsageError, unknown
 from chainrule.models import MODELS
 from chainrule.nn import build
 from chainrule.notation import is_layers, resolve, table
+from chainrule.tasks._image_processing import ImageProcessing
 from chainrule.tasks._run import Run
 
 
@@ -56,7 +57,7 @@ def named_network(
             return Named(build(text), size, "layers")
     if (Path(text) / "run.json").is_file():
         run = Run.open(text)
-        return Named(run.model(), shape or run.features.shape_of(tuple(run.processing["shape"])), Path(text).name)
+        return Named(run.model(), shape or ImageProcessing.read(run.processing).input_shape, Path(text).name)
     if Path(text).exists():
         raise UsageError(
             f"{text} is no run folder", expected="run.json in it", remedy="name a run, a model or FILE.py:NAME"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,13 @@ from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
 from chainrule.metrics import Confusion, Mean, Mistakes, Tally, shares_right
 from chainrule.models import NearestNeighbors
-from chainrule.tasks._classify import Classification
-from chainrule.tasks._learning import answer, per_example_loss
 from chainrule.tasks._region_facts import write_projected_regions
+from chainrule.tasks._scoring import answer, per_example_loss
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
+
+if TYPE_CHECKING:
+    from chainrule.tasks._classify import Classification
 
 MISTAKES = 24
 """How many of the worst mistakes are kept."""

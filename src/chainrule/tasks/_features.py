@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import Augment, Named, Recipe
+from chainrule.core.recipe import ImageRecipe
+from chainrule.core.sections import Augment, Named
 from chainrule.data import Feature, Features
 from chainrule.ops import FEATURES
 from chainrule.tasks.tables import all_options
@@ -29,7 +30,7 @@ def features_of(parts: Sequence[Named]) -> Features:
     )
 
 
-def check_features(recipe: Recipe) -> None:
+def check_features(recipe: ImageRecipe) -> None:
     """Check that nothing that changes pictures is asked for beside features.
 
     Raises:

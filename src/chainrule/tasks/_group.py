@@ -15,9 +15,9 @@ from chainrule.core.errors import CheckpointError, NonFiniteError, StorageError,
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import Recipe
 from chainrule.core.store import Lock, clean_stale, remove_folder, write_file
-from chainrule.tasks._classify import Classification
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._info import new_info
+from chainrule.tasks._job import job_type
 from chainrule.tasks._run import Run
 from chainrule.tasks._signals import Interrupted
 from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
@@ -193,7 +193,7 @@ def _trained(
     if not place.exists():
         job = begin_run(member.recipe, place, name=member.name, command=member.command, own=own)
     if RunFolder(place).info()["status"] != "finished":
-        job = job or Classification(member.recipe, network=own.build if own else None)
+        job = job or job_type(member.recipe).begun(member.recipe, network=own.build if own else None)
         continue_run(place, job, observers=observers(title), resume_command=resume_command)
     if not RunFolder(place).report.is_file():
         write_report(RunFolder(place))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,9 @@ from chainrule.core.log import warn
 from chainrule.models import NearestNeighbors
 from chainrule.models._knn import alike
 from chainrule.ops import nearest
-from chainrule.tasks._classify import Classification
+
+if TYPE_CHECKING:
+    from chainrule.tasks._classify import Classification
 
 LEAST = 5
 """At least so many are told, also where fewer vote."""
@@ -55,7 +58,7 @@ class TrainingSet:
         job: Opens the data of the run.
     """
 
-    def __init__(self, model: NearestNeighbors, classes: Sequence[str], job: Callable[[], Classification]) -> None:
+    def __init__(self, model: NearestNeighbors, classes: Sequence[str], job: Callable[[], Any]) -> None:
         self.model, self.classes, self._open = model, classes, job
         self._seen: dict[int, bool] = {}
 

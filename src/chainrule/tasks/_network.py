@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import ImageRecipe
+from chainrule.core.sections import OWN
 from chainrule.models import MODELS
 from chainrule.nn import initialize
 from chainrule.tasks._card import with_size_of_card
+from chainrule.tasks._job import Network
 from chainrule.tasks.tables import TABLES, options
 
-Network = Callable[..., nn.Module]
-"""What builds a network of one's own: `(**options) -> module`."""
 
-
-def build_network(recipe: Recipe, shape: tuple[int, ...], classes: int, network: Network | None = None) -> nn.Module:
+def build_network(
+    recipe: ImageRecipe, shape: tuple[int, ...], classes: int, network: Network | None = None
+) -> nn.Module:
     """Build the network of a recipe, with its convolutions in the layout that they compute fastest in.
 
     Raises:

@@ -11,8 +11,10 @@ from chainrule.data.images import fitted
 from chainrule.draw.predictions import predictions_html
 from chainrule.models import NearestNeighbors
 from chainrule.tasks._facts import picture_of
+from chainrule.tasks._image_processing import ImageProcessing
 from chainrule.tasks._neighbors import TrainingSet
-from chainrule.tasks._run import Prediction, Run
+from chainrule.tasks._predict_pictures import Prediction
+from chainrule.tasks._run import Run
 
 MOST = 200
 """So many pictures are drawn."""
@@ -30,8 +32,8 @@ def prediction_page(run: Run, sources: Sequence[str | Path | bytes], answers: Se
     Raises:
         DataError: A picture cannot be read any more.
     """
-    (channels, height, width), resize = run.processing["shape"], run.processing.get("resize")
-    shape = channels, height, width
+    processing = ImageProcessing.read(run.processing)
+    shape, resize = processing.shape, processing.resize
     known: TrainingSet | None = None
     if any(answer.neighbors for answer in answers[:MOST]):
         model = run.model()

@@ -9,14 +9,15 @@ from torch import nn
 
 from chainrule.core.errors import RecipeError, WeightsError
 from chainrule.core.paths import shown
-from chainrule.core.recipe import CARD, Recipe
+from chainrule.core.recipe import ImageRecipe
+from chainrule.core.sections import CARD
 from chainrule.data import LabeledImages, Normalization
 from chainrule.models import MODELS, load_published, weights_card, weights_file
 from chainrule.optim.solvers import SOLVERS
 from chainrule.tasks._card import card_of
 
 
-def check_pretrained(recipe: Recipe) -> None:
+def check_pretrained(recipe: ImageRecipe) -> None:
     """Refuse what does not go together with given weights, and `normalize: card` where no card has it.
 
     Raises:
@@ -49,7 +50,7 @@ def check_pretrained(recipe: Recipe) -> None:
             )
 
 
-def _check_card(recipe: Recipe) -> None:
+def _check_card(recipe: ImageRecipe) -> None:
     """Refuse `normalize: card` where the network's card has no images, or where it is given none."""
     if "images" not in card_of(recipe):
         known = [model for model in MODELS if "images" in MODELS.entry(model).card]
@@ -66,7 +67,7 @@ def _check_card(recipe: Recipe) -> None:
         )
 
 
-def check_images(recipe: Recipe, images: LabeledImages) -> None:
+def check_images(recipe: ImageRecipe, images: LabeledImages) -> None:
     """Refuse images that published weights, or the mean and deviation of a card, are not for.
 
     Raises:
@@ -87,14 +88,14 @@ def check_images(recipe: Recipe, images: LabeledImages) -> None:
         )
 
 
-def card_normalization(recipe: Recipe) -> Normalization:
+def card_normalization(recipe: ImageRecipe) -> Normalization:
     """Return the normalization of a model's card."""
     images = card_of(recipe)["images"]
     mean, deviation = (torch.tensor(images[key], dtype=torch.float64)[:, None, None] for key in ("mean", "deviation"))
     return Normalization(CARD, mean, deviation)
 
 
-def load_given_weights(recipe: Recipe, model: nn.Module) -> None:
+def load_given_weights(recipe: ImageRecipe, model: nn.Module) -> None:
     """Load the weights that a recipe gives into its network, all or nothing.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -16,13 +16,15 @@ from chainrule.analysis.regions import Classifier
 from chainrule.core.errors import ChainruleError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.log import warn
-from chainrule.core.recipe import Recipe
+from chainrule.core.recipe import ImageRecipe
 from chainrule.core.store import write_file
 from chainrule.models import NearestNeighbors, knn
 from chainrule.optim.solvers import LinearSolution, averaged_sgd, newton_cg
-from chainrule.tasks._classify import Classification
 from chainrule.tasks._solve import LOSSES, linear_layer
 from chainrule.tasks.tables import TABLES, all_options
+
+if TYPE_CHECKING:
+    from chainrule.tasks._classify import Classification
 
 EXAMPLES = 1000
 """At most so many training examples are projected, fitted to and drawn."""
@@ -103,7 +105,7 @@ def _neighbor_panels(points: Tensor, targets: Tensor, classes: int, model: Neare
     return panels
 
 
-def _linear_loss(recipe: Recipe, model: nn.Module) -> str | None:
+def _linear_loss(recipe: ImageRecipe, model: nn.Module) -> str | None:
     """The solvers' word for the loss of a linear classifier; None for another network, or another loss."""
     try:
         linear_layer(model, "a picture of hyperplanes")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -12,44 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError
+from chainrule.core.errors import CheckpointError, DataError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import Named, Recipe
-from chainrule.data import Features, Normalization, open_image
-from chainrule.data.images import fitted
-from chainrule.models import Fitted, NearestNeighbors
+from chainrule.core.recipe import ImageRecipe, LanguageRecipe, Recipe
+from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
-from chainrule.tasks._classify import Classification
-from chainrule.tasks._facts import evaluation_facts
-from chainrule.tasks._features import features_of
-from chainrule.tasks._learning import class_probabilities
-from chainrule.tasks._neighbors import Neighbor, TrainingSet
-from chainrule.tasks._network import Network, build_network
-from chainrule.tasks._predictor import Predictor, at_once, in_groups
+from chainrule.tasks._job import Job, Network, job_type
+from chainrule.tasks._predict_pictures import Prediction, predict_pictures
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
 from chainrule.training.rules import best_step
 from chainrule.training.task import Examples
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The network's answer for one picture.
-
-    Args:
-        source: Its file.
-        label: The most probable class.
-        probability: Its probability.
-        top: The most probable classes with their probabilities, best first.
-        neighbors: By nearest neighbors: the training examples that voted, and at least five, the nearest first.
-    """
-
-    source: str
-    label: str
-    probability: float
-    top: Sequence[tuple[str, float]]
-    neighbors: Sequence[Neighbor] = ()
 
 
 class Run:
@@ -107,34 +80,18 @@ class Run:
 
     @cached_property
     def processing(self) -> dict[str, Any]:
-        """What is done to an image before the network sees it, and the names of the classes."""
+        """What is done to an input before the network sees it; of images also the names of the classes."""
         if self.info["kind"] in ("repeats", "study"):
             raise self._several()
         data = self.folder.read_json(self.folder.processing)
         if not isinstance(data, dict):
-            raise CheckpointError(f"{self.path} does not say how its images are prepared", expected="processing.json")
-        missing = [key for key in ("shape", "classes", "normalization") if not data.get(key)]
-        if missing:
-            raise CheckpointError(f"{self.folder.processing} is damaged", expected=f'an entry "{missing[0]}"')
+            raise CheckpointError(f"{self.path} does not say how its inputs are prepared", expected="processing.json")
         return data
 
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
         return list(self.processing["classes"])
-
-    @cached_property
-    def normalization(self) -> Normalization:
-        """That of the training part."""
-        return Normalization.from_json(self.processing["normalization"])
-
-    @cached_property
-    def features(self) -> Features:
-        """What the network is given in place of a picture, if anything."""
-        try:
-            return features_of([Named.model_validate(part) for part in self.processing.get("features") or ()])
-        except ChainruleError as error:
-            raise CheckpointError(f"{self.folder.processing} is damaged or of another version: {error}") from error
 
     def model(self, module: nn.Module | None = None) -> nn.Module:
         """Return the trained network with its best weights, in evaluation mode.
@@ -164,9 +121,7 @@ class Run:
                 remedy="give it: Run.open(path).model(module=Net()), or --model FILE.py:NAME on the command line",
             )
         with torch.random.fork_rng():
-            channels, height, width = self.processing["shape"]
-            shape = self.features.shape_of((channels, height, width))
-            return build_network(self.recipe, shape, len(self.classes))
+            return job_type(self.recipe).network_of(self.recipe, self.processing)
 
     def _several(self) -> CheckpointError:
         """What to say where one run is needed."""
@@ -185,12 +140,12 @@ class Run:
             raise CheckpointError(f"{self.path} has no weights", remedy=f"finish it: chainrule resume {self.path}")
         return checkpoint_weights(path, "model" if self.recipe.train.ema is None else "ema")
 
-    def job(self, network: Network | None = None) -> Classification:
-        """The recipe with its data, normalized as this run was."""
-        return Classification(self.recipe, network=network, normalization=self.normalization, features=self.features)
+    def job(self, network: Network | None = None) -> Job:
+        """The recipe with its data, prepared as this run's were."""
+        return job_type(self.recipe).reopened(self.recipe, self.processing, network)
 
     def evaluate(self, part: str | None = None, *, module: nn.Module | None = None) -> dict[str, Any]:
-        """Measure the network on a part of its data: loss, accuracy, confusion matrix, worst mistakes.
+        """Measure the network on a part of its data in full: of images loss, accuracy, confusion, worst mistakes.
 
         Args:
             part: "valid", "test" or "train"; when left out, "valid", or "test" where there is nothing to choose by.
@@ -205,11 +160,11 @@ class Run:
             part = "valid" if "valid" in job.parts else "test"
         if part not in job.parts:
             raise DataError(
-                f'{job.images.name} has no part "{part}"',
+                f'{self.recipe.data.name} has no part "{part}"',
                 expected=", ".join(job.parts),
                 remedy=f"--part {next(iter(job.parts))}",
             )
-        return evaluation_facts(job, model, part)
+        return job.evaluate(model, part)
 
     def predict(
         self,
@@ -230,24 +185,43 @@ class Run:
         Raises:
             DataError: A picture cannot be read; says which.
         """
-        (channels, height, width), resize = self.processing["shape"], self.processing.get("resize")
-        probabilities, found = class_probabilities(self.recipe), []
-        model = self.model(module)
-        network = Predictor(model, compile_it=compile_it).eval()
-        known = TrainingSet(model, self.classes, self.job) if isinstance(model, NearestNeighbors) else None
-        for group in in_groups(sources, at_once((channels, height, width))):
-            shape = (channels, height, width)
-            pixels = torch.stack([fitted(open_image(source), shape, resize=resize) for source in group])
-            with torch.inference_mode():
-                inputs = self.normalization.apply(self.features(pixels))
-                every = probabilities(network, inputs)
-                near = known.nearest(inputs) if known else [[] for _ in group]
-            for source, chances, neighbors in zip(group, every, near):
-                best = torch.topk(chances, min(top, len(self.classes)))
-                ranked = [(self.classes[i], float(p)) for p, i in zip(best.values.tolist(), best.indices.tolist())]
-                name = "standard input" if isinstance(source, bytes) else str(source)
-                found.append(Prediction(name, ranked[0][0], ranked[0][1], ranked, neighbors))
-        return found
+        if not isinstance(self.recipe, ImageRecipe):
+            raise UsageError(f"{self.path} does not classify pictures", got=f"a run of the task {self.recipe.task}")
+        return predict_pictures(self, sources, top=top, module=module, compile_it=compile_it)
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        module: nn.Module | None = None,
+    ) -> Iterator[str]:
+        """Yield what the network writes after a prompt, piece by piece; what is left out is as the recipe says.
+
+        Args:
+            prompt: What the text begins with; a line break where it is empty.
+            length: Tokens that are written.
+            temperature: Scores are divided by it; 0 takes the most probable token.
+            top_k: Only so many of the most probable tokens are drawn.
+            top_p: Only the fewest of the most probable tokens that hold this share are drawn.
+            seed: Of what is drawn.
+            module: For a run of one's own network.
+
+        Raises:
+            UsageError: The run writes no text, or a value is out of its range.
+            DataError: No token of the prompt is known.
+        """
+        if not isinstance(self.recipe, LanguageRecipe):
+            raise UsageError(f"{self.path} writes no text", got=f"a run of the task {self.recipe.task}")
+        from chainrule.tasks.language import written
+
+        return written(
+            self, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, module=module
+        )
 
     def examples(self, part: str) -> Examples:
         """The examples of a part, as the network is given them."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import Recipe
+from chainrule.core.recipe import ImageRecipe
 from chainrule.optim.solvers import SOLVERS
 from chainrule.runtime.rng import derive
 from chainrule.tasks.tables import TABLES, all_options, options
@@ -25,12 +25,12 @@ WRITTEN = {"softmax": "softmax", "hinge": "svm", "squared_hinge": "svm with --lo
 """What solvers call a loss -> how a recipe asks for it."""
 
 
-def is_solved(recipe: Recipe) -> bool:
+def is_solved(recipe: ImageRecipe) -> bool:
     """Whether the recipe names a solver in place of an optimizer."""
     return recipe.optim.name in SOLVERS
 
 
-def check_solvable(recipe: Recipe) -> None:
+def check_solvable(recipe: ImageRecipe) -> None:
     """Check that a recipe asks for nothing that a solver cannot give: a loss, a penalty, or changes along the way.
 
     Raises:
@@ -62,7 +62,7 @@ def check_solvable(recipe: Recipe) -> None:
             )
 
 
-def _check_loss(recipe: Recipe) -> str:
+def _check_loss(recipe: ImageRecipe) -> str:
     """The solver's word for the recipe's loss."""
     chosen = tuple(sorted(all_options(TABLES["loss"], recipe.loss, "loss").items()))
     known = SOLVERS.entry(recipe.optim.name).card["losses"]
@@ -107,7 +107,7 @@ def linear_layer(model: nn.Module, solver: str) -> nn.Linear:
     return layers[0]
 
 
-def solve(recipe: Recipe, model: nn.Module, task: Task) -> dict[str, Any]:
+def solve(recipe: ImageRecipe, model: nn.Module, task: Task) -> dict[str, Any]:
     """Give a linear classifier the weights that minimize the recipe's objective over its training part.
 
     The objective is that of steps: mean loss + l2 * sum W^2, with the biases in the sum if `penalty.on` is `all`.

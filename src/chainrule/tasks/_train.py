@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,16 +17,15 @@ from chainrule.core.errors import CheckpointError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal, read_journal
 from chainrule.core.log import warn
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import ImageRecipe, Recipe
+from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.optim import suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
-from chainrule.tasks._classify import Classification
-from chainrule.tasks._facts import write_data_facts, write_final_facts
 from chainrule.tasks._info import new_info
+from chainrule.tasks._job import Job, Network, job_type
 from chainrule.tasks._logs import Logs
-from chainrule.tasks._network import Network
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
@@ -35,6 +34,8 @@ from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_layers, write_metrics, write_timing
 from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
 from chainrule.training.task import Observer, Plan, Rule, Task, TrainState, never
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
 LOOK_EVERY, LOOKS = 100, 200
 """Where the recipe does not say: the fewest steps between two looks at the layers, and about the most looks."""
@@ -64,8 +65,8 @@ def begin_run(
     name: str,
     command: str | None = None,
     own: OwnNetwork | None = None,
-    images: Any = None,
-) -> Classification:
+    data: Any = None,
+) -> Job:
     """Check everything, then make the run folder with its checkpoint of step 0, ready for `continue_run`.
 
     Nothing is made when the recipe, the data or the network is not valid.
@@ -76,7 +77,7 @@ def begin_run(
     check_options(recipe)
     if recipe.train.tensorboard:
         require_tensorboard()
-    job = Classification(recipe, network=own.build if own else None, images=images)
+    job = job_type(recipe).begun(recipe, network=own.build if own else None, data=data)
     set_threads(recipe.train.threads)
     begun = time.perf_counter()
     task = job.task()
@@ -84,16 +85,17 @@ def begin_run(
         job.examples(part)  # what is wrong with the data is found before anything is made
     state = start(task, recipe.train.seed)
     seconds = time.perf_counter() - begun
-    _try_out(state, job)
+    job.try_out(state.model)
     folder = RunFolder(out)
     folder.create(
         {
             **new_info(
-                "recipe" if recipe.model.name != OWN and images is None else "module",
+                "recipe" if recipe.model.name != OWN and data is None else "module",
                 name,
                 command=command or f"chainrule train {shlex.quote(name)}",
                 parameters=sum(parameter.numel() for parameter in state.model.parameters()),
             ),
+            "task": recipe.task,
             "seconds": round(seconds, 3),
             **({"program": dict(own.facts)} if own and own.facts else {}),
         }
@@ -101,18 +103,8 @@ def begin_run(
     write_file(folder.recipe, recipe.to_yaml().encode())
     if own and own.source is not None:
         write_file(folder.path / "program.py", own.source)
-    folder.write_json(
-        folder.processing,
-        {
-            "shape": list(job.images.shape),
-            "resize": job.images.resize,
-            "classes": list(job.images.classes),
-            "features": job.features.to_json(),
-            "normalization": job.normalization.to_json(),
-            "data": {"name": job.images.name, **dict(job.images.facts)},
-        },
-    )
-    write_data_facts(folder, job)
+    folder.write_json(folder.processing, job.processing())
+    job.write_data_facts(folder)
     if job.chosen:
         folder.write_json(folder.facts / "chosen.json", job.chosen)
     with Logs(folder) as logs:
@@ -121,7 +113,7 @@ def begin_run(
 
 
 def continue_run(
-    out: Path, job: Classification, *, observers: Iterable[Observer] = (), resume_command: str | None = None
+    out: Path, job: Job, *, observers: Iterable[Observer] = (), resume_command: str | None = None
 ) -> dict[str, Any]:
     """Train from the newest whole checkpoint to the end, and write down the result.
 
@@ -235,7 +227,7 @@ def _save(folder: RunFolder, state: TrainState, logs: Logs, recipe: Recipe) -> N
     prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
 
 
-def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
+def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
     """Put the best weights in place, read the test part once, and write down the result."""
     monitor = job.recipe.train.monitor
     best = best_step(state.history, monitor)
@@ -252,7 +244,7 @@ def _finish(folder: RunFolder, job: Classification, task: Task, state: TrainStat
                 value.copy_(weights[name])
     model = state.deployed(task)
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
-    results = write_final_facts(folder, job, task, model)
+    results = job.write_final_facts(folder, task, model)
     result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
     if (threshold := _suggested_clip(folder)) is not None:
         result["suggested_clip_norm"] = threshold
@@ -268,39 +260,9 @@ def _suggested_clip(folder: RunFolder) -> float | None:
     return suggest_clip(last) if any(0 < norm < math.inf for norm in last) else None
 
 
-def _try_out(state: TrainState, job: Classification) -> None:
-    """One forward pass of two images: a network of the wrong shape is found before anything is made."""
-    examples = job.examples("valid" if "valid" in job.parts else next(iter(job.parts)))
-    index = torch.arange(min(2, len(examples)))
-    state.model.eval()
-    try:
-        with torch.inference_mode():
-            scores = state.model(examples.fetch(index, index).inputs)
-    except MemoryError:
-        raise
-    except Exception as error:  # a network of one's own can fail in any way
-        said = (str(error).splitlines() or [""])[0]
-        what = "features" if job.features else "images"
-        raise RecipeError(
-            f"the network cannot take {what} of shape {job.input_shape}: {type(error).__name__}: {said}",
-            remedy="look at its shapes with `chainrule design`",
-        ) from error
-    finally:
-        state.model.train()
-    expected = (len(index), len(job.images.classes))
-    if tuple(getattr(scores, "shape", ())) != expected:
-        raise RecipeError(
-            "the network does not give one score for each class",
-            expected=expected,
-            got=tuple(getattr(scores, "shape", ())),
-        )
-
-
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
+def with_seed(recipe: AnyRecipe, seed: int) -> AnyRecipe:
     """The same recipe with another seed, for weights, order and split."""
-    return recipe.model_copy(
-        update={
-            "train": recipe.train.model_copy(update={"seed": seed}),
-            "data": recipe.data.model_copy(update={"split_seed": None}),
-        }
-    )
+    update: dict[str, Any] = {"train": recipe.train.model_copy(update={"seed": seed})}
+    if isinstance(recipe, ImageRecipe):
+        update["data"] = recipe.data.model_copy(update={"split_seed": None})
+    return recipe.model_copy(update=update)

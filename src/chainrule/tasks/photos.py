@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.core.errors import DataError
-from chainrule.core.recipe import Data
+from chainrule.core.sections import ImageData
 from chainrule.core.settings import lay_over
 from chainrule.data import DATA, check_data
 from chainrule.tasks._classify import parts_of
@@ -49,7 +49,7 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
         "train": {"epochs": _epochs(count), "batch": 32 if side > 32 else 64},
     }
     chosen = lay_over(recipe, laid)
-    parts_of(Data.model_validate(chosen["data"]), 0, images)
+    parts_of(ImageData.model_validate(chosen["data"]), 0, images)
     return chosen
 
 

@@ -11,23 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from chainrule.core.errors import RecipeError, unknown
-from chainrule.core.recipe import (
-    OWN,
-    Data,
-    Named,
-    Recipe,
-    Section,
-    named_parts,
-    recipe_from_data,
-)
+from chainrule.core.recipe import CLASSIFY, FORMS, ImageRecipe, Recipe, named_parts, recipe_from_data
 from chainrule.core.registry import Registries, Registry
+from chainrule.core.sections import OWN, Named, Section
 from chainrule.core.settings import lay_over, read_recipe
 from chainrule.core.study import Study, is_study, study_from_data
-from chainrule.data import DATA
+from chainrule.data import EVERY_SET
+from chainrule.data.tokenizers import TOKENIZERS
 from chainrule.losses import LOSSES
-from chainrule.models import MODELS
+from chainrule.models import EVERY_MODEL
 from chainrule.ops import FEATURES
 from chainrule.optim import OPTIMIZERS, SCHEDULES
 from chainrule.optim.solvers import SOLVERS
@@ -38,9 +33,10 @@ Table = Registry | Registries
 Source = str | Path | Mapping[str, Any] | Recipe
 
 TABLES: Mapping[str, Table] = {
-    "data": DATA,
+    "data": EVERY_SET,
     "data.features": FEATURES,
-    "model": MODELS,
+    "data.tokenizer": TOKENIZERS,
+    "model": EVERY_MODEL,
     "loss": LOSSES,
     "optim": Registries("optimizer", OPTIMIZERS, SOLVERS),
     "schedule": SCHEDULES,
@@ -65,7 +61,42 @@ def open_recipe(source: Source, settings: Mapping[str, Any] | None = None) -> Re
     data, label = read_source(source)
     if is_study(data):
         raise RecipeError(f"{label} is a study, which compares recipes", expected="a recipe of one training")
-    return with_images_of_card(recipe_from_data(lay_over(data, settings or {}), TABLES, source=label))
+    recipe = recipe_from_data(lay_over(data, settings or {}), TABLES, source=label)
+    _check_task(recipe, label)
+    return with_images_of_card(recipe) if isinstance(recipe, ImageRecipe) else recipe
+
+
+def images_only(recipe: Recipe, what: str) -> ImageRecipe:
+    """Return a recipe of images, for what works on these alone.
+
+    Raises:
+        RecipeError: It is of another task.
+    """
+    if not isinstance(recipe, ImageRecipe):
+        raise RecipeError(f"{what} needs a recipe that classifies images", got=f"the task {recipe.task}")
+    return recipe
+
+
+def _check_task(recipe: Recipe, label: str) -> None:
+    """Refuse data and networks of another task.
+
+    Raises:
+        RecipeError: Says which task they are for.
+    """
+    for place, part in (("data", recipe.data), ("model", recipe.model)):
+        if part.name == OWN:
+            continue
+        made_for = TABLES[place].entry(part.name).card.get("task", CLASSIFY)
+        if made_for != recipe.task:
+            raise RecipeError(
+                f"{label}: {place}.name: {part.name} is for the task {made_for}",
+                expected=f"one for the task {recipe.task}",
+                remedy=unknown(TABLES[place].kind, part.name, _for_task(TABLES[place], recipe.task)),
+            )
+
+
+def _for_task(table: Table, task: str) -> list[str]:
+    return [name for name in table if table.entry(name).card.get("task", CLASSIFY) == task]
 
 
 def open_study(source: Source, settings: Mapping[str, Any] | None = None) -> tuple[Study, dict[str, Recipe]]:
@@ -138,7 +169,7 @@ def options(table: Table, named: Named, section: str) -> dict[str, Any]:
     """Return the options of one section, with the types that its function asks for."""
     function = table.resolve(named.name)
     accepted = _accepted(table, named.name)
-    given = {key: value for key, value in named.options.items() if not (section == "data" and key in Data.model_fields)}
+    given = named.options
     hints = typing.get_type_hints(function)
     result: dict[str, Any] = {}
     for key, value in given.items():
@@ -178,10 +209,13 @@ def all_options(table: Table, named: Named, section: str) -> dict[str, Any]:
 
 
 def recipe_keys(section: str | None = None) -> list[dict[str, str]]:
-    """Every key of a recipe, options of the registered parts included: `{"key", "part", "default", "about"}`.
+    """Every key of a recipe, options of the registered parts included.
 
     Args:
         section: Only the keys of this one.
+
+    Returns:
+        `{"key", "part", "task", "default", "about"}` of each; the task only where not every task has the key.
 
     Raises:
         RecipeError: There is no such section.
@@ -190,19 +224,32 @@ def recipe_keys(section: str | None = None) -> list[dict[str, str]]:
         >>> [row["key"] for row in recipe_keys("penalty")]
         ['penalty.l2', 'penalty.l1', 'penalty.on']
     """
-    sections = {name: field for name, field in Recipe.model_fields.items() if isinstance(field.annotation, type)}
-    sections = {name: field for name, field in sections.items() if issubclass(field.annotation, (Section, Named))}  # type: ignore[arg-type]
+    sections = _sections()
     if section is not None and section not in sections:
         raise RecipeError(f'there is no section "{section}"', remedy=unknown("section", section, sections))
     rows = []
     for name in sections if section is None else [section]:
-        for key, field in sections[name].annotation.model_fields.items():  # type: ignore[union-attr]
+        for key, (field, tasks) in sections[name].items():
             default = "" if field.is_required() else _written(field.default)
-            rows.append({"key": f"{name}.{key}", "part": "", "default": default, "about": field.description or ""})
+            only = "" if len(tasks) == len(FORMS) else ", ".join(tasks)
+            about = field.description or ""
+            rows.append({"key": f"{name}.{key}", "part": "", "task": only, "default": default, "about": about})
         for place, table in TABLES.items():
             if place.partition(".")[0] == name:
                 rows += [row for part in table for row in _option_rows(place, table, part)]
     return rows
+
+
+def _sections() -> dict[str, dict[str, tuple[FieldInfo, list[str]]]]:
+    """Section -> its keys, each as the first of the tasks has it, and which tasks have it."""
+    found: dict[str, dict[str, tuple[FieldInfo, list[str]]]] = {}
+    for task, form in FORMS.items():
+        for name, field in form.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, (Section, Named)):
+                for key, inner in kind.model_fields.items():
+                    found.setdefault(name, {}).setdefault(key, (inner, []))[1].append(task)
+    return found
 
 
 def _option_rows(place: str, table: Table, part: str) -> list[dict[str, str]]:
@@ -210,7 +257,8 @@ def _option_rows(place: str, table: Table, part: str) -> list[dict[str, str]]:
     about, rows = argument_texts(table.resolve(part)), []
     for key, parameter in _accepted(table, part).items():
         default = "" if parameter.default is inspect.Parameter.empty else _written(parameter.default)
-        rows.append({"key": f"{place}.{key}", "part": part, "default": default, "about": about.get(key, "")})
+        row = {"key": f"{place}.{key}", "part": part, "task": "", "default": default, "about": about.get(key, "")}
+        rows.append(row)
     return rows
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from chainrule.core.errors import ChainruleError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
-from chainrule.core.recipe import OWN, Recipe
+from chainrule.core.recipe import Recipe
+from chainrule.core.sections import OWN
 from chainrule.data import Batch
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._diagnose import diagnose

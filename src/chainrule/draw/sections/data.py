@@ -32,6 +32,8 @@ def data_part(facts: Facts) -> Part | Absent:
             for number, picture in enumerate(samples, 1)
         ]
         blocks.append(("Examples", render("pictures.html", pictures=pictures, size="medium", note="")))
+    if beginning := plain_text(data.get("beginning"), limit=2000):
+        blocks.append(("It begins", render("written.html", prompt="", text=beginning)))
     balance, note = _balance(data)
     if balance:
         blocks.append(("Class balance", Markup("{}<p class=note>{}</p>").format(table_html(balance), note)))
@@ -42,14 +44,16 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     shape = [whole(size) for size in listing(data.get("shape"))]
     pairs = [("name", plain_text(data.get("name"), limit=120))]
     pairs += [
-        (plain_text(part, limit=40), f"{count_text(count)} examples")
+        (plain_text(part, limit=40), f"{count_text(count)} {'tokens' if data.get('tokenizer') else 'examples'}")
         for part, count in mapping(data.get("parts")).items()
     ]
     if shape:
         pairs.append(("shape", "×".join("?" if size is None else str(size) for size in shape)))
     if listing(data.get("classes")):
         pairs.append(("classes", count_text(len(data["classes"]))))
-    pairs += flat_pairs({name: data[name] for name in ("features", "normalization", "augment") if data.get(name)})
+    pairs += flat_pairs(
+        {name: data[name] for name in ("tokenizer", "features", "normalization", "augment") if data.get(name)}
+    )
     pairs += [(name, plain_text(data[name])) for name in ("source", "licence") if data.get(name)]
     return [(name, value) for name, value in pairs if value]
 

@@ -106,6 +106,8 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
         measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
         if spread := mapping(measured.get("accuracy")):
             found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
+        elif real(measured.get("bits")) is not None:
+            found.append(_bits_card(_PARTS[part], measured))
         elif real(measured.get("accuracy")) is not None:
             count = whole(measured.get("count"))
             more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
@@ -115,6 +117,18 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
         elif real(measured.get("loss")) is not None:
             found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
     return found
+
+
+def _bits_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
+    """Of a language model: bits a character, by which tokenizers can be compared."""
+    more = [
+        f"{name} {number_text(measured[name])}"
+        for name in ("perplexity", "loss")
+        if real(measured.get(name)) is not None
+    ]
+    count = whole(measured.get("characters"))
+    more += [f"{count_text(count)} characters"] if count else []
+    return _card(f"{part} bits per character", number_text(measured["bits"]), ", ".join(more))
 
 
 def _best_cards(facts: Facts) -> list[dict[str, str]]:

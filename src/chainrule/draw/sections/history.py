@@ -21,6 +21,7 @@ from chainrule.draw.wording import mapping, number_text, plain_text, real, whole
 TITLES: Final = {
     "loss": "Loss",
     "accuracy": "Accuracy",
+    "bits": "Bits per character",
     "rate": "Learning rate",
     "norm": "Gradient norm",
     "penalty": "Penalty",

@@ -13,6 +13,7 @@ ITEMS: Final = {
     "A3": "the linear classifier: one template per class, hyperplanes in the plane",
     "A5": "the softmax loss, about log K at the start",
     "A6": "the full loss: mean data loss and a penalty on the weights",
+    "G4": "text that a language model writes",
     "A9": "inputs, and the mean that is subtracted from them",
     "B1": "stochastic gradient descent in minibatches",
     "B9": "the learning rate and its schedule",

@@ -1,0 +1,249 @@
+"""The sections of a recipe: closed, typed, plain data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+OWN = "own"
+"""The model name of a network that a person handed over as `--model FILE.py:NAME` or in Python."""
+CARD = "card"
+"""The normalization that stands on a model's card."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe whose keys are all known."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Named(BaseModel):
+    """A part of a recipe that names a registered function; the other keys are that function's options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: Annotated[str, Field(strict=True)]
+    """Which of the registered parts."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside `name`."""
+        return dict(self.model_extra or {})
+
+
+class Data(Named):
+    """Which data set; other keys are options of the source."""
+
+
+class ImageData(Data):
+    """Which images, how they are split, what is made of them; other keys are options of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the training images set aside to choose by; stratified by class."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.2
+    """Share set aside as the test part where the data set has no official one."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Seed of the split; the seed of the training when left out."""
+    normalize: Literal["channel", "pixel", "none", "card"] = "channel"
+    """Subtract the mean of the training part and divide by its deviation: per channel or per pixel. `card`: those that
+    the model's card says, which also hold when `model.weights` are given and nothing is said here."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training images, stratified by class."""
+    features: list[Named] = []
+    """What a classifier is given in place of the image: names, or names with options: `[hog, {name: hog, cell: 4}]`."""
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        """`hog` stands for `[hog]`, and `hog` in the list for `{name: hog}`."""
+        parts = [value] if isinstance(value, str | dict) else value
+        if not isinstance(parts, list) or not all(isinstance(part, str | dict | Named) for part in parts):
+            raise ValueError(f"features are a list of names, with options or without, not {value!r}")
+        return [{"name": part} if isinstance(part, str) else part for part in parts]
+
+    @field_validator("features")
+    @classmethod
+    def _no_feature_twice(cls, value: list[Named]) -> list[Named]:
+        if twice := [part.name for number, part in enumerate(value) if part in value[:number]]:
+            raise ValueError(f"{twice[0]} is there twice, with the same options")
+        return value
+
+
+class TextData(Data):
+    """Which text, how it is split and cut into tokens; other keys are options of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.05
+    """Share of the text set aside to choose by: what stands right before the test part."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.1
+    """Share at the end of the text that is the test part, where the text has no official one."""
+    tokenizer: Named = Named(name="characters")
+    """How text becomes tokens: a name, or a name with options: `{name: bpe, size: 5000}`."""
+    length: Annotated[int, Field(ge=1, strict=True)] = 128
+    """Tokens of one example: how far the network sees back, or how far gradients go back where it carries a state."""
+    order: Literal["windows", "lanes"] = "windows"
+    """`windows`: pieces of the text in any order. `lanes`: the text is read on and on, with the state carried from step
+    to step (truncated backpropagation through time)."""
+    context: Annotated[int, Field(ge=1, strict=True)] = 192
+    """Tokens that stand before the first one that counts, while measuring."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many characters of the training part, its first ones."""
+
+    @field_validator("tokenizer", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        """`words` stands for `{name: words}`."""
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Model(Named):
+    """Which network, and the weights that it begins with; other keys are options of the network."""
+
+    weights: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """Published weights by their name on the model's card, or the path of a file (.safetensors, .pth)."""
+    weights_key: Annotated[str, Field(strict=True)] | None = None
+    """The table of tensors in a .pth file that holds more than one thing."""
+
+    @model_validator(mode="after")
+    def _key_of_weights(self) -> Model:
+        if self.weights_key is not None and self.weights is None:
+            raise ValueError("weights_key says where in a file of weights they are: it needs model.weights")
+        return self
+
+
+class Augment(Section):
+    """Changes of the training images, drawn anew for every image and epoch; all off by default."""
+
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability of mirroring left and right."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Shift by up to so many pixels each way, filled with the average."""
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Side of a square that is blanked, in pixels."""
+    brightness: Annotated[float, Field(ge=0)] = 0.0
+    """Add up to so many standard deviations."""
+    contrast: Annotated[Share, Field()] = 0.0
+    """Scale by 1 - c to 1 + c."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """The a of Beta(a, a): mix each image with another one of the training set."""
+
+
+class Init(Section):
+    """How the weights of fully connected layers and convolutions are drawn."""
+
+    scheme: Literal["own", "gaussian", "xavier", "xavier_average", "he", "orthogonal", "dirac", "default"] = "own"
+    """`own`: as the network draws them. The others: `chainrule.nn.initialize`."""
+    bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Value of every bias; needs a scheme. As the scheme has it when left out."""
+    first: Literal["as the others", "whiten"] = "as the others"
+    """`whiten`: the first convolution whitens patches of training images: `chainrule.nn.whiten`."""
+
+    @model_validator(mode="after")
+    def _bias_of_a_scheme(self) -> Init:
+        if self.bias is not None and self.scheme == "own":
+            raise ValueError("a bias needs a scheme, such as he")
+        return self
+
+
+class Penalty(Section):
+    """R(W) of the full loss, and what it applies to."""
+
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of squares."""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of absolute values."""
+    on: Literal["weights", "all"] = "weights"
+    """What penalties and the optimizer's weight decay apply to: weights alone, or biases and norms as well."""
+
+
+class Train(Section):
+    """How long, in which groups, and what is kept."""
+
+    epochs: Positive | None = None
+    """Passes over the training part; give either epochs or steps."""
+    steps: Annotated[int, Field(ge=0)] | None = None
+    """Updates of the weights; give either epochs or steps."""
+    batch: Count = 64
+    """Images a step."""
+    parts: Count = 1
+    """Pieces in which a step's images go through the network; less memory, the same step."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of weights, order, augmentation and dropout."""
+    freeze: list[str] = []
+    """Parameters that stay as they are, by name; `*` stands for any letters: `["conv1.*", "*bn*.weight"]`."""
+    clip_norm: Positive | None = None
+    """Scale the gradient down to this norm when it is larger."""
+    clip_value: Positive | None = None
+    """Clip each element of the gradient to plus or minus this."""
+    ema: Annotated[Share, Field(gt=0)] | None = None
+    """Decay of an exponential moving average of the weights, which is then what is evaluated and kept."""
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    """The validation metric that chooses the best weights."""
+    patience: Count | None = None
+    """Stop after so many evaluations without a new best."""
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between evaluations; 0: once an epoch."""
+    evaluate_batch: Count = 500
+    """Images in a group while evaluating."""
+    keep_every: Annotated[int, Field(ge=0)] = 200
+    """Steps between checkpoints; 0: only the first, the best and the last."""
+    keep: Count = 2
+    """Recent checkpoints that stay on disk, beside the best."""
+    log_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between lines of training metrics; 0: chosen so that there are at most 5,000."""
+    look_every: Annotated[int, Field(ge=0)] | None = 0
+    """Steps between looks at each layer (outputs, gradients, update ratio); 0: chosen so that they cost little; null:
+    never."""
+    tensorboard: bool = False
+    """Also write TensorBoard's event files, to `tensorboard` in the run folder; needs `chainrule[track]`."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that prepare the data; the results do not depend on it."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of the computation; 0: torch's choice. The last bits of the results depend on it."""
+    test: bool = True
+    """Read the test part, once, at the end, with the best weights."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Train:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+class TrainText(Train):
+    """How long, in which groups, and what is kept."""
+
+    batch: Count = 32
+    """Texts that are read side by side in a step."""
+    monitor: Literal["accuracy", "loss"] = "loss"
+    """The validation metric that chooses the best weights."""
+    evaluate_batch: Count = 64
+    """Texts in a group while evaluating."""
+
+
+class Generate(Section):
+    """How the trained network writes where nothing else is asked for."""
+
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.8
+    """Scores are divided by it before the softmax; 0 takes the most probable token."""
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """Draw among so many most probable tokens."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Draw among the fewest most probable tokens that hold this share."""
+    length: Count = 400
+    """Tokens that are written."""
+    prompt: str = ""
+    """What the samples of the report begin with; the beginning of the validation part where it is empty."""
+
+
+class Predict(Section):
+    """How the trained network answers, in evaluation as in prediction."""
+
+    flip: bool = False
+    """Test-time augmentation: the mean of the scores of an image and of its mirror image."""

@@ -1,0 +1,16 @@
+"""Writing with a network: the next token, again and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from chainrule.decoding._sample import Sampling as Sampling
+    from chainrule.decoding._sample import next_probabilities as next_probabilities
+    from chainrule.decoding._sample import sample as sample
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__, {"Sampling": "_sample", "next_probabilities": "_sample", "sample": "_sample"}
+)

@@ -1,0 +1,185 @@
+"""Recurrent language models: each token is read with a state that holds what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from chainrule.core.errors import RecipeError
+from chainrule.models._checks import check_share
+
+State = Mapping[str, Tensor]
+"""What a network remembers, by name; each (B, ...)."""
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RecurrentLanguageModel(nn.Module):
+    """Embedding, recurrent layers, scores of the next token.
+
+    Args:
+        vocabulary: How many tokens there are.
+        cell: "rnn", "lstm" or "gru".
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers on top of each other.
+        dropout: On the embeddings, between layers, and on the last layer's outputs.
+        tie: Whether scores are taken with the embeddings' own weights.
+
+    Shapes:
+        tokens (B, T) and a state of (B, layers, width) each -> scores (B, T, vocabulary) and the state after them.
+
+    Source:
+        LECTURES G1-G4. Tied weights: Press, Wolf 2017. Forget gates begin open: Gers et al. 2000.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        cell: str,
+        embedding: int = 0,
+        width: int = 256,
+        layers: int = 2,
+        dropout: float = 0.0,
+        tie: bool = False,
+    ) -> None:
+        super().__init__()
+        size = embedding or width
+        self.embed = nn.Embedding(vocabulary, size)
+        self.drop_embedding = nn.Dropout(dropout)
+        between = dropout if layers > 1 else 0.0
+        self.recurrent = CELLS[cell](size, width, layers, dropout=between, batch_first=True)
+        self.drop_output = nn.Dropout(dropout)
+        self.project = nn.Linear(width, size, bias=False) if tie and size != width else nn.Identity()
+        self.head = nn.Linear(size if tie else width, vocabulary)
+        self._begin()
+        if tie:
+            self.head.weight = self.embed.weight
+
+    def forward(
+        self, tokens: Int64[Tensor, "b t"], state: State | None = None
+    ) -> tuple[Float[Tensor, "b t v"], dict[str, Tensor]]:
+        """Return the scores of the token after each, and the state after the last."""
+        x = self.drop_embedding(self.embed(tokens))  # (B, T, E)
+        outputs, after = self.recurrent(x, self._layers_first(state))
+        scores = self.head(self.project(self.drop_output(outputs)))
+        return scores, self._batch_first(after)
+
+    def _layers_first(self, state: State | None) -> Tensor | tuple[Tensor, Tensor] | None:
+        """(B, layers, H) -> (layers, B, H), as torch's recurrent layers take it."""
+        if not state:
+            return None
+        turned = {name: value.transpose(0, 1).contiguous() for name, value in state.items()}
+        return (turned["h"], turned["c"]) if "c" in turned else turned["h"]
+
+    def _batch_first(self, after: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        names = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
+        return {name: value.transpose(0, 1) for name, value in names.items()}
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
+        nn.init.zeros_(self.head.bias)
+        width = self.recurrent.hidden_size
+        for name, parameter in self.recurrent.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in parameter.split(width):
+                    nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih"):
+                for gate in parameter.split(width):
+                    nn.init.xavier_uniform_(gate)
+            else:
+                nn.init.zeros_(parameter)
+            if name.startswith("bias_ih") and isinstance(self.recurrent, nn.LSTM):
+                parameter[width : 2 * width] = 1.0  # torch's order of the gates: i, f, g, o
+
+
+def rnn(
+    vocabulary: int,
+    *,
+    embedding: int = 0,
+    width: int = 256,
+    layers: int = 1,
+    dropout: float = 0.0,
+    tie: bool = False,
+) -> nn.Module:
+    """Return h = tanh(W_hh h + W_xh x + b), read out at each token.
+
+    Args:
+        vocabulary: How many tokens there are.
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers on top of each other.
+        dropout: On the embeddings, between layers, and on the last layer's outputs.
+        tie: Whether scores are taken with the embeddings' own weights.
+
+    Source:
+        LECTURES G1, G4.
+    """
+    return _built("rnn", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
+
+
+def lstm(
+    vocabulary: int,
+    *,
+    embedding: int = 0,
+    width: int = 256,
+    layers: int = 2,
+    dropout: float = 0.0,
+    tie: bool = False,
+) -> nn.Module:
+    """Return an LSTM language model: gates decide what the cell forgets, takes in and tells.
+
+    Args:
+        vocabulary: How many tokens there are.
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers on top of each other.
+        dropout: On the embeddings, between layers, and on the last layer's outputs.
+        tie: Whether scores are taken with the embeddings' own weights.
+
+    Source:
+        LECTURES G2, G4.
+    """
+    return _built("lstm", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
+
+
+def gru(
+    vocabulary: int,
+    *,
+    embedding: int = 0,
+    width: int = 256,
+    layers: int = 2,
+    dropout: float = 0.0,
+    tie: bool = False,
+) -> nn.Module:
+    """Return a GRU language model: two gates, no cell.
+
+    Args:
+        vocabulary: How many tokens there are.
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers on top of each other.
+        dropout: On the embeddings, between layers, and on the last layer's outputs.
+        tie: Whether scores are taken with the embeddings' own weights.
+
+    Source:
+        LECTURES G3, G4.
+    """
+    return _built("gru", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
+
+
+def _built(
+    cell: str, vocabulary: int, *, embedding: int, width: int, layers: int, dropout: float, tie: bool
+) -> RecurrentLanguageModel:
+    check_share(dropout)
+    if width < 1 or layers < 1 or embedding < 0:
+        raise RecipeError(
+            f"{cell} cannot be built", expected="width and layers at least 1", got=f"width {width}, layers {layers}"
+        )
+    return RecurrentLanguageModel(
+        vocabulary, cell=cell, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie
+    )

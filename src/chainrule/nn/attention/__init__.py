@@ -1,0 +1,51 @@
+"""Attention: scores, masks, heads, positions, and the blocks of transformers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from chainrule.nn.attention._attend import attend as attend
+    from chainrule.nn.attention._attend import attention_weights as attention_weights
+    from chainrule.nn.attention._attention import Attention as Attention
+    from chainrule.nn.attention._block import CrossBlock as CrossBlock
+    from chainrule.nn.attention._block import FeedForward as FeedForward
+    from chainrule.nn.attention._block import SelfBlock as SelfBlock
+    from chainrule.nn.attention._masks import causal_mask as causal_mask
+    from chainrule.nn.attention._masks import padding_mask as padding_mask
+    from chainrule.nn.attention._multi_head import CrossAttention as CrossAttention
+    from chainrule.nn.attention._multi_head import SelfAttention as SelfAttention
+    from chainrule.nn.attention._order import ORDERS as ORDERS
+    from chainrule.nn.attention._positions import POSITIONS as POSITIONS
+    from chainrule.nn.attention._positions import sinusoidal as sinusoidal
+    from chainrule.nn.attention._rotary import rotary as rotary
+    from chainrule.nn.attention._scores import AdditiveScore as AdditiveScore
+    from chainrule.nn.attention._scores import BilinearScore as BilinearScore
+    from chainrule.nn.attention._scores import DotScore as DotScore
+    from chainrule.nn.attention._scores import ScaledDotScore as ScaledDotScore
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "AdditiveScore": "_scores",
+        "Attention": "_attention",
+        "BilinearScore": "_scores",
+        "CrossAttention": "_multi_head",
+        "CrossBlock": "_block",
+        "DotScore": "_scores",
+        "FeedForward": "_block",
+        "ORDERS": "_order",
+        "POSITIONS": "_positions",
+        "ScaledDotScore": "_scores",
+        "SelfAttention": "_multi_head",
+        "SelfBlock": "_block",
+        "attend": "_attend",
+        "attention_weights": "_attend",
+        "causal_mask": "_masks",
+        "padding_mask": "_masks",
+        "rotary": "_rotary",
+        "sinusoidal": "_positions",
+    },
+)

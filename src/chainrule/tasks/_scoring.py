@@ -1,0 +1,90 @@
+"""How a classifier's scores are learned, measured and turned into answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.recipe import ImageRecipe, Recipe
+from chainrule.data import Batch, Mixed
+from chainrule.losses import LOSSES
+from chainrule.metrics import Mean, Tally, shares_right
+from chainrule.models import Heads
+from chainrule.optim import At
+from chainrule.tasks._learning import Penalized
+from chainrule.tasks.tables import TABLES, options
+from chainrule.training.objective import Separable
+from chainrule.training.task import Carry
+
+
+def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
+    """Return `(scores, targets) -> one loss an example`; mixed targets take both classes in their shares."""
+    function = LOSSES.resolve(recipe.loss.name)
+    chosen = options(TABLES["loss"], recipe.loss, "loss")
+
+    def loss(scores: Tensor, targets: Any) -> Tensor:
+        if isinstance(targets, Mixed):
+            share = targets.share.to(scores.dtype)
+            first, second = (function(scores, part, **chosen) for part in (targets.first, targets.second))
+            return share * first + (1 - share) * second
+        return function(scores, targets, **chosen)
+
+    return loss
+
+
+class Measure:
+    """`(model, batch) -> tallies` of the loss and the accuracy."""
+
+    def __init__(self, recipe: ImageRecipe) -> None:
+        self.loss, self.scores = per_example_loss(recipe), answer(recipe)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
+        scores = self.scores(model, batch.inputs)
+        return {
+            "loss": Mean.of(self.loss(scores, batch.targets)),
+            **shares_right(scores, batch.targets),
+        }
+
+
+def answer(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Return `(network in evaluation mode, inputs) -> scores (N, K)`, with the recipe's test-time augmentation."""
+    return _mirrored_scores if recipe.predict.flip else _scores
+
+
+def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    scores: Tensor = model(inputs)
+    return scores
+
+
+def _mirrored_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    scores: Tensor = (model(inputs) + model(inputs.flip(3))) / 2
+    return scores
+
+
+def class_probabilities(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Return `(network in evaluation mode, inputs) -> softmax of the scores (N, K)`."""
+    scores = answer(recipe)
+    return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
+
+
+def classification_objective(recipe: ImageRecipe) -> Separable:
+    """Return the mean loss over the examples, and the penalty."""
+    loss, penalized = per_example_loss(recipe), Penalized(recipe)
+
+    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+        given = model(batch.inputs)
+        scores = given.scores if isinstance(given, Heads) else given
+        plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
+        losses = loss(scores, batch.targets)
+        if isinstance(given, Heads):
+            losses = losses + given.weight * loss(given.auxiliary, batch.targets)
+        return {"loss": losses, "accuracy": (scores.detach().argmax(1) == plain).float(), **penalized(model)}, carry
+
+    def count(batch: Batch) -> dict[str, float]:
+        number = float(len(batch.index))
+        return {"loss": number, "accuracy": number, **penalized.count()}
+
+    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})

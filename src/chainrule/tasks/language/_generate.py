@@ -1,0 +1,91 @@
+"""Text that a trained network writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from chainrule.core.errors import DataError
+from chainrule.core.recipe import LanguageRecipe
+from chainrule.data.tokenizers import END, PADDING, START, UNKNOWN, Tokenizer
+from chainrule.decoding import Sampling, sample
+
+if TYPE_CHECKING:
+    from chainrule.tasks._run import Run
+
+
+def generate(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    prompt: str,
+    length: int,
+    how: Sampling,
+    *,
+    seed: int,
+    reach: int | None = None,
+) -> Iterator[str]:
+    """Yield what the network writes after a prompt, as soon as it is written.
+
+    Args:
+        model: In evaluation mode.
+        tokenizer: Of its run.
+        prompt: What the text begins with.
+        length: Tokens that are written.
+        how: Temperature, top-k, top-p.
+        seed: Of what is drawn.
+        reach: How many tokens the network has learned to see at once, if it carries no state on.
+
+    Raises:
+        DataError: No token of the prompt is known.
+
+    Source:
+        LECTURES G4.
+    """
+    tokens = tokenizer.encode(prompt)
+    if not bool((tokens != UNKNOWN).any()):
+        raise DataError(
+            "the network knows nothing of the prompt" if prompt else "the prompt is empty",
+            expected="at least one token of its vocabulary",
+            got=repr(prompt[:40]),
+        )
+    generator = torch.Generator().manual_seed(seed)
+    drawn: list[int] = []
+    told = ""
+    special = (PADDING, UNKNOWN, START, END)
+    asked = tokens.unsqueeze(0)
+    for token in sample(model, asked, length, how, generator=generator, forbidden=special, reach=reach):
+        drawn.append(int(token))
+        text = tokenizer.decode(drawn)
+        if text.startswith(told) and not text.endswith("\ufffd"):  # a character may take several tokens
+            yield text[len(told) :]
+            told = text
+
+
+def written(
+    run: Run,
+    prompt: str,
+    *,
+    length: int | None,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int,
+    module: nn.Module | None,
+) -> Iterator[str]:
+    """Yield what the network of a run writes; see `Run.generate`."""
+    from chainrule.tasks.language._language import stored_tokenizer
+
+    assert isinstance(run.recipe, LanguageRecipe)
+    usual = run.recipe.generate
+    how = Sampling(
+        usual.temperature if temperature is None else temperature,
+        usual.top_k if top_k is None else top_k,
+        usual.top_p if top_p is None else top_p,
+    )
+    tokenizer = stored_tokenizer(run.processing)
+    reach = None if run.recipe.data.order == "lanes" else run.recipe.data.length
+    count = usual.length if length is None else length
+    return generate(run.model(module), tokenizer, prompt or "\n", count, how, seed=seed, reach=reach)

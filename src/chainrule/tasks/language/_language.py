@@ -1,0 +1,240 @@
+"""Learning the next token of a text: from a recipe to the task that the loop trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import ChainruleError, CheckpointError, RecipeError
+from chainrule.core.folder import RunFolder
+from chainrule.core.recipe import LanguageRecipe
+from chainrule.core.sections import OWN
+from chainrule.data import TEXTS, Shuffled
+from chainrule.data.lanes import Lanes
+from chainrule.data.texts import Text
+from chainrule.data.tokenizers import TOKENIZERS, Tokenizer, read_tokenizer
+from chainrule.data.windows import Scored, Windows
+from chainrule.models import LANGUAGE_MODELS
+from chainrule.nn import initialize
+from chainrule.tasks._job import Network
+from chainrule.tasks._learning import phase
+from chainrule.tasks._trial import first_of, tried
+from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts
+from chainrule.tasks.language._scoring import Measure, next_token_objective
+from chainrule.tasks.tables import TABLES, options
+from chainrule.training.task import Examples, Order, Task
+
+
+class Language:
+    """A recipe of a language model with its text at hand.
+
+    Args:
+        recipe: Its sections.
+        network: For a model named "own": `(vocabulary, **options) -> module`.
+        tokenizer: That of a stored run; made from the training part when left out.
+        text: The text, when it is not the one that the recipe names.
+
+    Raises:
+        RecipeError: Parts that do not go together.
+        DataError: The text is missing, damaged or too short.
+    """
+
+    def __init__(
+        self,
+        recipe: LanguageRecipe,
+        *,
+        network: Network | None = None,
+        tokenizer: Tokenizer | None = None,
+        text: Text | None = None,
+    ) -> None:
+        self.recipe, self.network = recipe, network
+        self.chosen: dict[str, Any] = {}
+        self.text = text or TEXTS.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
+        data = recipe.data
+        self.characters = self.text.bounds(validation=data.validation, test_share=data.test_share, limit=data.limit)
+        self.tokenizer = tokenizer or self._tokenizer()
+        self.tokens, self.parts = self._tokenized()
+        self._made: dict[str, Examples] = {}
+
+    @classmethod
+    def begun(cls, recipe: LanguageRecipe, *, network: Network | None = None, data: Any = None) -> Language:
+        """Return the job of a new run; `data` is a text that stands for the one which the recipe names."""
+        return cls(recipe, network=network, text=data)
+
+    @classmethod
+    def reopened(
+        cls, recipe: LanguageRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> Language:
+        """Return the job of a stored run, with its tokenizer."""
+        return cls(recipe, network=network, tokenizer=stored_tokenizer(processing))
+
+    @classmethod
+    def network_of(cls, recipe: LanguageRecipe, processing: Mapping[str, Any]) -> nn.Module:
+        """Return the network of a stored run; it draws its weights from torch's generator."""
+        return build_language_model(recipe, len(stored_tokenizer(processing).vocabulary))
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return self._order.per_epoch
+
+    @property
+    def carries(self) -> bool:
+        """Whether the network carries its state from step to step."""
+        return self.recipe.data.order == "lanes"
+
+    def steps(self) -> int:
+        """Steps in all."""
+        train = self.recipe.train
+        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+
+    def model(self) -> nn.Module:
+        """Build the network; it draws its weights from torch's generator."""
+        return build_language_model(self.recipe, len(self.tokenizer.vocabulary), self.network)
+
+    def examples(self, part: str) -> Examples:
+        """Return the examples of a part, made once."""
+        if part not in self._made:
+            self._made[part] = self._make_examples(part)
+        return self._made[part]
+
+    def task(self) -> Task:
+        """Return the task that the loop trains."""
+        return Task(
+            model=self.model,
+            examples={part: self.examples(part) for part in self.parts},
+            orders={"train": self._order},
+            phases=[phase(self.recipe, next_token_objective(self.recipe, self._lanes))],
+            measure=self.measure("valid"),
+            predict=lambda model, tokens: torch.softmax(model(tokens)[0].float(), dim=2),
+            deploy="model" if self.recipe.train.ema is None else "ema",
+        )
+
+    def measure(self, part: str) -> Measure:
+        """Return what is measured of a part."""
+        begin, end = self.characters[part]
+        return Measure(self.recipe, tokens_a_character=len(self.parts[part]) / (end - begin))
+
+    def processing(self) -> dict[str, Any]:
+        """Return the tokenizer, and where the text came from."""
+        return {
+            "tokenizer": self.tokenizer.to_json(),
+            "data": {"name": self.text.name, **dict(self.text.facts)},
+        }
+
+    def try_out(self, model: nn.Module) -> None:
+        """Give the network two pieces of text.
+
+        Raises:
+            RecipeError: It fails, or does not give scores for every token and a state.
+        """
+        examples = self.examples(first_of(self.parts))
+        given = tried(model, examples, f"tokens of shape (N, {self.recipe.data.length})")
+        index = torch.arange(min(2, len(examples)))
+        expected = (*examples.fetch(index, index).inputs.shape, len(self.tokenizer.vocabulary))
+        scores = given[0] if isinstance(given, tuple) and len(given) == 2 else None
+        if tuple(getattr(scores, "shape", ())) != tuple(expected):
+            raise RecipeError(
+                "the network does not give a score for each token that may follow, and its state",
+                expected=f"(scores of shape {tuple(expected)}, state)",
+                got=tuple(getattr(scores, "shape", ())) if scores is not None else type(given).__name__,
+            )
+
+    def write_data_facts(self, folder: RunFolder) -> None:
+        """Write what the text is."""
+        write_data_facts(folder, self)
+
+    def write_final_facts(self, folder: RunFolder, task: Task, model: nn.Module) -> dict[str, Any]:
+        """Measure the best weights, write samples and all facts."""
+        return write_final_facts(folder, self, task, model)
+
+    def evaluate(self, model: nn.Module, part: str) -> dict[str, Any]:
+        """Return loss, bits a character, perplexity and accuracy of a part."""
+        return evaluation_facts(self, self.task(), model, part)
+
+    @property
+    def _order(self) -> Order:
+        examples, train = self.examples("train"), self.recipe.train
+        if isinstance(examples, Lanes):
+            return examples
+        return Shuffled(len(examples), train.batch, train.seed, train.parts)
+
+    @property
+    def _lanes(self) -> Lanes | None:
+        examples = self.examples("train")
+        return examples if isinstance(examples, Lanes) else None
+
+    def _tokenizer(self) -> Tokenizer:
+        named = self.recipe.data.tokenizer
+        begin, end = self.characters["train"]
+        make = TOKENIZERS.resolve(named.name)
+        made: Tokenizer = make(
+            [self.text.text[begin:end]], **options(TABLES["data.tokenizer"], named, "data.tokenizer")
+        )
+        return made
+
+    def _tokenized(self) -> tuple[Tensor, dict[str, range]]:
+        """All tokens in a row, and which of them belong to which part."""
+        pieces, parts, count = [], {}, 0
+        for part, (begin, end) in self.characters.items():
+            pieces.append(self.tokenizer.encode(self.text.text[begin:end]))
+            parts[part] = range(count, count + len(pieces[-1]))
+            count += len(pieces[-1])
+        return torch.cat(pieces), parts
+
+    def _make_examples(self, part: str) -> Examples:
+        data, train, place = self.recipe.data, self.recipe.train, self.parts[part]
+        if part != "train":
+            length = max(1, data.length - data.context)
+            if self.carries:  # few long pieces, each read in one go with the state
+                length = max(1, math.ceil(len(place) / train.evaluate_batch))
+            return Scored(self.tokens, place.start, place.stop, length=length, context=data.context)
+        tokens = self.tokens[place.start : place.stop]
+        if self.carries:
+            return Lanes(tokens, train.batch, data.length, train.parts)
+        return Windows(tokens, data.length)
+
+
+def build_language_model(recipe: LanguageRecipe, vocabulary: int, network: Network | None = None) -> nn.Module:
+    """Build the network of a recipe.
+
+    Raises:
+        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
+    """
+    if recipe.model.name == OWN:
+        if network is None:
+            raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
+        try:
+            model = network(vocabulary, **recipe.model.options)
+        except Exception as error:  # a person's own code can fail in any way
+            raise RecipeError(f"the network of one's own cannot be built: {type(error).__name__}: {error}") from error
+        if not isinstance(model, nn.Module):
+            raise RecipeError(
+                "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
+            )
+    else:
+        model = LANGUAGE_MODELS.resolve(recipe.model.name)(
+            vocabulary, **options(TABLES["model"], recipe.model, "model")
+        )
+    if recipe.init.scheme != "own":
+        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
+    return model
+
+
+def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer of a stored run.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    text = processing.get("tokenizer")
+    if not isinstance(text, str):
+        raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
+    try:
+        return read_tokenizer(text)
+    except ChainruleError as error:
+        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error

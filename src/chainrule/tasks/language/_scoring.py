@@ -1,0 +1,83 @@
+"""How the scores of the next token are learned and measured."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chainrule.core.recipe import LanguageRecipe
+from chainrule.data import Batch
+from chainrule.data.lanes import Lanes
+from chainrule.data.windows import IGNORED
+from chainrule.metrics import Mean, Tally
+from chainrule.optim import At
+from chainrule.tasks._learning import Penalized
+from chainrule.tasks._scoring import per_example_loss
+from chainrule.training.objective import Separable
+from chainrule.training.task import Carry
+
+PIECE = 2**25
+"""Scores that are computed at once while measuring: 128 MB of float32."""
+
+
+def next_token_objective(recipe: LanguageRecipe, lanes: Lanes | None) -> Separable:
+    """Return the mean loss over all tokens that count, and the penalty.
+
+    Args:
+        recipe: Which loss and penalty.
+        lanes: Where the state goes on from step to step, the pieces that it reads; None where it begins anew.
+
+    Source:
+        LECTURES G1 (gradients of all steps are added), G4.
+    """
+    loss, penalized = per_example_loss(recipe), Penalized(recipe)
+
+    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+        state = None if lanes is None or lanes.is_first(batch.index) or not carry else carry
+        scores, after = model(batch.inputs, state) if state is not None else model(batch.inputs)
+        flat, targets = scores.flatten(0, 1), batch.targets.flatten()  # (B T, V), (B T)
+        found = {"loss": loss(flat, targets), "accuracy": (flat.detach().argmax(1) == targets).float()}
+        on = {} if lanes is None else {name: value.detach() for name, value in after.items()}
+        return {**found, **penalized(model)}, on
+
+    def count(batch: Batch) -> dict[str, float]:
+        number = float(batch.targets.numel())
+        return {"loss": number, "accuracy": number, **penalized.count()}
+
+    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})
+
+
+class Measure:
+    """`(model, batch) -> tallies` of loss, accuracy and bits a character, over the tokens that count.
+
+    Long pieces are read in parts, each with the state that the one before left.
+
+    Args:
+        recipe: Which loss.
+        tokens_a_character: How many tokens of the part a character is: bits are counted by characters, so that
+            tokenizers can be compared.
+    """
+
+    def __init__(self, recipe: LanguageRecipe, *, tokens_a_character: float) -> None:
+        self.loss = per_example_loss(recipe)
+        self.tokens_a_character = tokens_a_character
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
+        losses, entropies, right = [], [], []
+        state = None
+        rows, width = batch.inputs.shape
+        length = width if width <= 1024 else max(256, PIECE // (rows * 256))
+        for begin in range(0, width, length):
+            piece = slice(begin, begin + length)
+            scores, state = model(batch.inputs[:, piece], state) if state is not None else model(batch.inputs[:, piece])
+            targets = batch.targets[:, piece]
+            counts = targets != IGNORED
+            kept, truth = scores[counts].float(), targets[counts]  # (n, V), (n,)
+            losses.append(self.loss(kept, truth))
+            entropies.append(functional.cross_entropy(kept, truth, reduction="none"))
+            right.append((kept.argmax(1) == truth).float())
+        bits = torch.cat(entropies) * (self.tokens_a_character / math.log(2))
+        return {"loss": Mean.of(torch.cat(losses)), "accuracy": Mean.of(torch.cat(right)), "bits": Mean.of(bits)}

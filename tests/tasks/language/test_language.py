@@ -1,0 +1,216 @@
+"""A language model from its recipe to the text that it writes."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import chainrule
+from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError
+from chainrule.tasks import Run, begin_run, continue_run, open_recipe
+from chainrule.tasks.language import Language
+
+LINE = "the cat sat on the mat, and the dog lay by the door.\n"
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "cat.txt"
+    path.write_text(LINE * 80, encoding="utf-8")
+    return path
+
+
+def recipe(text: Path, **changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "task": "language",
+        "data": {"name": "text-file", "file": str(text), "order": "lanes", "length": 16, "context": 20},
+        "model": {"name": "lstm", "width": 32, "layers": 1},
+        "optim": {"name": "adamw", "lr": 0.02},
+        "train": {"steps": 60, "batch": 4, "evaluate_every": 30, "keep_every": 20, "threads": 1},
+        "generate": {"length": 30},
+    }
+    return {name: {**base.get(name, {}), **changes.get(name, {})} if name != "task" else "language" for name in base}
+
+
+GPT = {"data": {"order": "windows", "length": 32}, "model": {"name": "gpt", "dim": 32, "depth": 1, "heads": 2}}
+
+
+@pytest.mark.parametrize("changes", [{}, GPT], ids=["lanes", "windows"])
+def test_it_learns_is_measured_and_writes(changes: dict[str, Any], text: Path, tmp_path: Path) -> None:
+    if changes:
+        changes = {**changes, "model": {**changes["model"]}}
+        plain = recipe(text, **changes)
+        plain["model"] = changes["model"]
+    else:
+        plain = recipe(text)
+    run = chainrule.train(plain, out=tmp_path / "run")
+    assert run.result is not None
+    valid, test = run.result["valid"], run.result["test"]
+    assert valid["bits"] < 1.5  # a text that repeats itself; knowing nothing is more than 4
+    assert valid["bits"] == pytest.approx(valid["loss"] / math.log(2), rel=1e-5)
+    assert test["perplexity"] == pytest.approx(math.exp(test["loss"]), rel=1e-5)
+    opened = Run.open(run.path)
+    assert opened.evaluate("valid")["bits"] == pytest.approx(valid["bits"], rel=1e-4)
+    pieces = list(opened.generate("the cat", length=20, seed=3))
+    assert pieces == list(opened.generate("the cat", length=20, seed=3))
+    assert len("".join(pieces)) == 20
+    assert "".join(opened.generate("the cat sat on the m", length=2, temperature=0.0)) == "at"
+    samples = json.loads((run.path / "facts" / "samples.json").read_text())
+    assert len(samples["texts"]) == 3
+    page = (run.path / "report.html").read_text()
+    assert "bits per character" in page
+    assert "Samples" in page
+    assert "Confusion" not in page
+
+
+def test_the_recipe_of_the_package_runs_two_steps(text: Path, tmp_path: Path) -> None:
+    small = {"data.name": "text-file", "data.file": str(text), "data.context": 10, "generate.length": 5}
+    steps = {"train.steps": 2, "train.batch": 4, "model.width": 16, "train.threads": 1}
+    run = chainrule.train("shakespeare-lstm", out=tmp_path / "run", settings={**small, **steps})
+    assert run.result is not None
+    assert run.result["steps"] == 2
+    assert 0 < run.result["test"]["bits"] < 8
+
+
+def test_a_run_that_is_resumed_is_the_run_that_was_not_stopped(text: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    checked = open_recipe(recipe(text, train={"steps": 50}))
+    for out in (whole, cut):
+        begin_run(checked, out, name="cat")
+    continue_run(whole, Language(checked))  # type: ignore[arg-type]
+
+    class Stop(Exception):
+        pass
+
+    def stop(seen: Any) -> None:
+        if seen.step == 33:
+            raise Stop
+
+    with pytest.raises(Stop):
+        continue_run(cut, Language(checked), observers=[stop])  # type: ignore[arg-type]
+    for late in cut.glob("checkpoints/step-*"):
+        if int(late.name.split("-")[1]) > 20:
+            shutil.rmtree(late)
+    continue_run(cut, Language(checked))  # type: ignore[arg-type]
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (whole / name).read_bytes() == (cut / name).read_bytes(), name
+
+
+def test_parts_change_nothing_in_the_step(text: Path, tmp_path: Path) -> None:
+    runs = [
+        chainrule.train(recipe(text, train={"steps": 12, "parts": parts}), out=tmp_path / str(parts))
+        for parts in (1, 2)
+    ]
+    one, two = (dict(run.model().named_parameters()) for run in runs)
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_bits_are_counted_by_characters_whatever_the_tokens(text: Path) -> None:
+    words = Language(open_recipe(recipe(text, data={"tokenizer": "words"})))  # type: ignore[arg-type]
+    letters = Language(open_recipe(recipe(text)))  # type: ignore[arg-type]
+    assert letters.measure("valid").tokens_a_character == 1.0
+    begin, end = words.characters["valid"]
+    assert words.measure("valid").tokens_a_character == len(words.parts["valid"]) / (end - begin) < 0.5
+
+
+def test_what_comes_after_training_is_never_learned_from(text: Path) -> None:
+    with text.open("a") as file:
+        file.write("ÆØÅ" * 200)
+    job = Language(open_recipe(recipe(text)))  # type: ignore[arg-type]
+    assert "Æ" not in job.tokenizer.vocabulary
+    limited = Language(open_recipe(recipe(text, data={"limit": 500})))  # type: ignore[arg-type]
+    assert len(limited.parts["train"]) == 500
+    assert len(limited.parts["test"]) == len(job.parts["test"])
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"", DataError, "holds no text"),
+        (b" \n\n", DataError, "holds no text"),
+        (b"abc \xff def" * 30, DataError, "no text in utf-8.*0xff at place 4.*iconv"),
+        (b"short", DataError, "too short"),
+        (None, DataError, "cannot be read"),
+    ],
+)
+def test_bad_texts_are_named(content: bytes | None, error: type[ChainruleError], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=message):
+        chainrule.train(recipe(path), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"name": "linear"}}, "linear is for the task classify"),
+        ({"data": {"name": "digits"}}, "digits is for the task classify"),
+        ({"data": {"tokenizer": "wrods"}}, 'did you mean "words"'),
+        ({"data": {"tokenizer": {"name": "bpe", "siez": 300}}}, 'did you mean "size"'),
+        ({"augment": {"flip": 0.5}}, 'no section "augment"'),
+        ({"task": "langauge"}, 'did you mean "language"'),
+    ],
+)
+def test_bad_recipes_are_named(changes: dict[str, Any], message: str, text: Path, tmp_path: Path) -> None:
+    plain = recipe(text)
+    for name, value in changes.items():
+        plain[name] = value if name in ("task", "model") else {**plain.get(name, {}), **value}
+        if name == "data" and "name" in value:
+            plain[name] = value
+    with pytest.raises(RecipeError, match=message):
+        chainrule.train(plain, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_very_long_line_and_windows_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_bytes(("x" * 100_000 + "\r\n" + "y" * 5_000).encode())
+    job = Language(open_recipe(recipe(path)))  # type: ignore[arg-type]
+    assert "\r" not in job.text.text
+    assert sum(len(place) for place in job.parts.values()) == 105_001
+
+
+def test_a_network_of_ones_own(text: Path, tmp_path: Path) -> None:
+    class Own(torch.nn.Module):
+        def __init__(self, vocabulary: int, width: int = 8) -> None:
+            super().__init__()
+            self.embed, self.out = torch.nn.Embedding(vocabulary, width), torch.nn.Linear(width, vocabulary)
+
+        def forward(self, tokens: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            return self.out(self.embed(tokens)), {}
+
+    plain = {**recipe(text, train={"steps": 3}), "model": {"name": "own"}}
+    run = chainrule.train(plain, out=tmp_path / "run", model=Own)
+    assert run.result is not None
+    text_written = "".join(run.generate("the", length=4, module=Own(len(Language(run.recipe).tokenizer.vocabulary))))  # type: ignore[arg-type]
+    assert len(text_written) == 4
+
+    class Alone(Own):
+        def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
+            return self.out(self.embed(tokens))
+
+    with pytest.raises(RecipeError, match="a score for each token that may follow, and its state"):
+        chainrule.train(plain, out=tmp_path / "other", model=Alone)
+
+
+def test_runs_of_other_tasks_say_what_they_are(text: Path, tmp_path: Path) -> None:
+    run = chainrule.train(recipe(text, train={"steps": 2}), out=tmp_path / "run")
+    with pytest.raises(UsageError, match="does not classify pictures.*language"):
+        run.predict([b"x"])
+    with pytest.raises(DataError, match="knows nothing of the prompt"):
+        list(run.generate("ЖЖЖ"))
+    images = chainrule.train("digits-softmax", out=tmp_path / "digits", settings={"train.epochs": 1})
+    with pytest.raises(UsageError, match="writes no text.*classify"):
+        images.generate("a")
+    (run.path / "processing.json").write_text("{}")
+    with pytest.raises(CheckpointError, match='entry "tokenizer"'):
+        Run.open(run.path).model()
