@@ -96,7 +96,8 @@ class LanguageRecipe(Recipe):
     """The next token of a text.
 
     Example:
-        >>> recipe = LanguageRecipe(data={"name": "tinyshakespeare"}, model={"name": "lstm"}, train={"epochs": 2})
+        >>> data, model = {"name": "tinyshakespeare"}, {"name": "lstm"}
+        >>> recipe = LanguageRecipe(task="language", data=data, model=model, train={"epochs": 2})
         >>> recipe.data.tokenizer.name, recipe.train.monitor, recipe.generate.temperature
         ('characters', 'loss', 0.8)
     """
