@@ -11,10 +11,10 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._program import line_of
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.checks.data._scale import statistics
-from chainrule.diagnosis.doctor.checks.data._text import line_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 ALIKE, SAME = 0.3, 0.95

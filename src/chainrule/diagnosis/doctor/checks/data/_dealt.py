@@ -12,8 +12,8 @@ import torch
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import NOT_FINITE
+from chainrule.diagnosis.doctor.checks._program import line_of
 from chainrule.diagnosis.doctor.checks.data._facts import facts
-from chainrule.diagnosis.doctor.checks.data._text import line_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 LEFT = 1.5

@@ -11,8 +11,8 @@ import torch
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._program import functions, line_of, loops
 from chainrule.diagnosis.doctor.checks.data._facts import facts
-from chainrule.diagnosis.doctor.checks.data._text import functions, line_of, loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot
 
 TIMES = 1.7

@@ -10,8 +10,9 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._rows import row_numbers
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import line_of
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, facts, input_value
-from chainrule.diagnosis.doctor.checks.data._text import line_of, seeded_again
+from chainrule.diagnosis.doctor.checks.data._seeds import seeded_again
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 AGAIN = 3.0

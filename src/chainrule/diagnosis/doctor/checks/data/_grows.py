@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Forward, Moved, Printed
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import line_of, loops, name_of
 from chainrule.diagnosis.doctor.checks.data._facts import facts
-from chainrule.diagnosis.doctor.checks.data._text import line_of, loops, name_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 TIMES = 1.8

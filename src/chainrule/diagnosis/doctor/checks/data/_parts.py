@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import calls, line_of
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, facts
-from chainrule.diagnosis.doctor.checks.data._text import calls, line_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _TRAIN = ("train", "tr", "fit")

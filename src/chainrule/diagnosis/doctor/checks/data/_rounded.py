@@ -13,8 +13,8 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Measured
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._program import line_of, name_of
 from chainrule.diagnosis.doctor.checks.data._facts import facts
-from chainrule.diagnosis.doctor.checks.data._text import line_of, name_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 LEVELS = 24

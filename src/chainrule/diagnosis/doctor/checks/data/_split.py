@@ -11,10 +11,10 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._passes import CALLS
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import calls, line_of
 from chainrule.diagnosis.doctor.checks.data._again import score
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, facts
 from chainrule.diagnosis.doctor.checks.data._order import between
-from chainrule.diagnosis.doctor.checks.data._text import calls, line_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 SURELY = 1e-6

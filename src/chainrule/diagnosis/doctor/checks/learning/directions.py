@@ -12,8 +12,9 @@ import torch
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Judged, Line, Scheduled
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._code import spelled, wanted
+from chainrule.diagnosis.doctor.checks._program import spelled
 from chainrule.diagnosis.doctor.checks.learning._loop import number
+from chainrule.diagnosis.doctor.checks.learning._wanted import wanted
 from chainrule.diagnosis.doctor.checks.learning.schedules import EXPLAINED
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Moved
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._code import spelled
+from chainrule.diagnosis.doctor.checks._program import spelled
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 HELD_OUT = re.compile(r"(^|[^a-z])(valid|val|test|dev|eval|held_?out)", re.I)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._code import called, calls, functions, spelled
+from chainrule.diagnosis.doctor.checks._program import calls, functions, name_of, spelled
 from chainrule.diagnosis.doctor.checks.learning._modes import dropping
 from chainrule.diagnosis.doctor.checks.learning.waiting import learning_loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding
@@ -28,8 +28,8 @@ def seeded_in_every_step(case: Case) -> Iterator[Finding]:
     changing = {node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     statements = [s for s in around[-1].body if not isinstance(s, ast.If)]
     for each in (call for statement in statements for call in calls(statement)):
-        own = known.get(called(each))
-        seeds = called(each) in SEEDS or (own is not None and any(called(c) in SEEDS for c in calls(own)))
+        own = known.get(name_of(each))
+        seeds = name_of(each) in SEEDS or (own is not None and any(name_of(c) in SEEDS for c in calls(own)))
         names = {node.id for a in (*each.args, *each.keywords) for node in ast.walk(a) if isinstance(node, ast.Name)}
         if not seeds or names & changing:
             continue

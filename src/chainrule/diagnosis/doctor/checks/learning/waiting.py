@@ -10,7 +10,7 @@ from statistics import median
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Event, Forward, Line, Moved, is_network
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.learning._code import called, calls, functions, loops, reaches
+from chainrule.diagnosis.doctor.checks._program import calls, functions, loops_around, name_of, reaches
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 SLOW = 4.0
@@ -96,7 +96,7 @@ def _saving(case: Case) -> Line | None:
     known = functions(case.source.tree)
     for statement in (s for s in around[-1].body if not isinstance(s, ast.If)):
         for each in calls(statement):
-            if called(each) in SAVES or (called(each) in known and reaches(known[called(each)], SAVES, known)):
+            if name_of(each) in SAVES or (name_of(each) in known and reaches(known[name_of(each)], SAVES, known)):
                 return str(case.source.path), each.lineno
     return None
 
@@ -104,7 +104,7 @@ def _saving(case: Case) -> Line | None:
 def learning_loops(case: Case) -> list[ast.For | ast.While]:
     """The loops around the line where the network is called to learn, the outermost first."""
     line = next((f.line for f in case.forwards if f.learning and f.line), None)
-    return loops(case.source.tree, line[1]) if line and case.source.path and case.source.code(line) else []
+    return loops_around(case.source.tree, line[1]) if line and case.source.path and case.source.code(line) else []
 
 
 @check("data-loading-slow")
@@ -161,7 +161,7 @@ def _made(statement: ast.AST, tree: ast.AST) -> str:
     """A class of the program's that reads files and is made there."""
     known = functions(tree)
     classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    found = (called(each) for each in calls(statement))
+    found = (name_of(each) for each in calls(statement))
     return next((name for name in found if name in classes and reaches(classes[name], READS, known)), "")
 
 

@@ -9,6 +9,7 @@ from chainrule.analysis._tape_modules import Call
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._events import is_network
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import name_of
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 PURE = frozenset(
@@ -40,7 +41,7 @@ def result_thrown_away(case: Case) -> Iterator[Finding]:
         yield layer
         return
     for statement, call in _statements(case.source.tree):
-        name = _name(call)
+        name = name_of(call)
         if name not in PURE or any(k.arg in ("inplace", "out") for k in call.keywords):
             continue
         owner = call.func.value if isinstance(call.func, ast.Attribute) else None
@@ -75,12 +76,6 @@ def _statements(tree: ast.AST) -> Iterator[tuple[ast.Expr, ast.Call]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             yield node, node.value
-
-
-def _name(call: ast.Call) -> str:
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _ran(case: Case, statement: ast.Expr) -> bool:
@@ -166,6 +161,6 @@ def line_of(case: Case, call: Call) -> int | None:
     """The line of a statement that calls an attribute of this name and keeps nothing."""
     last = next((part for part in reversed(call.path.split(".")) if not part.isdigit()), "")
     for statement, made in _statements(case.source.tree):
-        if last and _name(made) == last:
+        if last and name_of(made) == last:
             return statement.lineno
     return None
