@@ -18,7 +18,7 @@ from PIL import Image
 import chainrule
 from chainrule.cli import main
 from chainrule.core.errors import CheckpointError, RecipeError, WeightsError
-from chainrule.core.recipe import Recipe
+from chainrule.core.recipe import ImageRecipe
 from chainrule.models import MODELS, load_published
 from chainrule.models._cards import CARDS
 from chainrule.runtime.weights import read_weights, write_weights
@@ -112,7 +112,7 @@ class TestNothingIsTrained:
         begin_run(recipe, tmp_path / "run", name="x")
         opened = Run.open(tmp_path / "run")
         assert opened.processing["resize"] == 36
-        assert opened.normalization.kind == "card"
+        assert opened.processing["normalization"]["kind"] == "card"
         (folder / "squeezenet1_0").rename(folder / "elsewhere")
         try:
             run = chainrule.resume(tmp_path / "run")
@@ -243,7 +243,7 @@ class TestTraining:
         assert (own.data.normalize, own.data.options) == ("pixel", {"folder": str(pets), "size": 64})
         fixed = open_recipe(source, {"data.name": "cifar10", "model.name": "vgg", "model.weights": "x.pth"})
         assert (fixed.data.normalize, fixed.data.options) == ("card", {})
-        made = Recipe(
+        made = ImageRecipe(
             data={"name": "folder", "folder": "x"}, model={"name": "resnet", "weights": "x.pth"}, train={"steps": 0}
         )
         assert open_recipe(made).data.normalize == "card"
