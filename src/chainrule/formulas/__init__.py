@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from chainrule.formulas.attention import scaled_scores_forward as scaled_scores_forward
     from chainrule.formulas.attention import self_attention_backward as self_attention_backward
     from chainrule.formulas.attention import self_attention_forward as self_attention_forward
+    from chainrule.formulas.beam import beam_search as beam_search
+    from chainrule.formulas.beam import exhaustive_search as exhaustive_search
+    from chainrule.formulas.beam import length_normalized as length_normalized
+    from chainrule.formulas.beam import sequence_log_p as sequence_log_p
     from chainrule.formulas.bias_variance import bias_variance_error as bias_variance_error
     from chainrule.formulas.clipping import clip_by_norm as clip_by_norm
     from chainrule.formulas.clipping import clip_by_value as clip_by_value
@@ -202,6 +206,11 @@ __getattr__, __dir__, __all__ = lazy(
         "self_attention_backward": "attention",
         "multi_head_attention_forward": "attention",
         "multi_head_attention_backward": "attention",
+        # beam
+        "beam_search": "beam",
+        "exhaustive_search": "beam",
+        "length_normalized": "beam",
+        "sequence_log_p": "beam",
         # bias_variance
         "bias_variance_error": "bias_variance",
         # clipping
