@@ -96,7 +96,7 @@ class LanguageRecipe(Recipe):
     """The next token of a text.
 
     Example:
-        >>> data, model = {"name": "tinyshakespeare"}, {"name": "lstm"}
+        >>> data, model = {"name": "tinyshakespeare"}, {"name": "recurrent"}
         >>> recipe = LanguageRecipe(task="language", data=data, model=model, train={"epochs": 2})
         >>> recipe.data.tokenizer.name, recipe.train.monitor, recipe.generate.temperature
         ('characters', 'loss', 0.8)

@@ -90,10 +90,11 @@ MODELS = Registry(
 LANGUAGE_MODELS = Registry(
     "model",
     [
-        ("rnn", Entry("chainrule.models.sequence._recurrent:rnn", "vanilla recurrent network", CARDS["rnn"])),
-        ("lstm", Entry("chainrule.models.sequence._recurrent:lstm", "long short-term memory", CARDS["lstm"])),
-        ("gpt", Entry("chainrule.models.sequence._gpt:gpt", "decoder-only transformer", CARDS["gpt"])),
-        ("gru", Entry("chainrule.models.sequence._recurrent:gru", "gated recurrent units", CARDS["gru"])),
+        ("gpt", Entry("chainrule.models.sequence._gpt:GPT", "decoder-only transformer", CARDS["gpt"])),
+        (
+            "recurrent",
+            Entry("chainrule.models.sequence._recurrent:Recurrent", "RNN, LSTM or GRU: a state", CARDS["recurrent"]),
+        ),
     ],
     group="chainrule.language_models",
 )

@@ -191,9 +191,11 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _small({"width": 1.0, "stem_stride": 1}, 3_217_226, 46_354_432),
         ],
     },
-    "rnn": {"task": "language", "paper": "Elman 1990, Finding structure in time", "source": "LECTURES G1"},
-    "lstm": {"task": "language", "paper": "Hochreiter, Schmidhuber 1997", "source": "LECTURES G2"},
-    "gru": {"task": "language", "paper": "Cho et al. 2014", "source": "LECTURES G3"},
+    "recurrent": {
+        "task": "language",
+        "paper": "Elman 1990; Hochreiter, Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU)",
+        "source": "LECTURES G1-G4",
+    },
     "gpt": {
         "task": "language",
         "paper": "Radford et al. 2018, Improving language understanding by generative pre-training",

@@ -170,7 +170,8 @@ def options(table: Table, named: Named, section: str) -> dict[str, Any]:
     function = table.resolve(named.name)
     accepted = _accepted(table, named.name)
     given = named.options
-    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function, eval_str=True).parameters  # of a class those of its constructor
+    hints = {name: parameter.annotation for name, parameter in parameters.items()}
     result: dict[str, Any] = {}
     for key, value in given.items():
         if key not in accepted:

@@ -11,13 +11,13 @@ from chainrule.core.errors import RecipeError
 from chainrule.models import LANGUAGE_MODELS, MODELS
 
 SMALL: dict[str, dict[str, Any]] = {
-    "rnn": {"width": 16, "layers": 2},
-    "lstm": {"width": 16, "embedding": 8, "tie": True},
-    "gru": {"width": 16},
-    "gpt": {"dim": 16, "depth": 2, "heads": 2},
-    "gpt learned": {"dim": 16, "depth": 2, "heads": 2, "positions": "learned", "length": 40, "order": "post"},
+    "recurrent rnn": {"cell": "rnn", "width": 16, "layers": 2},
+    "recurrent lstm": {"cell": "lstm", "width": 16, "embedding": 8, "tie": True},
+    "recurrent gru": {"cell": "gru", "width": 16},
+    "gpt": {"dim": 16, "depth": 2, "num_heads": 2},
+    "gpt learned": {"dim": 16, "depth": 2, "num_heads": 2, "positions": "learned", "length": 40, "order": "post"},
     "gpt concatenated": {
-        "dim": 16, "depth": 1, "heads": 4, "positions": "sinusoidal", "join": "concatenate", "tie": False,
+        "dim": 16, "depth": 1, "num_heads": 4, "positions": "sinusoidal", "join": "concatenate", "tie": False,
     },
 }  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_the_first_loss_is_that_of_knowing_nothing(model: torch.nn.Module) -> No
 
 
 def test_forget_gates_begin_open() -> None:
-    recurrent: Any = LANGUAGE_MODELS.resolve("lstm")(11, width=16).recurrent
+    recurrent: Any = LANGUAGE_MODELS.resolve("recurrent")(11, width=16).recurrent
     assert recurrent.bias_ih_l0[16:32].tolist() == [1.0] * 16
     for gate in recurrent.weight_hh_l0.split(16):
         torch.testing.assert_close(gate @ gate.T, torch.eye(16), atol=1e-5, rtol=0)
@@ -80,12 +80,13 @@ def test_forget_gates_begin_open() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("gpt", {"dim": 10, "heads": 4}, "divide dim 10"),
-        ("gpt", {"dim": 6, "heads": 2}, "even share"),
+        ("gpt", {"dim": 10, "num_heads": 4}, "divide dim 10"),
+        ("gpt", {"dim": 6, "num_heads": 2}, "even share"),
         ("gpt", {"positions": "lerned"}, 'did you mean "learned"'),
         ("gpt", {"join": "concatenate", "positions": "rotary", "tie": False}, "table of their own"),
-        ("lstm", {"dropout": 1.0}, "probability of dropping"),
-        ("gru", {"layers": 0}, "at least 1"),
+        ("recurrent", {"dropout": 1.0}, "probability of dropping"),
+        ("recurrent", {"cell": "lstmm"}, 'did you mean "lstm"'),
+        ("recurrent", {"layers": 0}, "at least 1"),
     ],
 )
 def test_what_cannot_be_built_is_refused(name: str, options: dict[str, Any], message: str) -> None:

@@ -30,7 +30,7 @@ def recipe(text: Path, **changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "task": "language",
         "data": {"name": "text-file", "file": str(text), "order": "lanes", "length": 16, "context": 20},
-        "model": {"name": "lstm", "width": 32, "layers": 1},
+        "model": {"name": "recurrent", "width": 32, "layers": 1},
         "optim": {"name": "adamw", "lr": 0.02},
         "train": {"steps": 60, "batch": 4, "evaluate_every": 30, "keep_every": 20, "threads": 1},
         "generate": {"length": 30},
@@ -38,7 +38,7 @@ def recipe(text: Path, **changes: Any) -> dict[str, Any]:
     return {name: {**base.get(name, {}), **changes.get(name, {})} if name != "task" else "language" for name in base}
 
 
-GPT = {"data": {"order": "windows", "length": 32}, "model": {"name": "gpt", "dim": 32, "depth": 1, "heads": 2}}
+GPT = {"data": {"order": "windows", "length": 32}, "model": {"name": "gpt", "dim": 32, "depth": 1, "num_heads": 2}}
 
 
 @pytest.mark.parametrize("changes", [{}, GPT], ids=["lanes", "windows"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from chainrule.analysis._replay import Action, Score, play
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._by_hand import HandRule, rule
 from chainrule.diagnosis.doctor._events import Backward, Clipped, Made, Moved, Observation, owned_by
 
@@ -193,12 +193,12 @@ class Rehearsal:
         chosen = seen if batches is None else list(batches)
         taken = _Steps(self, state, pace, optimizer(state) if optimizer else None)
         losses: list[float] = []
-        begun = time.thread_time()
+        begun = _clock.computed()
         with torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(seed)
             fresh = True
             for step in range(steps):
-                if time.thread_time() - begun > seconds:
+                if _clock.computed() - begun > seconds:
                     break
                 batch = chosen[step % len(chosen)]
 

@@ -13,6 +13,8 @@ from chainrule.models._checks import check_share
 from chainrule.nn.attention import ORDERS, POSITIONS, FeedForward, SelfAttention, SelfBlock, rotary
 from chainrule.nn.attention._multi_head import KeysValues
 
+KNOWN = {"order": list(ORDERS), "positions": ["rotary", *POSITIONS], "join": ["add", "concatenate"]}
+
 
 class GPT(nn.Module):
     """Embedding, blocks of causal self-attention, scores of the next token.
@@ -22,13 +24,16 @@ class GPT(nn.Module):
         dim: Numbers of a token.
         depth: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
         dropout: On the embeddings, the attention's weights, and what each part adds.
-        order: Where the norm stands: "pre", "post" or "inner".
-        positions: "rotary", or one of `POSITIONS`.
-        join: How positions meet the embeddings: "add", or "concatenate" (half of the numbers each).
-        length: Positions of a table.
+        order: Where the norm stands: pre, post (the paper) or inner (003's text).
+        positions: rotary, learned, sinusoidal, naive or none.
+        join: How positions meet the embeddings: add, or concatenate (half of the numbers each).
+        length: Positions of a table, where positions have one.
         tie: Whether scores are taken with the embeddings' own weights.
+
+    Raises:
+        RecipeError: Options that do not go together.
 
     Shapes:
         tokens (B, T) and what was read -> scores (B, T, vocabulary) and what has been read now.
@@ -41,18 +46,27 @@ class GPT(nn.Module):
         self,
         vocabulary: int,
         *,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        hidden: int,
-        dropout: float,
-        order: str,
-        positions: str,
-        join: str,
-        length: int,
-        tie: bool,
+        dim: int = 160,
+        depth: int = 4,
+        num_heads: int = 5,
+        hidden: int = 0,
+        dropout: float = 0.0,
+        order: str = "pre",
+        positions: str = "rotary",
+        join: str = "add",
+        length: int = 1024,
+        tie: bool = True,
     ) -> None:
         super().__init__()
+        check_share(dropout)
+        _check_names(order=order, positions=positions, join=join)
+        _check_sizes(dim, depth, num_heads, positions)
+        if join == "concatenate" and (positions in ("rotary", "none") or tie):
+            raise RecipeError(
+                "gpt: positions that are concatenated need a table of their own, and embeddings of another size",
+                expected="positions learned, sinusoidal or naive, and tie false",
+                got=f"positions {positions}, tie {tie}",
+            )
         turn = rotary if positions == "rotary" else None
         width = dim // 2 if join == "concatenate" else dim
         self.embed = nn.Embedding(vocabulary, dim - width if join == "concatenate" else dim)
@@ -62,7 +76,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(
             SelfBlock(
                 SelfAttention(dim, num_heads, causal=True, dropout=dropout, turn=turn),
-                FeedForward(dim, hidden, dropout=dropout),
+                FeedForward(dim, hidden or 4 * dim, dropout=dropout),
                 dim,
                 order=order,
                 dropout=dropout,
@@ -103,71 +117,17 @@ class GPT(nn.Module):
         return torch.cat([x, places.expand(len(x), *places.shape)], dim=2)
 
 
-def gpt(
-    vocabulary: int,
-    *,
-    dim: int = 160,
-    depth: int = 4,
-    heads: int = 5,
-    hidden: int = 0,
-    dropout: float = 0.0,
-    order: str = "pre",
-    positions: str = "rotary",
-    join: str = "add",
-    length: int = 1024,
-    tie: bool = True,
-) -> nn.Module:
-    """Return a decoder-only transformer.
+def _check_names(**given: str) -> None:
+    for name, value in given.items():
+        if value not in KNOWN[name]:
+            raise RecipeError(f'gpt: there is no {name} "{value}"', remedy=unknown(name, value, KNOWN[name]))
 
-    Args:
-        vocabulary: How many tokens there are.
-        dim: Numbers of a token.
-        depth: Blocks.
-        heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
-        dropout: On the embeddings, the attention's weights, and what each part adds.
-        order: Where the norm stands: pre, post (the paper) or inner (003's text).
-        positions: rotary, learned, sinusoidal, naive or none.
-        join: How positions meet the embeddings: add, or concatenate (half of the numbers each).
-        length: Positions of a table, where positions have one.
-        tie: Whether scores are taken with the embeddings' own weights.
 
-    Raises:
-        RecipeError: Options that do not go together.
-
-    Source:
-        LECTURES H9 (decoder only, the GPT form).
-    """
-    check_share(dropout)
-    for name, value, known in (
-        ("order", order, list(ORDERS)),
-        ("positions", positions, ["rotary", *POSITIONS]),
-        ("join", join, ["add", "concatenate"]),
-    ):
-        if value not in known:
-            raise RecipeError(f'gpt: there is no {name} "{value}"', remedy=unknown(name, value, known))
-    if depth < 1 or dim < 2 or dim % heads or (positions == "rotary" and (dim // heads) % 2):
+def _check_sizes(dim: int, depth: int, num_heads: int, positions: str) -> None:
+    pairs = positions == "rotary"
+    if depth < 1 or num_heads < 1 or dim < 2 or dim % num_heads or (pairs and (dim // num_heads) % 2):
         raise RecipeError(
             "gpt: heads share the numbers of a token evenly, and rotary positions take them in pairs",
-            expected=f"heads that divide dim {dim}" + (", with an even share" if positions == "rotary" else ""),
-            got=f"{heads} heads, depth {depth}",
+            expected=f"heads that divide dim {dim}" + (", with an even share" if pairs else ""),
+            got=f"{num_heads} heads, depth {depth}",
         )
-    if join == "concatenate" and (positions in ("rotary", "none") or tie):
-        raise RecipeError(
-            "gpt: positions that are concatenated need a table of their own, and embeddings of another size",
-            expected="positions learned, sinusoidal or naive, and tie false",
-            got=f"positions {positions}, tie {tie}",
-        )
-    return GPT(
-        vocabulary,
-        dim=dim,
-        depth=depth,
-        num_heads=heads,
-        hidden=hidden or 4 * dim,
-        dropout=dropout,
-        order=order,
-        positions=positions,
-        join=join,
-        length=length,
-        tie=tie,
-    )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
+from chainrule.core.errors import RecipeError, unknown
 from chainrule.models._checks import check_share
 
 State = Mapping[str, Tensor]
@@ -16,17 +16,21 @@ State = Mapping[str, Tensor]
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class RecurrentLanguageModel(nn.Module):
+class Recurrent(nn.Module):
     """Embedding, recurrent layers, scores of the next token.
 
     Args:
         vocabulary: How many tokens there are.
-        cell: "rnn", "lstm" or "gru".
+        cell: rnn: h = tanh(W_hh h + W_xh x + b); lstm: gates decide what the cell forgets, takes in and tells; gru: two
+            gates, no cell.
         embedding: Numbers that stand for a token; 0: as many as `width`.
         width: Numbers of the state of each layer.
         layers: Recurrent layers on top of each other.
         dropout: On the embeddings, between layers, and on the last layer's outputs.
         tie: Whether scores are taken with the embeddings' own weights.
+
+    Raises:
+        RecipeError: Options out of their range.
 
     Shapes:
         tokens (B, T) and a state of (B, layers, width) each -> scores (B, T, vocabulary) and the state after them.
@@ -39,7 +43,7 @@ class RecurrentLanguageModel(nn.Module):
         self,
         vocabulary: int,
         *,
-        cell: str,
+        cell: str = "lstm",
         embedding: int = 0,
         width: int = 256,
         layers: int = 2,
@@ -47,6 +51,12 @@ class RecurrentLanguageModel(nn.Module):
         tie: bool = False,
     ) -> None:
         super().__init__()
+        check_share(dropout)
+        if cell not in CELLS:
+            raise RecipeError(f'recurrent: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
+        if width < 1 or layers < 1 or embedding < 0:
+            got = f"width {width}, layers {layers}, embedding {embedding}"
+            raise RecipeError("recurrent: nothing can be built", expected="width and layers at least 1", got=got)
         size = embedding or width
         self.embed = nn.Embedding(vocabulary, size)
         self.drop_embedding = nn.Dropout(dropout)
@@ -95,91 +105,3 @@ class RecurrentLanguageModel(nn.Module):
                 nn.init.zeros_(parameter)
             if name.startswith("bias_ih") and isinstance(self.recurrent, nn.LSTM):
                 parameter[width : 2 * width] = 1.0  # torch's order of the gates: i, f, g, o
-
-
-def rnn(
-    vocabulary: int,
-    *,
-    embedding: int = 0,
-    width: int = 256,
-    layers: int = 1,
-    dropout: float = 0.0,
-    tie: bool = False,
-) -> nn.Module:
-    """Return h = tanh(W_hh h + W_xh x + b), read out at each token.
-
-    Args:
-        vocabulary: How many tokens there are.
-        embedding: Numbers that stand for a token; 0: as many as `width`.
-        width: Numbers of the state of each layer.
-        layers: Recurrent layers on top of each other.
-        dropout: On the embeddings, between layers, and on the last layer's outputs.
-        tie: Whether scores are taken with the embeddings' own weights.
-
-    Source:
-        LECTURES G1, G4.
-    """
-    return _built("rnn", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
-
-
-def lstm(
-    vocabulary: int,
-    *,
-    embedding: int = 0,
-    width: int = 256,
-    layers: int = 2,
-    dropout: float = 0.0,
-    tie: bool = False,
-) -> nn.Module:
-    """Return an LSTM language model: gates decide what the cell forgets, takes in and tells.
-
-    Args:
-        vocabulary: How many tokens there are.
-        embedding: Numbers that stand for a token; 0: as many as `width`.
-        width: Numbers of the state of each layer.
-        layers: Recurrent layers on top of each other.
-        dropout: On the embeddings, between layers, and on the last layer's outputs.
-        tie: Whether scores are taken with the embeddings' own weights.
-
-    Source:
-        LECTURES G2, G4.
-    """
-    return _built("lstm", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
-
-
-def gru(
-    vocabulary: int,
-    *,
-    embedding: int = 0,
-    width: int = 256,
-    layers: int = 2,
-    dropout: float = 0.0,
-    tie: bool = False,
-) -> nn.Module:
-    """Return a GRU language model: two gates, no cell.
-
-    Args:
-        vocabulary: How many tokens there are.
-        embedding: Numbers that stand for a token; 0: as many as `width`.
-        width: Numbers of the state of each layer.
-        layers: Recurrent layers on top of each other.
-        dropout: On the embeddings, between layers, and on the last layer's outputs.
-        tie: Whether scores are taken with the embeddings' own weights.
-
-    Source:
-        LECTURES G3, G4.
-    """
-    return _built("gru", vocabulary, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie)
-
-
-def _built(
-    cell: str, vocabulary: int, *, embedding: int, width: int, layers: int, dropout: float, tie: bool
-) -> RecurrentLanguageModel:
-    check_share(dropout)
-    if width < 1 or layers < 1 or embedding < 0:
-        raise RecipeError(
-            f"{cell} cannot be built", expected="width and layers at least 1", got=f"width {width}, layers {layers}"
-        )
-    return RecurrentLanguageModel(
-        vocabulary, cell=cell, embedding=embedding, width=width, layers=layers, dropout=dropout, tie=tie
-    )

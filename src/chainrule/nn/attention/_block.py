@@ -61,17 +61,11 @@ class SelfBlock(nn.Module):
         mask: Bool[Tensor, ...] | None = None,
     ) -> tuple[Float[Tensor, "b t d"], KeysValues]:
         """Return the tokens, and the keys and values read so far."""
-        arrange, kept = ORDERS[self.order], []
-
-        def look(inner: Tensor) -> Tensor:
-            found, now = self.attention(inner, read, mask=mask)
-            kept.append(now)
-            dropped: Tensor = self.drop1(found)
-            return dropped
-
-        x = arrange(x, self.norm1, look)
-        x = arrange(x, self.norm2, lambda inner: self.drop2(self.feed_forward(inner)))
-        return x, kept[0]
+        enter, leave = ORDERS[self.order]
+        found, now = self.attention(enter(x, self.norm1), read, mask=mask)
+        x = leave(x, self.drop1(found), self.norm1)
+        x = leave(x, self.drop2(self.feed_forward(enter(x, self.norm2))), self.norm2)
+        return x, now
 
 
 class CrossBlock(nn.Module):
@@ -123,18 +117,12 @@ class CrossBlock(nn.Module):
             mask: Which tokens may be looked at.
             memory_mask: Which of the memory may be looked at.
         """
-        arrange, kept = ORDERS[self.order], []
-
-        def look(inner: Tensor) -> Tensor:
-            found, now = self.attention(inner, read, mask=mask)
-            kept.append(now)
-            dropped: Tensor = self.drop1(found)
-            return dropped
-
-        x = arrange(x, self.norm1, look)
-        x = arrange(x, self.norm2, lambda inner: self.drop2(self.cross(inner, memory, mask=memory_mask)))
-        x = arrange(x, self.norm3, lambda inner: self.drop3(self.feed_forward(inner)))
-        return x, kept[0]
+        enter, leave = ORDERS[self.order]
+        found, now = self.attention(enter(x, self.norm1), read, mask=mask)
+        x = leave(x, self.drop1(found), self.norm1)
+        x = leave(x, self.drop2(self.cross(enter(x, self.norm2), memory, mask=memory_mask)), self.norm2)
+        x = leave(x, self.drop3(self.feed_forward(enter(x, self.norm3))), self.norm3)
+        return x, now
 
 
 def check_order(order: str) -> None:

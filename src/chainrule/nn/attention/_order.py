@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-Body = Callable[[Tensor], Any]
 
+class Order(NamedTuple):
+    """A residual block x -> leave(x, f(enter(x, norm)), norm).
 
-def pre_norm(x: Tensor, norm: nn.Module, body: Body) -> Tensor:
-    """x + f(LN(x)): in practice; what goes through the sum is never normalized, so that deep networks train.
-
-    Source:
-        LECTURES H8; Xiong et al. 2020.
+    Args:
+        enter: What the body f is given.
+        leave: What becomes of x and of what the body has made of it.
     """
-    return x + body(norm(x))
+
+    enter: Callable[[Tensor, nn.Module], Tensor]
+    leave: Callable[[Tensor, Tensor, nn.Module], Tensor]
 
 
-def post_norm(x: Tensor, norm: nn.Module, body: Body) -> Tensor:
-    """LN(x + f(x)): as in the paper; it needs a warm-up.
-
-    Source:
-        LECTURES H8; Vaswani et al. 2017, 3.1.
-    """
-    found: Tensor = norm(x + body(x))
+def normed(x: Tensor, norm: nn.Module) -> Tensor:
+    """LN(x)."""
+    found: Tensor = norm(x)
     return found
 
 
-def inner_norm(x: Tensor, norm: nn.Module, body: Body) -> Tensor:
-    """x + LN(f(x)): 003's text.
-
-    Source:
-        LECTURES H8.
-    """
-    return x + norm(body(x))
+def plain(x: Tensor, norm: nn.Module) -> Tensor:
+    """x."""
+    return x
 
 
-ORDERS: Mapping[str, Callable[[Tensor, nn.Module, Body], Tensor]] = {
-    "pre": pre_norm,
-    "post": post_norm,
-    "inner": inner_norm,
+ORDERS: Mapping[str, Order] = {
+    "pre": Order(normed, lambda x, y, norm: x + y),
+    "post": Order(plain, lambda x, y, norm: normed(x + y, norm)),
+    "inner": Order(plain, lambda x, y, norm: x + normed(y, norm)),
 }
-"""The three orders by name."""
+"""The three orders by name (LECTURES H8): pre x + f(LN(x)), as in practice, where what goes through the sum is never
+normalized, so that deep networks train (Xiong et al. 2020); post LN(x + f(x)), as in the paper, which needs a warm-up;
+inner x + LN(f(x)), 003's text."""

@@ -22,6 +22,7 @@ from chainrule.models import LANGUAGE_MODELS
 from chainrule.nn import initialize
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase
+from chainrule.tasks._network import own_network
 from chainrule.tasks._trial import first_of, tried
 from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.language._scoring import Measure, next_token_objective
@@ -117,7 +118,8 @@ class Language:
     def measure(self, part: str) -> Measure:
         """Return what is measured of a part."""
         begin, end = self.characters[part]
-        return Measure(self.recipe, tokens_a_character=len(self.parts[part]) / (end - begin))
+        share = len(self.parts[part]) / (end - begin)
+        return Measure(self.recipe, vocabulary=len(self.tokenizer.vocabulary), tokens_a_character=share)
 
     def processing(self) -> dict[str, Any]:
         """Return the tokenizer, and where the text came from."""
@@ -206,16 +208,7 @@ def build_language_model(recipe: LanguageRecipe, vocabulary: int, network: Netwo
         RecipeError: The model's name is "own" and no network is given, or it cannot be built.
     """
     if recipe.model.name == OWN:
-        if network is None:
-            raise RecipeError("this recipe trains a network of one's own", remedy="give it: --model FILE.py:NAME")
-        try:
-            model = network(vocabulary, **recipe.model.options)
-        except Exception as error:  # a person's own code can fail in any way
-            raise RecipeError(f"the network of one's own cannot be built: {type(error).__name__}: {error}") from error
-        if not isinstance(model, nn.Module):
-            raise RecipeError(
-                "what builds the network gives none", expected="a torch.nn.Module", got=type(model).__name__
-            )
+        model = own_network(recipe, network, vocabulary)
     else:
         model = LANGUAGE_MODELS.resolve(recipe.model.name)(
             vocabulary, **options(TABLES["model"], recipe.model, "model")

@@ -37,7 +37,7 @@ def next_token_objective(recipe: LanguageRecipe, lanes: Lanes | None) -> Separab
 
     def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
         state = None if lanes is None or lanes.is_first(batch.index) or not carry else carry
-        scores, after = model(batch.inputs, state) if state is not None else model(batch.inputs)
+        scores, after = model(batch.inputs, state)
         flat, targets = scores.flatten(0, 1), batch.targets.flatten()  # (B T, V), (B T)
         found = {"loss": loss(flat, targets), "accuracy": (flat.detach().argmax(1) == targets).float()}
         on = {} if lanes is None else {name: value.detach() for name, value in after.items()}
@@ -57,22 +57,23 @@ class Measure:
 
     Args:
         recipe: Which loss.
+        vocabulary: How many tokens there are.
         tokens_a_character: How many tokens of the part a character is: bits are counted by characters, so that
             tokenizers can be compared.
     """
 
-    def __init__(self, recipe: LanguageRecipe, *, tokens_a_character: float) -> None:
+    def __init__(self, recipe: LanguageRecipe, *, vocabulary: int, tokens_a_character: float) -> None:
         self.loss = per_example_loss(recipe)
-        self.tokens_a_character = tokens_a_character
+        self.vocabulary, self.tokens_a_character = vocabulary, tokens_a_character
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
         losses, entropies, right = [], [], []
         state = None
         rows, width = batch.inputs.shape
-        length = width if width <= 1024 else max(256, PIECE // (rows * 256))
+        length = max(1, PIECE // (rows * self.vocabulary))
         for begin in range(0, width, length):
             piece = slice(begin, begin + length)
-            scores, state = model(batch.inputs[:, piece], state) if state is not None else model(batch.inputs[:, piece])
+            scores, state = model(batch.inputs[:, piece], state)
             targets = batch.targets[:, piece]
             counts = targets != IGNORED
             kept, truth = scores[counts].float(), targets[counts]  # (n, V), (n,)

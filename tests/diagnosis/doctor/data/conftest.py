@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,16 +21,6 @@ from chainrule.diagnosis.doctor.findings import Finding
 
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    monkeypatch.setenv("CHAINRULE_DOCTOR_RAISES", "1")
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

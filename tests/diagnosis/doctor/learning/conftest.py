@@ -18,13 +18,6 @@ from chainrule.diagnosis.doctor.findings import Finding
 Training = Callable[[], None]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_DOCTOR_RAISES", "1")
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-
-
 @pytest.fixture(scope="session")
 def digits() -> tuple[Tensor, Tensor]:
     bunch = load_digits()

@@ -18,12 +18,6 @@ from chainrule.diagnosis.doctor.checks.network import CHECKS
 from chainrule.diagnosis.doctor.findings import Finding, ordered
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-
-
 @pytest.fixture(scope="session")
 def digits() -> tuple[Tensor, Tensor]:
     found = load_digits()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 
 from chainrule.analysis._replay import Action
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Moved, owned_by
 from chainrule.diagnosis.doctor._rehearse import Pace, Rehearsal, State
@@ -152,9 +152,9 @@ class Trials:
     def _each(self) -> float:
         """Seconds of a step."""
         self.rehearsal.train(1)  # the first one is slower
-        begun = time.monotonic()
+        begun = _clock.computed()
         self.rehearsal.train(2)
-        return max((time.monotonic() - begun) / 2, 1e-5)
+        return max((_clock.computed() - begun) / 2, 1e-5)
 
     @cached_property
     def pass_steps(self) -> int:

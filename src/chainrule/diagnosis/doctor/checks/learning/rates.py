@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.learning._loop import number
@@ -37,9 +37,9 @@ def rate(case: Case) -> Iterator[Finding]:
     if found.beats_all(used):
         return  # the rate is right for a start, and something else goes wrong later
     runs = {1.0: used}
-    begun = time.monotonic()
+    begun = _clock.computed()
     for factor in FACTORS if found.whole_drop > 0.0 else FACTORS[::-1]:
-        if case.left < LEFT or time.monotonic() - begun > SECONDS:
+        if case.left < LEFT or _clock.computed() - begun > SECONDS:
             break
         runs[factor] = found.run(scale=factor, steady=True, passes=found.passes)
     best = max(runs, key=lambda factor: runs[factor].drop)

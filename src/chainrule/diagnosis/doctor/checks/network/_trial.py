@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from chainrule.analysis._replay import Action
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import owned_by
 from chainrule.diagnosis.doctor._rehearse import State
@@ -101,10 +101,10 @@ def ignorant(case: Case) -> float:
 
 def _seconds(case: Case, batch: int) -> float:
     """How long a forward pass takes, of this process's own time: others may be busy beside it."""
-    begun = time.process_time()
+    begun = _clock.computed()
     with torch.no_grad():
         case.rehearsal.loss(batch, case.rehearsal.start())
-    return time.process_time() - begun
+    return _clock.computed() - begun
 
 
 def _usable(case: Case) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Case, output_of
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._probe import (
@@ -113,9 +113,9 @@ def _tokens(probe: Probe, tensor: Tensor) -> Tensor | None:
     if tensor.ndim != 2 or tensor.shape[1] < 4:
         return None
     before, longest = probe.ask(), int(real_lengths(tensor).max())
-    begun = time.monotonic()
+    begun = _clock.computed()
     probe.ask()
-    each = max(time.monotonic() - begun, 1e-4)
+    each = max(_clock.computed() - begun, 1e-4)
     count = min(longest, MOST, int(TIME / each))
     if count < 3 or before is None:
         return None

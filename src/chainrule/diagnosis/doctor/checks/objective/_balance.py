@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chainrule.analysis._replay import Action
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._criteria import upstream
 from chainrule.diagnosis.doctor._rehearse import State
@@ -101,9 +101,9 @@ def strong_penalty(case: Case) -> Iterator[Finding]:
         change = "trained from the start without the penalty"  # weights that it has pressed to nothing do not recover
         if now < 0.5 * begun:
             return
-        begin = time.monotonic()
+        begin = _clock.computed()
         freed = sum(loss.trained(penalties, case.rehearsal.start(), steps)[i] for i in tasks)
-        if begun - freed < 0.05 * abs(begun) and (time.monotonic() - begin) * 2 * _LONGER < min(case.left, _SECONDS):
+        if begun - freed < 0.05 * abs(begun) and (_clock.computed() - begin) * 2 * _LONGER < min(case.left, _SECONDS):
             steps *= _LONGER  # a slow rate
             freed = sum(loss.trained(penalties, case.rehearsal.start(), steps)[i] for i in tasks)
         with_it = sum(loss.trained([], case.rehearsal.start(), steps)[i] for i in tasks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from chainrule.analysis._replay import Action, play
 from chainrule.analysis._tape import Operation, Ref
+from chainrule.diagnosis.doctor import _clock
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._criteria import Criterion
 from chainrule.diagnosis.doctor._rehearse import State
@@ -257,9 +257,9 @@ def everywhere(case: Case, action: Action, batch: Batch, operation: Operation) -
 
 def affordable(case: Case, most: int, *, seconds: float = 1.5) -> int:
     """How many steps may be taken in the time, judged by the first one; at least two, where there are so many."""
-    begun = time.monotonic()
+    begun = _clock.computed()
     case.rehearsal.train(1)
-    return max(min(most, 2), min(most, int(seconds / max(time.monotonic() - begun, 1e-4))))
+    return max(min(most, 2), min(most, int(seconds / max(_clock.computed() - begun, 1e-4))))
 
 
 def tail(losses: list[float], share: float = 0.2) -> float:
