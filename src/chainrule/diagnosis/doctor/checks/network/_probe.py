@@ -127,3 +127,28 @@ def example_axis(case: Case, forward: Forward) -> int | None:
         return varying[0]
     first = any(getattr(m, "batch_first", True) is False for m in forward.module.modules())
     return None if first and len(shape) > 1 else 0
+
+
+def batches_apart(case: Case) -> Iterator[tuple[Probe, int, int]]:
+    """Networks whose examples should not meet: a copy to be asked, the axis of the examples, and how many there are.
+
+    Left out are batches of fewer than three, and graphs.
+    """
+    for title, forward in askable(case):
+        axis = example_axis(case, forward)
+        if axis is None or forward.inputs is None or len(forward.inputs.shape) <= axis:
+            continue
+        count = forward.inputs.shape[axis]
+        if count < 3:
+            continue
+        with probing(case, title, forward) as probe:
+            if probe is not None and not _is_graph(probe, count):
+                yield probe, axis, count
+
+
+def _is_graph(probe: Probe, count: int) -> bool:
+    """Whether the examples are nodes that a matrix links."""
+    held = [*probe.tensors, *probe.module.buffers()]
+    held += [t for m in probe.module.modules() for t in vars(m).values() if isinstance(t, Tensor)]
+    linked = any(t.layout != torch.strided or (t.ndim == 2 and t.shape == (count, count)) for t in held)
+    return linked or any(t.ndim == 2 and t.shape[0] == 2 and not t.is_floating_point() for t in probe.tensors)

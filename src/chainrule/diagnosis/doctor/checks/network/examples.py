@@ -14,42 +14,18 @@ from chainrule.analysis._tape import Operation
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._layers import spot
-from chainrule.diagnosis.doctor.checks.network._probe import (
-    MOVED,
-    Probe,
-    askable,
-    difference,
-    example_axis,
-    probing,
-)
+from chainrule.diagnosis.doctor.checks.network._probe import MOVED, Probe, batches_apart, difference
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 
 @check("examples-leak", "batch-axis-as-time", "softmax-over-batch", experiment=True)
 def examples_leak(case: Case) -> Iterator[Finding]:
     """One example is replaced in a batch; in evaluation the answers to the others must stay."""
-    for title, forward in askable(case):
-        axis = example_axis(case, forward)
-        if axis is None or forward.inputs is None or len(forward.inputs.shape) <= axis:
-            continue
-        count = forward.inputs.shape[axis]
-        if count < 3:
-            continue
-        with probing(case, title, forward) as probe:
-            if probe is None or _is_graph(probe, count):
-                continue
-            found = _leak(probe, axis, count)
-            if found is not None:
-                yield _finding(case, probe, axis, count, found)
-                return
-
-
-def _is_graph(probe: Probe, count: int) -> bool:
-    """Whether the examples are nodes that a matrix links."""
-    held = [*probe.tensors, *probe.module.buffers()]
-    held += [t for m in probe.module.modules() for t in vars(m).values() if isinstance(t, Tensor)]
-    linked = any(t.layout != torch.strided or (t.ndim == 2 and t.shape == (count, count)) for t in held)
-    return linked or any(t.ndim == 2 and t.shape[0] == 2 and not t.is_floating_point() for t in probe.tensors)
+    for probe, axis, count in batches_apart(case):
+        found = _leak(probe, axis, count)
+        if found is not None:
+            yield _finding(case, probe, axis, count, found)
+            return
 
 
 def _replaced(tensor: Tensor, axis: int, count: int, which: int) -> Tensor:
