@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from depth_page import depth_head, depth_section
 from doctor_page import doctor_page
 from speed_page import speed_page
 
@@ -37,6 +38,8 @@ LECTURES = {
     "fashion-resnet": ("C8, D5, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
     "fashion-fast": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
     "fashion-fast-wide": ("B3, C5, A9", "whitening_filters, muon, smoothed_softmax_loss, linear_rate"),
+    "cifar10-vgg": ("D5, C6, B3", "conv_forward, batch_norm_train, nesterov, linear_rate, warm_up_rate"),
+    "cifar10-densenet": ("D6, C8, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
     "cifar10-resnet20": ("C8, D5, B3", "conv_forward, batch_norm_train, muon, linear_rate"),
     "imagenet-squeezenet": ("D6, A1", "conv_forward, max_pool_forward, relu_forward"),
     "mnist-lenet": ("D5, B9", "conv_forward, max_pool_forward, cosine_rate"),
@@ -84,7 +87,8 @@ def head(name: str) -> str:
     """The lines at the top of a recipe."""
     found = read(f"recipes/{name}")
     if not found:
-        return f"{HEAD}not yet.\n"
+        depth = read("depth") if name == "cifar10-depth" else {}
+        return depth_head(depth, machine) if depth else f"{HEAD}not yet.\n"
     lines = [
         f"{HEAD}test accuracy {spread(found)}{' seeds' if len(found['seeds']) > 1 else ''}; "
         f"{duration(found)} for one run,",
@@ -127,7 +131,7 @@ def results_page() -> str:
         )
     if rows:
         lines += ["", f"Machine: {machine(next(iter(rows.values())))}."]
-    lines += _loop(read("loop")) + _start(read("start"))
+    lines += depth_section(read("depth"), machine) + _loop(read("loop")) + _start(read("start"))
     return "\n".join(lines) + "\n"
 
 

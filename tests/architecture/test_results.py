@@ -70,3 +70,15 @@ def test_the_readme_names_formulas_that_exist() -> None:
         assert names
         for name in names:
             assert hasattr(formulas, name), name
+
+
+def test_deeper_plain_networks_train_worse_and_others_do_not() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "depth.json").read_text())["members"]
+    lost = {name: member["epochs"][-1]["train loss"] for name, member in found.items()}
+    assert lost["plain-56"] > lost["plain-20"] + 0.3
+    assert lost["residual-56"] < lost["residual-20"] + 0.1
+    assert lost["dense-58"] < lost["dense-22"]
+    for shallow, deep in (("plain-20", "plain-56"), ("residual-20", "residual-56"), ("dense-22", "dense-58")):
+        sizes = {found[name]["parameters"] for name in found if name.endswith(deep[-2:]) or name == deep}
+        assert max(sizes) < 1.02 * min(sizes)
+        assert found[shallow]["parameters"] < found[deep]["parameters"]
