@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chainrule.api import compare as compare
     from chainrule.api import design as design
     from chainrule.api import evaluate as evaluate
+    from chainrule.api import explain as explain
     from chainrule.api import generate as generate
     from chainrule.api import list_recipes as list_recipes
     from chainrule.api import list_runs as list_runs
@@ -44,6 +45,7 @@ __getattr__, __dir__, __all__ = _lazy(
                 "compare",
                 "design",
                 "evaluate",
+                "explain",
                 "generate",
                 "list_recipes",
                 "list_runs",

@@ -17,6 +17,7 @@ from chainrule.core.store import remove_folder, write_file
 from chainrule.core.study import is_study
 from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
+from chainrule.tasks._explain import Explanation
 from chainrule.tasks._facts import write_report
 from chainrule.tasks._group import Group, Observers, train_group
 from chainrule.tasks._predict_pictures import Prediction
@@ -285,6 +286,15 @@ def generate(run: str | Path, prompt: str = "", **options: Any) -> str:
         DataError: No token of the prompt is known.
     """
     return "".join(Run.open(run).generate(prompt, **options))
+
+
+def explain(run: str | Path, method: str, **options: Any) -> Explanation:
+    """Return why the network of a run says what it says; options as `Run.explain` takes them.
+
+    Raises:
+        UsageError: There is no such method, or the run has nothing that it could explain.
+    """
+    return Run.open(run).explain(method, **options)
 
 
 def report(runs: str | Path | Sequence[str | Path]) -> Path:

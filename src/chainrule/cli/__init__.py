@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("Use", "classify pictures with a run"),
     "generate": ("Use", "write text with a run"),
     "report": ("Use", "write the page of one run, or compare several"),
+    "explain": ("Understand", "why a network says what it says: gates, attention"),
     "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),
     "check": ("Understand", "is my gradient right; is my code the formula"),
     "design": ("Understand", "shapes, parameters, cost and sight of a network, layer by layer"),

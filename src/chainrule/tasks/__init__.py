@@ -8,6 +8,7 @@ from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
     from chainrule.tasks._classify import Classification as Classification
+    from chainrule.tasks._explain import Explanation as Explanation
     from chainrule.tasks._log import run as run
     from chainrule.tasks._predict_pictures import Prediction as Prediction
     from chainrule.tasks._run import Run as Run
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "Classification": "_classify",
+        "Explanation": "_explain",
         "Interrupted": "_signals",
         "KNearestNeighbors": "estimators",
         "LinearSVM": "estimators",

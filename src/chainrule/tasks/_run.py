@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
 from chainrule.training.rules import best_step
 from chainrule.training.task import Examples
+
+if TYPE_CHECKING:
+    from chainrule.tasks._explain import Explanation
 
 
 class Run:
@@ -222,6 +225,23 @@ class Run:
         return written(
             self, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, module=module
         )
+
+    def explain(self, method: str, *, module: nn.Module | None = None, **options: Any) -> Explanation:
+        """Return why the network says what it says.
+
+        Args:
+            method: "gates" (recurrent layers) or "attention".
+            module: For a run of one's own network.
+            options: `text` and, where it is not the next token that is asked about, `at`; of gates also `units`, how
+                many of each layer are told and drawn.
+
+        Raises:
+            UsageError: There is no such method, or the run has nothing that it could explain.
+            DataError: Nothing of the text is known.
+        """
+        from chainrule.tasks._explain import explain
+
+        return explain(self, method, module=module, **options)
 
     def examples(self, part: str) -> Examples:
         """The examples of a part, as the network is given them."""

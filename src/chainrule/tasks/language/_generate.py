@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from jaxtyping import Int64
+from torch import Tensor, nn
 
 from chainrule.core.errors import DataError
 from chainrule.core.recipe import LanguageRecipe
@@ -44,13 +45,7 @@ def generate(
     Source:
         LECTURES G4.
     """
-    tokens = tokenizer.encode(prompt)
-    if not bool((tokens != UNKNOWN).any()):
-        raise DataError(
-            "the network knows nothing of the prompt" if prompt else "the prompt is empty",
-            expected="at least one token of its vocabulary",
-            got=repr(prompt[:40]),
-        )
+    tokens = known_tokens(tokenizer, prompt)
     generator = torch.Generator().manual_seed(seed)
     drawn: list[int] = []
     told = ""
@@ -62,6 +57,22 @@ def generate(
         if text.startswith(told) and not text.endswith("\ufffd"):  # a character may take several tokens
             yield text[len(told) :]
             told = text
+
+
+def known_tokens(tokenizer: Tokenizer, text: str) -> Int64[Tensor, " n"]:
+    """Return the tokens of a text.
+
+    Raises:
+        DataError: None of them is known.
+    """
+    tokens = tokenizer.encode(text)
+    if not bool((tokens != UNKNOWN).any()):
+        raise DataError(
+            "the network knows nothing of the prompt" if text else "the prompt is empty",
+            expected="at least one token of its vocabulary",
+            got=repr(text[:40]),
+        )
+    return tokens
 
 
 def written(

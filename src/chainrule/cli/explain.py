@@ -1,0 +1,74 @@
+"""`chainrule explain`: why a network says what it says."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from chainrule.cli.answer import Answer
+from chainrule.core.errors import UsageError
+
+KINDS = (".html", ".htm", ".png", ".svg")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "methods:\n"
+        "  gates      gates and states of recurrent layers, token by token, and the gradients that come back to them\n"
+        "  attention  what each token looks at, in every block and head"
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--method", required=True, metavar="NAME", help="gates or attention")
+    parser.add_argument("--text", default="", help="what the network reads; - reads it from standard input")
+    parser.add_argument("--at", type=int, metavar="N", help="ask about the N-th token of the text (what follows it)")
+    parser.add_argument("--units", type=int, metavar="N", help="gates: how many units of each layer (default: 32)")
+    parser.add_argument("-o", "--out", metavar="FILE", help="write a page (.html) or a picture (.png, .svg)")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="of a picture (default: light)")
+    parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Explain, and draw where a file is named.
+
+    Raises:
+        UsageError: There is no such method, or it has nothing to explain here.
+    """
+    from chainrule.cli._own import own_network
+    from chainrule.tasks import Run
+
+    out = _out(args.out)
+    opened = Run.open(args.run)
+    own = own_network(args.model)
+    module = own.build(**opened.recipe.model.options) if own else None
+    text = sys.stdin.read() if args.text == "-" else args.text
+    options: dict[str, Any] = {"text": text, "at": args.at}
+    if args.units is not None:
+        if args.method != "gates":
+            raise UsageError("--units are those of --method gates", got=f"--method {args.method}")
+        options["units"] = args.units
+    found = opened.explain(args.method, module=module, **options)
+    data, shown = dict(found.facts), found.shown
+    if out is not None:
+        from rich.console import Group
+
+        from chainrule.core.store import write_file
+
+        kind = out.suffix.lower()
+        page = kind in (".html", ".htm")
+        write_file(out, found.html().encode() if page else found.picture(kind[1:], args.theme))  # type: ignore[arg-type]
+        data["file"] = str(out)
+        shown = Group(shown, "", f"{'page' if page else 'picture'}  {out}")
+    return Answer(data, shown)
+
+
+def _out(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    path = Path(name)
+    if path.suffix.lower() not in KINDS or path.is_dir():
+        raise UsageError("-o names the file to write", expected="a name that ends in .html, .png or .svg", got=name)
+    return path

@@ -1,0 +1,104 @@
+"""Why a network says what it says: methods by name, and for each task how a text becomes an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor, nn
+
+from chainrule.core.errors import UsageError
+from chainrule.core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from chainrule.tasks._run import Run
+
+METHODS = Registry(
+    "method",
+    [
+        ("attention", Entry("chainrule.tasks._explain_attention:explain_attention", "what each token looks at")),
+        ("gates", Entry("chainrule.tasks._explain_gates:explain_gates", "gates, states and gradients of each step")),
+    ],
+)
+"""`(run, module, text=..., at=..., **options) -> Explanation`."""
+READERS = Registry(
+    "task",
+    [("language", Entry("chainrule.tasks.language._read:read_text", "a text, and the token that follows"))],
+)
+"""By the task of a run: `(run, text, at) -> Reading`."""
+LONGEST = 1000
+"""Tokens of a text that is explained."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as a network reads it, and what it is asked about it.
+
+    Args:
+        text: What was read.
+        tokens: The tokens that the network is given, one for each step.
+        inputs: The arguments of the network: one text.
+        output: `(what the network gives) -> one number`, whose gradient is looked at.
+        asked: What that number is, in words.
+        answers: `(what the network gives) -> [(answer, probability), ...]`, the most probable first.
+    """
+
+    text: str
+    tokens: list[str]
+    inputs: tuple[Any, ...]
+    output: Callable[[Any], Tensor]
+    asked: str
+    answers: Callable[[Any], list[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a method found.
+
+    Args:
+        method: Its name.
+        facts: All that is told and drawn, as plain data.
+        record: The same as tensors.
+        shown: The summary for a terminal, for rich.
+        html: Makes the page.
+        picture: `(format, theme)`; makes a PNG or SVG file.
+    """
+
+    method: str
+    facts: Mapping[str, Any]
+    record: Any
+    shown: Any
+    html: Callable[[], str]
+    picture: Callable[[Literal["png", "svg"], Literal["light", "dark"]], bytes]
+
+
+def explain(run: Run, method: str, *, module: nn.Module | None = None, **options: Any) -> Explanation:
+    """Return what a method says about a run; see `Run.explain`."""
+    found: Explanation = METHODS.resolve(method)(run, run.model(module), **options)
+    return found
+
+
+def read_text(run: Run, text: str, at: int | None) -> Reading:
+    """Return a text as the task of a run reads it.
+
+    Raises:
+        UsageError: The task reads no text, there is none, or it is too long.
+        DataError: Nothing of it is known.
+    """
+    if run.recipe.task not in READERS:
+        raise UsageError(
+            f"{run.path} reads no text",
+            expected="a run of the task " + ", ".join(READERS),
+            got=f"one of the task {run.recipe.task}",
+        )
+    if not text:
+        raise UsageError("there is no text to explain", remedy='give one: --text "..."')
+    reading: Reading = READERS.resolve(run.recipe.task)(run, text, at)
+    if len(reading.tokens) > LONGEST:
+        raise UsageError(
+            "the text is too long to be explained",
+            expected=f"at most {LONGEST:,} tokens",
+            got=f"{len(reading.tokens):,}",
+        )
+    return reading
