@@ -25,7 +25,7 @@ def attention_table(facts: Mapping[str, Any]) -> Table:
         Column("looks back", "number"),
         Column("spreads over", "number"),
         Column("on the first", "share"),
-        Column("the last token looks at"),
+        Column(f"token {facts['step']} looks at"),
     ]
     rows = [
         [
@@ -34,7 +34,7 @@ def attention_table(facts: Mapping[str, Any]) -> Table:
             head["back"],
             head["spread"],
             head["first"],
-            ", ".join(f"{token_mark(token)} {weight:.2f}" for token, weight in head["last"]),
+            ", ".join(f"{token_mark(token)} ({place}) {weight:.2f}" for place, token, weight in head["seen"]),
         ]
         for block in facts["blocks"]
         for number, head in enumerate(block["heads"], 1)
@@ -46,8 +46,8 @@ def attention_page(facts: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
-        facts: `{"name", "text", "tokens", "asked", "answers", "blocks": [{"name", "heads": [{"weights": rows, "back",
-            "spread", "first", "last"}, ...]}, ...]}`.
+        facts: `{"name", "text", "tokens", "asked", "answers", "step", "blocks": [{"name", "heads": [{"weights": rows,
+            "back", "spread", "first", "seen"}, ...]}, ...]}`.
     """
     lead = "Each row is a token and shows how it spreads its look over the tokens; a row sums to 1."
     parts = [

@@ -41,6 +41,7 @@ class Reading:
         inputs: The arguments of the network: one text.
         output: `(what the network gives) -> one number`, whose gradient is looked at.
         asked: What that number is, in words.
+        step: The step whose answer is asked about, from 0.
         answers: `(what the network gives) -> [(answer, probability), ...]`, the most probable first.
     """
 
@@ -49,6 +50,7 @@ class Reading:
     inputs: tuple[Any, ...]
     output: Callable[[Any], Tensor]
     asked: str
+    step: int
     answers: Callable[[Any], list[tuple[str, float]]]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.tasks._run import Run
 
 LOOKED = 3
-"""Tokens that are told of what the last token looks at."""
+"""Tokens that are told of what the token looks at that is asked about."""
 MOST = 400
 """Tokens of a text whose attention is told: each of them has a weight for each."""
 
@@ -43,7 +43,6 @@ def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | N
     records = [one for one in record_attention(model, *reading.inputs) if _square(one, len(reading.tokens))]
     with torch.no_grad():
         answers = reading.answers(model(*reading.inputs))
-    last = len(reading.tokens) - 1
     facts = {
         "method": "attention",
         "name": run.info["name"],
@@ -51,8 +50,9 @@ def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | N
         "tokens": reading.tokens,
         "asked": reading.asked,
         "answers": answers,
+        "step": reading.step + 1,
         "blocks": [
-            {"name": one.name, "heads": [_head(head.double(), reading.tokens, last) for head in one.weights[0]]}
+            {"name": one.name, "heads": [_head(head.double(), reading.tokens, reading.step) for head in one.weights[0]]}
             for one in records
         ],
     }
@@ -68,18 +68,18 @@ def _square(record: AttentionRecord, tokens: int) -> bool:
     return record.weights.shape[2:] == (tokens, tokens)
 
 
-def _head(weights: Tensor, tokens: list[str], last: int) -> dict[str, Any]:
+def _head(weights: Tensor, tokens: list[str], step: int) -> dict[str, Any]:
     """What is told of one head, (T, T)."""
     places = torch.arange(len(weights), dtype=weights.dtype)
     back = (weights * (places[:, None] - places)).sum(1)
     entropy = -(weights * weights.clamp_min(1e-300).log2()).sum(1)
-    best = weights[last].topk(min(LOOKED, len(weights)))
+    best = weights[step].topk(min(LOOKED, len(weights)))
     return {
         "weights": [[round(float(w), 5) for w in row] for row in weights],
         "back": float(back.mean()),
         "spread": float(2 ** entropy.mean()),
         "first": float(weights[:, 0].mean()),
-        "last": [(tokens[int(place)], float(weight)) for weight, place in zip(*best)],
+        "seen": [(int(place) + 1, tokens[int(place)], float(weight)) for weight, place in zip(*best)],
     }
 
 

@@ -57,7 +57,7 @@ def read_text(run: Run, text: str, at: int | None) -> Reading:
         return [(_name(tokenizer, int(token)), float(p)) for p, token in zip(*best)]
 
     asked = "log p of the most probable next token" if at is None else f"log p of token {at}, {names[place]!r}"
-    return Reading(text, names, (tokens.unsqueeze(0),), output, asked, answers)
+    return Reading(text, names, (tokens.unsqueeze(0),), output, asked, place - 1, answers)
 
 
 def _name(tokenizer: Any, token: int) -> str:
