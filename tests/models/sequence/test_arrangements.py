@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from chainrule.core.errors import UsageError
 from chainrule.models.sequence import ManyToMany, ManyToOne, OneToMany
 from chainrule.nn.recurrent import EachStep, StepForm, step_form
 
-PAGE = (Path(__file__).parents[3] / "docs" / "recurrent.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "recurrent.md").read_text(encoding="utf-8")
 B, T, D, H, K = 3, 6, 4, 5, 2
 LAYERS = [
     lambda size: nn.RNN(size, H, batch_first=True),
@@ -103,6 +105,20 @@ def test_what_cannot_be_arranged() -> None:
     for options in ({}, {"length": 0}, {"length": 2, "given": torch.zeros(B, 2, D)}):
         with pytest.raises(UsageError, match="how many outputs"):
             network(torch.zeros(B, 7), **options)
+
+
+def test_the_figures_of_the_page_are_those_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "through_time.json").read_text())
+    rows = re.findall(r"^\| (\w+), ([hc]) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 4
+    for cell, state, *told, bits in rows:
+        name = f"{cell.lower()} {state}"
+        for when, words in zip(("at the start", "after training"), told):
+            norms = measured["norms"][when][name]
+            alive = max(number for number, norm in enumerate(norms) if norm >= 1e-3)
+            assert measured["a thousandth is left after"][when][name] == (alive + 1 if alive < 99 else None)
+            assert words == (f"after {alive + 1} characters" if alive < 99 else "farther than 99")
+        assert float(bits) == measured["bits of validation"][cell.lower()]
 
 
 def test_the_programs_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
