@@ -37,6 +37,8 @@ MEANINGS: Final = {
     },
     "rnn": {"h": "the state"},
 }
+READABLE: Final = 300
+"""Tokens that can be read below a picture."""
 GATES: Final = frozenset("ifozr")
 """Between 0 and 1; the others have a sign."""
 
@@ -204,11 +206,13 @@ def _fill_gradients(axes: Any, facts: Mapping[str, Any], tokens: Sequence[str], 
     axes.set_xlim(-0.5, len(tokens) - 0.5)
     axes.grid(True, axis="y")
     axes.set_title(_literal(f"norm of the gradient of {facts['asked']}"))
-    axes.legend(ncols=2, loc="lower right")
+    axes.legend(ncols=2, loc="best")
     _name_tokens(axes, tokens)
 
 
 def _name_tokens(axes: Any, tokens: Sequence[str]) -> None:
+    if len(tokens) > READABLE:
+        return
     long = max(map(len, tokens)) > 2
     axes.set_xticks(range(len(tokens)), [_literal(token) for token in tokens], rotation=90 if long else 0)
     axes.tick_params(axis="x", length=0, labelsize=7, labelfontfamily="monospace")
