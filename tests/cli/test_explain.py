@@ -69,7 +69,11 @@ def test_gates_are_those_of_the_network(lstm: chainrule.Run, capsys: pytest.Capt
         for name in "hc":
             norms = torch.tensor(layer["gradients"][name]["norms"])
             torch.testing.assert_close(norms, record.gradients[name][:, 0])
-    assert chainrule.explain(lstm.path, "gates", text="the cat").facts["layers"][0]["count"] == 12
+    again = chainrule.explain(lstm.path, "gates", text="the cat")
+    assert again.facts["layers"][0]["count"] == 12
+    assert "forget gate" in str(again)
+    assert again._repr_html_().startswith('<img alt="gates"')
+    torch.testing.assert_close(again.record[0].values["f"], records[0].values["f"])
 
 
 def test_a_token_within_the_text_is_asked_about(lstm: chainrule.Run, capsys: pytest.CaptureFixture[str]) -> None:

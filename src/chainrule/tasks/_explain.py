@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,6 +74,19 @@ class Explanation:
     shown: Any
     html: Callable[[], str]
     picture: Callable[[Literal["png", "svg"], Literal["light", "dark"]], bytes]
+
+    def __str__(self) -> str:
+        """The terminal's text, 100 columns wide."""
+        from rich.console import Console
+
+        console = Console(width=100, no_color=True, highlight=False, markup=False, emoji=False)
+        with console.capture() as shown:
+            console.print(self.shown)
+        return shown.get().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        uri = base64.b64encode(self.picture("png", "light")).decode("ascii")
+        return f'<img alt="{self.method}" style="max-width:100%" src="data:image/png;base64,{uri}">'
 
 
 def explain(run: Run, method: str, *, module: nn.Module | None = None, **options: Any) -> Explanation:
