@@ -177,3 +177,37 @@ def test_text_comes_from_standard_input(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("the dog"))
     assert answer(capsys, str(lstm.path), "--method", "gates", "--text", "-")["text"] == "the dog"
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.embed, self.read = nn.Embedding(vocabulary, 6), nn.GRU(6, 7, batch_first=True)
+        self.head = nn.Linear(7, vocabulary)
+
+    def forward(self, tokens, state=None):
+        outputs, last = self.read(self.embed(tokens), None if not state else state["h"].transpose(0, 1).contiguous())
+        return self.head(outputs), {"h": last.transpose(0, 1)}
+"""
+
+
+def test_a_network_of_ones_own_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "cat.txt").write_text(TEXT * 40)
+    own = ["--model", f"{tmp_path / 'net.py'}:Net"]
+    words = ["train", "shakespeare-lstm", *own, "--data.name", "text-file", "--data.file", str(tmp_path / "cat.txt")]
+    words += ["--train.steps", "2", "--train.batch", "4", "--data.length", "8", "--train.threads", "1"]
+    assert main([*words, "--no-progress", "-o", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    words = [str(tmp_path / "run"), "--method", "gates", "--text", "the cat"]
+    found = answer(capsys, *words, *own)
+    assert found["layers"][0]["name"] == "read"
+    assert found["layers"][0]["count"] == 7
+    assert main(["generate", str(tmp_path / "run"), "--prompt", "the", "-n", "3", *own]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), *own]) == 0
+    capsys.readouterr()
+    assert main(["explain", *words]) == 4
+    assert "--model FILE.py:NAME" in capsys.readouterr().err

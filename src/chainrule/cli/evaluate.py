@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     opened = Run.open(args.run)
     own = own_network(args.model)
-    module = own.build(**opened.recipe.model.options) if own else None
+    module = opened.own_module(own.build) if own else None
     facts = opened.evaluate(args.part, module=module)
     return _of_text(facts) if "bits" in facts else _of_images(facts)
 

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Answer:
     out = _out(args.out)
     opened = Run.open(args.run)
     own = own_network(args.model)
-    module = own.build(**opened.recipe.model.options) if own else None
+    module = opened.own_module(own.build) if own else None
     text = sys.stdin.read() if args.text == "-" else args.text
     options: dict[str, Any] = {"text": text, "at": args.at}
     if args.units is not None:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> Answer:
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     opened = Run.open(args.run)
     own = own_network(args.model)
-    module = own.build(**opened.recipe.model.options) if own else None
+    module = opened.own_module(own.build) if own else None
     pieces = opened.generate(
         prompt,
         length=args.count,

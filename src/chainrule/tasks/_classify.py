@@ -102,10 +102,12 @@ class Classification:
         return cls(recipe, network=network, normalization=stored.normalization, features=stored.features)
 
     @classmethod
-    def network_of(cls, recipe: ImageRecipe, processing: Mapping[str, Any]) -> nn.Module:
+    def network_of(
+        cls, recipe: ImageRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
         stored = ImageProcessing.read(processing)
-        return build_network(recipe, stored.input_shape, len(stored.classes))
+        return build_network(recipe, stored.input_shape, len(stored.classes), network)
 
     def processing(self) -> dict[str, Any]:
         """Return what is done to an image before the network sees it, and the names of the classes."""

@@ -38,7 +38,7 @@ class Job(Protocol):
         """Return the job of a stored run, whose inputs are prepared as they were."""
 
     @classmethod
-    def network_of(cls, recipe: Any, processing: Mapping[str, Any]) -> nn.Module:
+    def network_of(cls, recipe: Any, processing: Mapping[str, Any], network: Network | None = None) -> nn.Module:
         """Return the network of a stored run with weights that mean nothing; no data are read."""
 
     def steps(self) -> int:

@@ -126,6 +126,14 @@ class Run:
         with torch.random.fork_rng():
             return job_type(self.recipe).network_of(self.recipe, self.processing)
 
+    def own_module(self, network: Network) -> nn.Module:
+        """Return a network of one's own as this run's was built: with what the data ask for, and the recipe's options.
+
+        Raises:
+            RecipeError: It cannot be built.
+        """
+        return job_type(self.recipe).network_of(self.recipe, self.processing, network)
+
     def _several(self) -> CheckpointError:
         """What to say where one run is needed."""
         study = self.info["kind"] == "study"

@@ -74,9 +74,11 @@ class Language:
         return cls(recipe, network=network, tokenizer=stored_tokenizer(processing))
 
     @classmethod
-    def network_of(cls, recipe: LanguageRecipe, processing: Mapping[str, Any]) -> nn.Module:
+    def network_of(
+        cls, recipe: LanguageRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_language_model(recipe, len(stored_tokenizer(processing).vocabulary))
+        return build_language_model(recipe, len(stored_tokenizer(processing).vocabulary), network)
 
     @property
     def per_epoch(self) -> int:
