@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("Use", "measure a run on its validation or test part"),
     "predict": ("Use", "classify pictures with a run"),
     "generate": ("Use", "write text with a run"),
+    "words": ("Use", "nearest words, sums of words, and the vectors of a run or a file"),
     "report": ("Use", "write the page of one run, or compare several"),
     "explain": ("Understand", "why a network says what it says: gates, attention"),
     "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),

@@ -76,9 +76,9 @@ def _row(name: str) -> dict[str, Any]:
     from chainrule.data.known import CIFAR10_ARCHIVE, KNOWN
 
     entry = EVERY_SET.entry(name)
-    found = None
-    if name in KNOWN:
-        paths = [find_known(name, file, inside="cifar-10-batches-bin") for file in KNOWN[name].files]
+    found, of = None, entry.card.get("files of", name)
+    if of in KNOWN:
+        paths = [find_known(of, file, inside="cifar-10-batches-bin") for file in KNOWN[of].files]
         if name == "cifar10" and not all(paths):
             paths = [find(name, (CIFAR10_ARCHIVE.name,))]
         found = str(paths[0].parent) if paths[0] is not None and all(paths) else None
@@ -89,7 +89,7 @@ def _row(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "about": entry.about,
-        "task": card.get("task", ""),
+        "task": ", ".join([card.get("task", ""), *card.get("also", ())]),
         "bytes": card.get("bytes"),
         "licence": card.get("licence"),
         "found": found,
@@ -121,14 +121,14 @@ def fetch(name: str, *, quiet: bool = False) -> Answer:
 
 
 def _fetched_without_network(name: str) -> Answer:
-    from chainrule.data import DATA
+    from chainrule.data import EVERY_SET
 
     if name == "folder":
         raise UsageError("a folder of pictures is your own", remedy="`chainrule data check FOLDER` looks through it")
     if name == "text-file":
         raise UsageError("a text file is your own", remedy="--data.name text-file --data.file FILE")
-    DATA.resolve(name)()
-    origin = DATA.entry(name).card.get("origin", "")
+    EVERY_SET.resolve(name)()
+    origin = EVERY_SET.entry(name).card.get("origin", "")
     return Answer({"name": name, "files": []}, f"{name} is complete ({origin})")
 
 

@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> Answer:
     own = own_network(args.model)
     module = opened.own_module(own.build) if own else None
     facts = opened.evaluate(args.part, module=module)
-    return _of_text(facts) if "bits" in facts else _of_images(facts)
+    for name, show in (("bits", _of_text), ("confusion", _of_images)):
+        if name in facts:
+            return show(facts)
+    return _of_pairs(facts)
 
 
 def _of_images(facts: dict[str, Any]) -> Answer:
@@ -43,6 +46,11 @@ def _of_images(facts: dict[str, Any]) -> Answer:
     said = ", ".join(f"{name} {share:.4f} ({round(share * count):,})" for name, share in shares.items())
     head = f"{facts['part']}: {said}, loss {facts['loss']:.4f}, {count:,} images"
     return Answer(slim, Group(head, confusion_text(facts["confusion"], facts["classes"])))
+
+
+def _of_pairs(facts: dict[str, Any]) -> Answer:
+    figures = f"loss {facts['loss']:.4f}, accuracy {facts['accuracy']:.4f}"
+    return Answer(facts, f"{facts['part']}: {figures}, {facts['count']:,} tokens")
 
 
 def _of_text(facts: dict[str, Any]) -> Answer:

@@ -30,6 +30,9 @@ from chainrule.core.sections import (
     TextData,
     Train,
     TrainText,
+    TrainWords,
+    WordData,
+    WordModel,
 )
 from chainrule.core.strict_yaml import format_yaml
 
@@ -104,11 +107,29 @@ class LanguageRecipe(Recipe):
 
     task: Literal["language"]
     data: TextData
+    model: WordModel
     train: TrainText
     generate: Generate = Generate()
 
 
-FORMS: Mapping[str, type[Recipe]] = {CLASSIFY: ImageRecipe, "language": LanguageRecipe}
+class EmbedRecipe(Recipe):
+    """Vectors of words, from the words that stand around them.
+
+    Example:
+        >>> data, model = {"name": "tinyshakespeare"}, {"name": "word-embedding", "dim": 50}
+        >>> recipe = EmbedRecipe(task="embed", data=data, model=model, train={"epochs": 2})
+        >>> recipe.data.pairs, recipe.data.window, recipe.loss.name
+        ('skip-gram', 5, 'binary_cross_entropy')
+    """
+
+    task: Literal["embed"]
+    data: WordData
+    model: WordModel
+    loss: Named = Named(name="binary_cross_entropy")
+    train: TrainWords
+
+
+FORMS: Mapping[str, type[Recipe]] = {CLASSIFY: ImageRecipe, "language": LanguageRecipe, "embed": EmbedRecipe}
 """Task -> the form of its recipes."""
 _ORDER = ("format", "about", "task", "data", "augment")
 

@@ -76,7 +76,7 @@ class ImageData(Data):
         return value
 
 
-class TextData(Data):
+class TokenData(Data):
     """Which text, how it is split and cut into tokens; other keys are options of the source."""
 
     validation: Annotated[Share, Field(gt=0)] = 0.05
@@ -85,13 +85,6 @@ class TextData(Data):
     """Share at the end of the text that is the test part, where the text has no official one."""
     tokenizer: Named = Named(name="characters")
     """How text becomes tokens: a name, or a name with options: `{name: bpe, size: 5000}`."""
-    length: Annotated[int, Field(ge=1, strict=True)] = 128
-    """Tokens of one example: how far the network sees back, or how far gradients go back where it carries a state."""
-    order: Literal["windows", "lanes"] = "windows"
-    """`windows`: pieces of the text in any order. `lanes`: the text is read on and on, with the state carried from step
-    to step (truncated backpropagation through time)."""
-    context: Annotated[int, Field(ge=1, strict=True)] = 192
-    """Tokens that stand before the first one that counts, while measuring."""
     limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Use only so many characters of the training part, its first ones."""
 
@@ -100,6 +93,35 @@ class TextData(Data):
     def _name_alone(cls, value: Any) -> Any:
         """`words` stands for `{name: words}`."""
         return {"name": value} if isinstance(value, str) else value
+
+
+class TextData(TokenData):
+    """Which text, how it is split, and in which pieces the next token is learned."""
+
+    length: Annotated[int, Field(ge=1, strict=True)] = 128
+    """Tokens of one example: how far the network sees back, or how far gradients go back where it carries a state."""
+    order: Literal["windows", "lanes"] = "windows"
+    """`windows`: pieces of the text in any order. `lanes`: the text is read on and on, with the state carried from step
+    to step (truncated backpropagation through time)."""
+    context: Annotated[int, Field(ge=1, strict=True)] = 192
+    """Tokens that stand before the first one that counts, while measuring."""
+
+
+class WordData(TokenData):
+    """Which text, how it is split, and which words are learned from which."""
+
+    tokenizer: Named = Named.model_validate({"name": "words", "lower": True, "least": 5})
+    """How text becomes tokens: a name, or a name with options: `{name: words, lower: true, least: 5}`."""
+    pairs: Literal["skip-gram", "cbow"] = "skip-gram"
+    """`skip-gram`: a word tells its neighbors. `cbow`: the neighbors tell the word."""
+    window: Annotated[int, Field(ge=1, strict=True)] = 5
+    """The most words on each side that are neighbors; how many is drawn for each word, evenly from 1."""
+    across_lines: bool = True
+    """Whether the words of another line can be neighbors."""
+    negatives: Annotated[int, Field(ge=1, strict=True)] = 5
+    """Words that are drawn as noise against each pair, by their counts to the power of 0.75."""
+    subsample: Annotated[Share, Field(strict=True)] = 1e-3
+    """The share of the text from which on a word is frequent, and left out now and then; 0: none is."""
 
 
 class Model(Named):
@@ -115,6 +137,14 @@ class Model(Named):
         if self.weights_key is not None and self.weights is None:
             raise ValueError("weights_key says where in a file of weights they are: it needs model.weights")
         return self
+
+
+class WordModel(Model):
+    """Which network of words, and the weights that it begins with; other keys are options of the network."""
+
+    vectors: Annotated[str, Field(strict=True, min_length=1)] | None = None
+    """A text file of word vectors (GloVe, word2vec; .gz as well) from which words take their first vectors; those that
+    are not in it begin as the network draws them."""
 
 
 class Augment(Section):
@@ -225,6 +255,17 @@ class TrainText(Train):
     """The validation metric that chooses the best weights."""
     evaluate_batch: Count = 64
     """Texts in a group while evaluating."""
+
+
+class TrainWords(Train):
+    """How long, in which groups, and what is kept."""
+
+    batch: Count = 4096
+    """Words of the text in a step; each gives the pairs with its neighbors."""
+    monitor: Literal["accuracy", "loss"] = "loss"
+    """The validation metric that chooses the best weights."""
+    evaluate_batch: Count = 4096
+    """Words in a group while evaluating."""
 
 
 class Generate(Section):

@@ -173,9 +173,24 @@ TEXTS = Registry(
                 "plays of Shakespeare, 1,115,394 characters",
                 {
                     "task": "language",
+                    "also": ["embed"],
                     "bytes": 1_115_394,
                     "licence": "public domain",
                     "origin": "download",
+                },
+            ),
+        ),
+        (
+            "multi30k-text",
+            Entry(
+                "chainrule.data.multi30k_text:multi30k_text",
+                "descriptions of photographs, 31,014 sentences in English, German or French",
+                {
+                    "task": "language",
+                    "also": ["embed"],
+                    "files of": "multi30k",
+                    "licence": "research and education only",
+                    "origin": "files of one's own",
                 },
             ),
         ),
@@ -184,7 +199,7 @@ TEXTS = Registry(
             Entry(
                 "chainrule.data.text_file:text_file",
                 "a text of your own",
-                {"task": "language", "origin": "--data.file FILE"},
+                {"task": "language", "also": ["embed"], "origin": "--data.file FILE"},
             ),
         ),
     ],

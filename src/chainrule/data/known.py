@@ -182,6 +182,33 @@ KNOWN: Mapping[str, KnownSet] = {
         ),
         f"Karpathy, char-rnn: {_CHAR_RNN}input.txt",
     ),
+    "multi30k": KnownSet(
+        tuple(
+            Known(name, size, sha256)
+            for name, size, sha256 in (
+                ("train.en", 1_801_238, "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6"),
+                ("train.de", 2_110_398, "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72"),
+                ("train.fr", 2_111_303, "5925a3c18f1587b6b54b87743106e6e8ab93618edb6f65d19eac0621f853a10d"),
+                ("val.en", 63_297, "1f2a23d992769b5b3d209b0a10dd0b77c08cceb1f20dfb97ed0aafa49d107227"),
+                ("val.de", 75_981, "660e09eb7e1da2f856ea13ee5ad3cf6d36b3d5b0b733c857e94c5747a3dfc660"),
+                ("val.fr", 73_924, "5304e444d842e962b2dda4d816b70b22a1765b15401642b7ca37a67477e708dc"),
+                ("test_2016_flickr.en", 62_076, "399a4382932c1aadd3ceb9bef1008d388a64c76d4ae4e9d4728c6f4301cac182"),
+                ("test_2016_flickr.de", 70_649, "4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16"),
+                ("test_2016_flickr.fr", 72_261, "cb3160d69b002bb638e66cc7612fcd56cb0af82eadc9c142dedc438afb885ef6"),
+            )
+        ),
+        "Elliott et al., for research only: https://github.com/multi30k/dataset, data/task1/raw",
+    ),
+    "tatoeba-eng-fra": KnownSet(
+        (
+            Known(
+                "eng-fra.tsv",
+                562_864,
+                "d952b56a181da5270b7bb4ded3f3bbe61e67a9b1de0e0fbc1d46438c71fb55a7",
+            ),
+        ),
+        "Tatoeba, selected by https://www.manythings.org/anki: tab-separated English, French, attribution",
+    ),
     "imagenet-samples": KnownSet(
         (
             Known("images.zip", 4_030_823, "f331426552aad7927cb158f24aaa3bec18f79be146de67626d69089e8ebb2972"),

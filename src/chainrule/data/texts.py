@@ -19,18 +19,20 @@ class Text:
         name: What lists and reports call it.
         text: All of it.
         facts: Source, licence and what else is known.
+        official: Part -> where it begins and ends, in characters, if the text comes with "train", "valid" and "test".
     """
 
     name: str
     text: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    official: Mapping[str, tuple[int, int]] | None = None
 
     def bounds(self, *, validation: float, test_share: float, limit: int | None = None) -> dict[str, tuple[int, int]]:
         """Return where each part begins and ends, in characters: the test part last, the validation part before it.
 
         Args:
-            validation: Share of the text.
-            test_share: Share of the text.
+            validation: Share of the text, where it comes without parts.
+            test_share: Share of the text, where it comes without parts.
             limit: The most characters of the training part.
 
         Raises:
@@ -43,11 +45,10 @@ class Text:
         count = len(self.text)
         test = count - round(count * test_share)
         valid = test - round(count * validation)
-        found = {
-            "train": (0, valid if limit is None else min(limit, valid)),
-            "valid": (valid, test),
-            "test": (test, count),
-        }
+        found = dict(self.official or {"train": (0, valid), "valid": (valid, test), "test": (test, count)})
+        if limit is not None:
+            begin, end = found["train"]
+            found["train"] = begin, min(begin + limit, end)
         for part, (begin, end) in found.items():
             if end - begin < 2:
                 raise DataError(

@@ -24,6 +24,7 @@ _JSON: Final = {
     "weights": "facts/weights.json",
     "regions": "facts/regions.json",
     "samples": "facts/samples.json",
+    "words": "facts/words.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -53,6 +54,7 @@ class Facts:
         weights: `facts/weights.json`.
         regions: `facts/regions.json`.
         samples: `facts/samples.json`: what a language model wrote.
+        words: `facts/words.json`: which words are near each other.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -69,6 +71,7 @@ class Facts:
     weights: Mapping[str, Any] = field(default_factory=dict)
     regions: Mapping[str, Any] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -83,7 +86,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the network learned to do: `classify`, `language`."""
+        """What the network learned to do: `classify`, `language`, `embed`."""
         return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
@@ -163,7 +166,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         evaluation = {plain_text(mapping(entry).get("part"), limit=40): entry for entry in evaluation}
     elif "part" in mapping(evaluation):
         evaluation = {plain_text(mapping(evaluation)["part"], limit=40): evaluation}
-    for name in ("run", "data", "weights", "regions", "samples", "evaluation"):
+    for name in ("run", "data", "weights", "regions", "samples", "words", "evaluation"):
         if name in found and not isinstance(evaluation if name == "evaluation" else found[name], Mapping):
             problems[name] = f"{FILES[name]} holds no table of facts"
     return Facts(
@@ -180,5 +183,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         weights=mapping(found.get("weights")),
         regions=mapping(found.get("regions")),
         samples=mapping(found.get("samples")),
+        words=mapping(found.get("words")),
         problems=problems,
     )

@@ -27,6 +27,7 @@ from chainrule.draw.sections.origin import command_part, recipe_part
 from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
 from chainrule.draw.sections.samples import samples_part
 from chainrule.draw.sections.weights import regions_part, weights_part
+from chainrule.draw.sections.words import words_part
 from chainrule.draw.wording import listing, mapping, plain_text, whole
 
 Path = str | os.PathLike[str]
@@ -53,9 +54,14 @@ _OF_TEXT: Final[tuple[Section, ...]] = (
     ("samples", "Samples", samples_part),
     ("layers", "Layers", layers_part),
 )
+_OF_WORDS: Final[tuple[Section, ...]] = (
+    ("words", "Words", words_part),
+    ("layers", "Layers", layers_part),
+)
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "classify": (*_FIRST, *_OF_IMAGES, *_LAST),
     "language": (*_FIRST, *_OF_TEXT, *_LAST),
+    "embed": (*_FIRST, *_OF_WORDS, *_LAST),
 }
 """Task -> the sections of its report, in order."""
 # What damaged facts do to code that expects whole ones. A section may be lost by it, the report never.

@@ -99,5 +99,21 @@ LANGUAGE_MODELS = Registry(
     group="chainrule.language_models",
 )
 """Networks that score the next token: `(vocabulary, **options) -> module`; `(tokens, state) -> (scores, state)`."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS)
+
+WORD_MODELS = Registry(
+    "model",
+    [
+        (
+            "word-embedding",
+            Entry(
+                "chainrule.models.sequence._embedding:WordEmbedding",
+                "vectors of words: skip-gram, CBOW",
+                CARDS["word-embedding"],
+            ),
+        ),
+    ],
+    group="chainrule.word_models",
+)
+"""Networks that learn vectors of words: `(vocabulary, **options) -> module`; `pairs -> scores`."""
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS)
 """All that a recipe may name; each card says for which task."""

@@ -71,6 +71,7 @@ JOBS = Registry(
     [
         ("classify", Entry("chainrule.tasks._classify:Classification", "images into classes")),
         ("language", Entry("chainrule.tasks.language:Language", "the next token of a text")),
+        ("embed", Entry("chainrule.tasks.embed:Embedding", "vectors of words, from the words around them")),
     ],
 )
 

@@ -15,6 +15,7 @@ from chainrule.core.errors import CheckpointError, DataError, RecipeError, Usage
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
 from chainrule.core.recipe import ImageRecipe, LanguageRecipe, Recipe
+from chainrule.data.embeddings import WordVectors
 from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks._job import Job, Network, job_type
@@ -250,6 +251,33 @@ class Run:
         from chainrule.tasks._explain import explain
 
         return explain(self, method, module=module, **options)
+
+    def vectors(self, *, module: nn.Module | None = None) -> WordVectors:
+        """Return the vectors that the network has for words: of any run with a tokenizer, special tokens left out.
+
+        Args:
+            module: For a run of one's own network.
+
+        Raises:
+            UsageError: The run knows no words, or its network has no embedding.
+        """
+        from chainrule.tasks._vectors import learned_vectors
+
+        return learned_vectors(self, module)
+
+    def nearest(self, query: str, *, count: int = 10, module: nn.Module | None = None) -> list[tuple[str, float]]:
+        """Return the words that are the nearest to a word, or to a sum such as `king - man + woman`, with cosines.
+
+        Args:
+            query: A word, or words with + and - between them, with spaces around.
+            count: How many.
+            module: For a run of one's own network.
+
+        Raises:
+            UsageError: The run knows no words, or the query is none.
+            DataError: A word is not known; the nearest spelling is named.
+        """
+        return self.vectors(module=module).nearest(query, count=count)
 
     def examples(self, part: str) -> Examples:
         """The examples of a part, as the network is given them."""

@@ -86,17 +86,23 @@ def _check_task(recipe: Recipe, label: str) -> None:
     for place, part in (("data", recipe.data), ("model", recipe.model)):
         if part.name == OWN:
             continue
-        made_for = TABLES[place].entry(part.name).card.get("task", CLASSIFY)
-        if made_for != recipe.task:
+        made_for = _made_for(TABLES[place], part.name)
+        if recipe.task not in made_for:
             raise RecipeError(
-                f"{label}: {place}.name: {part.name} is for the task {made_for}",
+                f"{label}: {place}.name: {part.name} is for the task {' and '.join(made_for)}",
                 expected=f"one for the task {recipe.task}",
                 remedy=unknown(TABLES[place].kind, part.name, _for_task(TABLES[place], recipe.task)),
             )
 
 
 def _for_task(table: Table, task: str) -> list[str]:
-    return [name for name in table if table.entry(name).card.get("task", CLASSIFY) == task]
+    return [name for name in table if task in _made_for(table, name)]
+
+
+def _made_for(table: Table, name: str) -> list[str]:
+    """The tasks that a card says: `task`, and `also` others."""
+    card = table.entry(name).card
+    return [card.get("task", CLASSIFY), *card.get("also", ())]
 
 
 def open_study(source: Source, settings: Mapping[str, Any] | None = None) -> tuple[Study, dict[str, Recipe]]:

@@ -14,6 +14,7 @@ ITEMS: Final = {
     "A5": "the softmax loss, about log K at the start",
     "A6": "the full loss: mean data loss and a penalty on the weights",
     "G4": "text that a language model writes",
+    "G5": "vectors of words, nearest words, a map in the plane",
     "A9": "inputs, and the mean that is subtracted from them",
     "B1": "stochastic gradient descent in minibatches",
     "B9": "the learning rate and its schedule",

@@ -10,6 +10,7 @@ from torch import nn
 from chainrule.core.folder import RunFolder
 from chainrule.decoding import Sampling
 from chainrule.tasks._facts import left_out
+from chainrule.tasks._tokens import token_facts
 from chainrule.tasks.language._generate import generate
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 3
 """How many texts the report shows."""
-BEGINNING = 400
-"""Characters of the data that the report shows."""
 PROMPT = 40
 """Characters of the validation part that a sample begins with, where the recipe says nothing."""
 
@@ -43,20 +42,9 @@ def evaluation_facts(job: Language, task: Task, model: nn.Module, part: str) -> 
 
 def write_data_facts(folder: RunFolder, job: Language) -> None:
     """Write what the text is: parts, tokenizer, how it begins."""
-    facts = dict(job.text.facts)
-    named = job.recipe.data.tokenizer
-    folder.write_json(
-        folder.facts / "data.json",
-        {
-            "name": job.text.name,
-            "parts": {part: len(place) for part, place in job.parts.items()},
-            "characters": {part: end - begin for part, (begin, end) in job.characters.items()},
-            "tokenizer": {"name": named.name, **named.options, "tokens": len(job.tokenizer.vocabulary)},
-            "source": facts.get("source"),
-            "licence": facts.get("licence"),
-            "beginning": job.text.text[:BEGINNING],
-        },
-    )
+    facts = token_facts(job.text, job.characters, job.recipe.data.tokenizer, job.tokenizer)
+    parts = {part: len(place) for part, place in job.parts.items()}
+    folder.write_json(folder.facts / "data.json", {**facts, "parts": parts})
 
 
 def write_final_facts(folder: RunFolder, job: Language, task: Task, model: nn.Module) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def written(
     module: nn.Module | None,
 ) -> Iterator[str]:
     """Yield what the network of a run writes; see `Run.generate`."""
-    from chainrule.tasks.language._language import stored_tokenizer
+    from chainrule.tasks._tokens import stored_tokenizer
 
     assert isinstance(run.recipe, LanguageRecipe)
     usual = run.recipe.generate

@@ -9,21 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import ChainruleError, CheckpointError, RecipeError
+from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.core.sections import OWN
-from chainrule.data import TEXTS, Shuffled
+from chainrule.data import Shuffled
 from chainrule.data.lanes import Lanes
 from chainrule.data.texts import Text
-from chainrule.data.tokenizers import TOKENIZERS, Tokenizer, read_tokenizer
+from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.windows import Scored, Windows
 from chainrule.models import LANGUAGE_MODELS
 from chainrule.nn import initialize
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase
 from chainrule.tasks._network import own_network
+from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text, stored_tokenizer
 from chainrule.tasks._trial import first_of, tried
+from chainrule.tasks._vectors import load_vectors
 from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.language._scoring import Measure, next_token_objective
 from chainrule.tasks.tables import TABLES, options
@@ -54,10 +56,9 @@ class Language:
     ) -> None:
         self.recipe, self.network = recipe, network
         self.chosen: dict[str, Any] = {}
-        self.text = text or TEXTS.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
-        data = recipe.data
-        self.characters = self.text.bounds(validation=data.validation, test_share=data.test_share, limit=data.limit)
-        self.tokenizer = tokenizer or self._tokenizer()
+        self.text = text or read_text(recipe.data)
+        self.characters = bounds_of(self.text, recipe.data)
+        self.tokenizer = tokenizer or make_tokenizer(recipe.data.tokenizer, self.text, self.characters)
         self.tokens, self.parts = self._tokenized()
         self._made: dict[str, Examples] = {}
 
@@ -113,6 +114,7 @@ class Language:
             orders={"train": self._order},
             phases=[phase(self.recipe, next_token_objective(self.recipe, self._lanes))],
             measure=self.measure("valid"),
+            prepare=self._prepare,
             predict=lambda model, tokens: torch.softmax(model(tokens)[0].float(), dim=2),
             deploy="model" if self.recipe.train.ema is None else "ema",
         )
@@ -172,14 +174,8 @@ class Language:
         examples = self.examples("train")
         return examples if isinstance(examples, Lanes) else None
 
-    def _tokenizer(self) -> Tokenizer:
-        named = self.recipe.data.tokenizer
-        begin, end = self.characters["train"]
-        make = TOKENIZERS.resolve(named.name)
-        made: Tokenizer = make(
-            [self.text.text[begin:end]], **options(TABLES["data.tokenizer"], named, "data.tokenizer")
-        )
-        return made
+    def _prepare(self, model: nn.Module, task: Task) -> None:
+        self.chosen = load_vectors(self.recipe.model, model, self.tokenizer.vocabulary)
 
     def _tokenized(self) -> tuple[Tensor, dict[str, range]]:
         """All tokens in a row, and which of them belong to which part."""
@@ -218,18 +214,3 @@ def build_language_model(recipe: LanguageRecipe, vocabulary: int, network: Netwo
     if recipe.init.scheme != "own":
         initialize(model, recipe.init.scheme, bias=recipe.init.bias)
     return model
-
-
-def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
-    """Return the tokenizer of a stored run.
-
-    Raises:
-        CheckpointError: There is none, or it is damaged.
-    """
-    text = processing.get("tokenizer")
-    if not isinstance(text, str):
-        raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
-    try:
-        return read_tokenizer(text)
-    except ChainruleError as error:
-        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error

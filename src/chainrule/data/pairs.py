@@ -1,0 +1,146 @@
+"""Pairs of sentences, one the translation of the other, and which of them belong to which part."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from chainrule.core.errors import DataError
+from chainrule.core.paths import shown
+from chainrule.runtime.rng import keys
+
+MEASURES = ("bleu", "exact")
+"""What translations can be measured by beside their probability: BLEU, and the share that equals a reference."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sentences and their translations, line by line.
+
+    Args:
+        name: What lists and reports call them.
+        source: Sentences to be translated.
+        target: The translation of each.
+        parts: Official parts, "train", "valid" and "test"; what is missing is split off the training part.
+        alternatives: Whether translations of equal sources are all right: a translation is then measured by the best.
+        measures: Which of `MEASURES` make sense.
+        facts: Source, licence, languages and what else is known.
+
+    Raises:
+        DataError: There are not equally many of both.
+    """
+
+    name: str
+    source: Sequence[str]
+    target: Sequence[str]
+    parts: Mapping[str, range] = field(default_factory=dict)
+    alternatives: bool = False
+    measures: tuple[str, ...] = MEASURES
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.source) != len(self.target):
+            raise DataError(
+                f"{self.name}: there are not equally many sentences on both sides",
+                expected="a translation for each sentence",
+                got=f"{len(self.source):,} and {len(self.target):,}",
+            )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def split(
+        self, *, validation: float, test_share: float, seed: int, limit: int | None = None
+    ) -> dict[str, Int64[Tensor, " part"]]:
+        """Return the indices of the parts: disjoint, and no sentence stands in two of those that are split here.
+
+        Args:
+            validation: Share of the different sentences, where there is no official validation part.
+            test_share: Share of the different sentences, where there is no official test part.
+            seed: Which sentences become which part is a function of it and of their number.
+            limit: The most pairs of the training part.
+
+        Raises:
+            DataError: A part would be empty.
+
+        Example:
+            >>> pairs = Pairs("greetings", ["hi", "hi", "bye", "so", "no"], ["salut", "allo", "adieu", "si", "non"])
+            >>> parts = pairs.split(validation=0.25, test_share=0.25, seed=0)
+            >>> sorted(i for part in parts.values() for i in part.tolist()), len(parts["test"])
+            ([0, 1, 2, 3, 4], 1)
+        """
+        train = self.parts.get("train", range(len(self)) if not self.parts else range(0))
+        numbers: dict[str, int] = {}
+        sentence = torch.tensor([numbers.setdefault(self.source[i], len(numbers)) for i in train], dtype=torch.int64)
+        drawn = torch.argsort(keys(seed, 0, torch.arange(len(numbers)), "pairs"))  # number of each place
+        place = torch.empty_like(drawn)
+        place[drawn] = torch.arange(len(drawn))
+        place = place[sentence]
+        test = 0 if "test" in self.parts else round(test_share * len(numbers))
+        valid = test + (0 if "valid" in self.parts else round(validation * len(numbers)))
+        every = torch.tensor(train, dtype=torch.int64)
+        found = {
+            "train": every[place >= valid],
+            "valid": _official(self.parts, "valid", every[(place >= test) & (place < valid)]),
+            "test": _official(self.parts, "test", every[place < test]),
+        }
+        if limit is not None:
+            kept = torch.argsort(place[place >= valid], stable=True)[:limit]
+            found["train"] = found["train"][kept.sort().values]
+        for part, indices in found.items():
+            if not len(indices):
+                raise DataError(
+                    f"{self.name} is too small: its part {part} is empty",
+                    expected="at least one pair in each part",
+                    got=f"{len(self):,} pairs in all",
+                )
+        return found
+
+
+def _official(parts: Mapping[str, range], name: str, found: Tensor) -> Tensor:
+    return torch.tensor(parts[name], dtype=torch.int64) if name in parts else found
+
+
+def read_lines(path: Path, *, name: str) -> list[str]:
+    """Return the lines of a file, packed by gzip or not.
+
+    A line ends with a line feed, and with nothing else: other signs that Unicode calls line breaks may stand inside a
+    sentence.
+
+    Args:
+        path: The file.
+        name: What errors call the data.
+
+    Raises:
+        DataError: It cannot be read or unpacked, or a line is not UTF-8; says which.
+    """
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except OSError as error:
+        raise DataError(f"{name}: {shown(path)} cannot be read: {error.strerror or error}") from None
+    except (EOFError, zlib.error):
+        raise DataError(f"{name}: {shown(path)} is damaged or cut short") from None
+    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(line.removesuffix(b"\r").decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{name}: line {number:,} of {shown(path)} is no text in UTF-8",
+                got=f"the byte {line[error.start]:#04x}",
+                remedy="convert the file, for example with `iconv -f latin1 -t utf-8`",
+            ) from None
+    return found

@@ -1,0 +1,75 @@
+"""The text of a recipe as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.core.errors import ChainruleError, CheckpointError
+from chainrule.core.sections import Named, TokenData
+from chainrule.data import TEXTS
+from chainrule.data.texts import Text
+from chainrule.data.tokenizers import TOKENIZERS, Tokenizer, read_tokenizer
+from chainrule.tasks.tables import TABLES, options
+
+Bounds = Mapping[str, tuple[int, int]]
+"""Part -> where it begins and ends, in characters."""
+
+
+def read_text(data: TokenData) -> Text:
+    """Return the text that a recipe names.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    text: Text = TEXTS.resolve(data.name)(**options(TABLES["data"], data, "data"))
+    return text
+
+
+def bounds_of(text: Text, data: TokenData) -> dict[str, tuple[int, int]]:
+    """Return where each part begins and ends, in characters.
+
+    Raises:
+        DataError: A part is too short.
+    """
+    return text.bounds(validation=data.validation, test_share=data.test_share, limit=data.limit)
+
+
+def make_tokenizer(named: Named, text: Text, bounds: Bounds) -> Tokenizer:
+    """Return the tokenizer of a recipe, made from the training part alone."""
+    begin, end = bounds["train"]
+    make = TOKENIZERS.resolve(named.name)
+    made: Tokenizer = make([text.text[begin:end]], **options(TABLES["data.tokenizer"], named, "data.tokenizer"))
+    return made
+
+
+def token_facts(text: Text, bounds: Bounds, named: Named, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return what a report says of a text and its tokens, as plain data."""
+    facts = dict(text.facts)
+    return {
+        "name": text.name,
+        "characters": {part: end - begin for part, (begin, end) in bounds.items()},
+        "tokenizer": {"name": named.name, **named.options, "tokens": len(tokenizer.vocabulary)},
+        "source": facts.get("source"),
+        "licence": facts.get("licence"),
+        "beginning": text.text[:BEGINNING],
+    }
+
+
+BEGINNING = 400
+"""Characters of the data that the report shows."""
+
+
+def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer of a stored run.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    text = processing.get("tokenizer")
+    if not isinstance(text, str):
+        raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
+    try:
+        return read_tokenizer(text)
+    except ChainruleError as error:
+        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error

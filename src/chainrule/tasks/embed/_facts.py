@@ -1,0 +1,122 @@
+"""What a run of word vectors writes down for its report: plain data in `facts/`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.folder import RunFolder
+from chainrule.data.embeddings import WordVectors
+from chainrule.tasks._facts import left_out
+from chainrule.tasks._tokens import token_facts
+from chainrule.tasks._vectors import vectors_of
+from chainrule.training.evaluate import tally
+from chainrule.training.task import Task
+
+if TYPE_CHECKING:
+    from chainrule.tasks.embed._embed import Embedding
+
+ON_THE_MAP = 150
+"""How many frequent words the map shows."""
+ASKED, NEAREST = 15, 6
+"""Of how many words the nearest are told, and how many of them."""
+LETTERS = 4
+"""Words with fewer letters say little, however frequent they are."""
+
+
+def evaluation_facts(job: Embedding, task: Task, model: nn.Module, part: str) -> dict[str, Any]:
+    """Measure a network on the pairs of a part, the same ones each time."""
+    found = tally(task, model, part, batch=job.recipe.train.evaluate_batch)
+    loss, accuracy = (float(found[name].result()) for name in ("loss", "accuracy"))
+    return {"part": part, "count": len(job.parts[part]), "loss": loss, "accuracy": accuracy}
+
+
+def write_data_facts(folder: RunFolder, job: Embedding) -> None:
+    """Write what the text is: parts, tokenizer, how it begins."""
+    facts = token_facts(job.text, job.characters, job.recipe.data.tokenizer, job.tokenizer)
+    parts = {part: len(tokens) for part, tokens in job.parts.items()}
+    folder.write_json(folder.facts / "data.json", {**facts, "parts": parts})
+
+
+def write_final_facts(folder: RunFolder, job: Embedding, task: Task, model: nn.Module) -> dict[str, Any]:
+    """Measure the best weights on validation and (if the recipe says so) test part, and write what words are near.
+
+    Returns:
+        `{"valid": {"loss", "accuracy"}, "test": the same}`; None for what was not measured.
+    """
+    parts = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    evaluation = {part: evaluation_facts(job, task, model, part) for part in parts}
+    folder.write_json(folder.facts / "evaluation.json", evaluation)
+    with left_out("map of words"):
+        vectors = vectors_of(model, job.tokenizer.vocabulary)
+        folder.write_json(folder.facts / "words.json", word_facts(vectors, job.counts[-len(vectors) :]))
+    short = {part: {name: facts[name] for name in ("loss", "accuracy")} for part, facts in evaluation.items()}
+    return {"valid": None, "test": None, **short}
+
+
+def word_facts(vectors: WordVectors, counts: Tensor) -> dict[str, Any]:
+    """Return a map of frequent words in the plane, and which words are the nearest to some of them.
+
+    Args:
+        vectors: Of all words.
+        counts: (words,) how often each occurs in the training part.
+
+    Returns:
+        `{"map": [{"word", "count", "x", "y"}], "variance": share of the two axes, "nearest": [{"word", "count",
+        "words": [[word, cosine]]}]}`.
+    """
+    ranked = [place for place in counts.argsort(descending=True, stable=True).tolist() if counts[place] > 0]
+    telling = [place for place in ranked if vectors.words[place].isalpha() and len(vectors.words[place]) >= LETTERS]
+    shown = telling[:ON_THE_MAP]
+    points, share = in_the_plane(vectors.vectors[shown])
+    apart = max(1, len(shown) // ASKED)
+    asked = shown[::apart][:ASKED] if len(vectors) > 1 else []
+    return {
+        "map": [
+            {"word": vectors.words[place], "count": int(counts[place]), "x": x, "y": y}
+            for place, (x, y) in zip(shown, points.tolist())
+        ],
+        "variance": share,
+        "nearest": [
+            {
+                "word": vectors.words[place],
+                "count": int(counts[place]),
+                "words": [[word, cosine] for word, cosine in vectors.nearest(vectors.words[place], count=NEAREST)],
+            }
+            for place in asked
+        ],
+    }
+
+
+def in_the_plane(vectors: Tensor) -> tuple[Tensor, float]:
+    """Return the two directions in which vectors of length 1 differ the most, and the share of the variance there.
+
+    Principal components: the vectors less their mean, times the first two right singular vectors. The sign of each is
+    such that its largest value is positive.
+
+    Args:
+        vectors: (n, D).
+
+    Returns:
+        Places (n, 2), and a share of 0 to 1; zeros of fewer than two vectors.
+
+    Example:
+        >>> points, share = in_the_plane(torch.tensor([[3.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]))
+        >>> points[:, 0].abs().argmax().item() in (0, 2), round(share, 3)
+        (True, 1.0)
+
+    Source:
+        LECTURES G5.
+    """
+    directions = nn.functional.normalize(vectors.double(), dim=1)
+    if len(directions) < 2:
+        return torch.zeros(len(directions), 2), 0.0
+    centered = directions - directions.mean(0)
+    _, values, axes = torch.linalg.svd(centered, full_matrices=False)
+    points = nn.functional.pad(centered @ axes[:2].T, (0, 2 - min(2, len(axes))))
+    largest = points.gather(0, points.abs().argmax(0, keepdim=True))
+    share = float(values[:2].square().sum() / values.square().sum().clamp_min(1e-300))
+    return points * torch.where(largest < 0, -1.0, 1.0), share if math.isfinite(share) else 0.0
