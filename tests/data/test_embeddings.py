@@ -169,6 +169,8 @@ def test_queries_that_mean_nothing() -> None:
     made = WordVectors(("king", "queen"), torch.eye(2))
     with pytest.raises(DataError, match='no vector of the word "kingg".*did you mean "king"'):
         made.nearest("kingg")
+    with pytest.raises(DataError, match="none of the 2 words is like it"):
+        made.nearest("axolotl")
     for query in ("", "king -", "king queen", "- + king"):
         with pytest.raises(UsageError, match="no sum of words"):
             made.nearest(query)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from chainrule.core.errors import DataError, StorageError, UsageError, unknown
+from chainrule.core.errors import DataError, StorageError, UsageError
 from chainrule.core.paths import shown
 from chainrule.core.store import write_file
 
@@ -83,7 +84,7 @@ class WordVectors:
         """
         found = self._place.get(word, self._place.get(word.lower()))
         if found is None:
-            raise DataError(f'there is no vector of the word "{word}"', remedy=unknown("word", word, self.words))
+            raise DataError(f'there is no vector of the word "{word}"', remedy=_nearest_spelling(word, self.words))
         return found
 
     def nearest(self, query: str, *, count: int = 10) -> list[tuple[str, float]]:
@@ -116,6 +117,14 @@ class WordVectors:
     def _directions(self) -> Tensor:
         """Vectors of length 1: a sum of words gives each the same say."""
         return functional.normalize(self.vectors.double(), dim=1)
+
+
+def _nearest_spelling(word: str, words: Sequence[str]) -> str:
+    """Which word may have been meant: one that has one of the same two letters in front, and about as many."""
+    letters = word.lower()
+    alike = [one for one in words if abs(len(one) - len(word)) <= 2 and one[:1].lower() in letters[:2]]
+    found = get_close_matches(letters, alike, n=1)
+    return f'did you mean "{found[0]}"?' if found else f"none of the {len(words):,} words is like it"
 
 
 def terms_of(query: str) -> list[tuple[float, str]]:

@@ -69,6 +69,18 @@ if TYPE_CHECKING:
     from chainrule.formulas.convolution import conv_transpose_output_size as conv_transpose_output_size
     from chainrule.formulas.dropout import dropout_backward as dropout_backward
     from chainrule.formulas.dropout import dropout_forward as dropout_forward
+    from chainrule.formulas.embedding import bag_of_words as bag_of_words
+    from chainrule.formulas.embedding import cosine_similarity as cosine_similarity
+    from chainrule.formulas.embedding import inverse_document_frequency as inverse_document_frequency
+    from chainrule.formulas.embedding import keep_probability as keep_probability
+    from chainrule.formulas.embedding import mean_vector_backward as mean_vector_backward
+    from chainrule.formulas.embedding import mean_vector_forward as mean_vector_forward
+    from chainrule.formulas.embedding import negative_sampling_backward as negative_sampling_backward
+    from chainrule.formulas.embedding import negative_sampling_forward as negative_sampling_forward
+    from chainrule.formulas.embedding import noise_probabilities as noise_probabilities
+    from chainrule.formulas.embedding import one_hot as one_hot
+    from chainrule.formulas.embedding import principal_plane as principal_plane
+    from chainrule.formulas.embedding import tf_idf as tf_idf
     from chainrule.formulas.features import color_shares as color_shares
     from chainrule.formulas.features import hue_histogram as hue_histogram
     from chainrule.formulas.features import hue_saturation_value as hue_saturation_value
@@ -229,6 +241,19 @@ __getattr__, __dir__, __all__ = lazy(
         # dropout
         "dropout_forward": "dropout",
         "dropout_backward": "dropout",
+        # embedding
+        "one_hot": "embedding",
+        "bag_of_words": "embedding",
+        "inverse_document_frequency": "embedding",
+        "tf_idf": "embedding",
+        "noise_probabilities": "embedding",
+        "keep_probability": "embedding",
+        "negative_sampling_forward": "embedding",
+        "negative_sampling_backward": "embedding",
+        "mean_vector_forward": "embedding",
+        "mean_vector_backward": "embedding",
+        "cosine_similarity": "embedding",
+        "principal_plane": "embedding",
         # features
         "image_gradient": "features",
         "orientation_histograms": "features",
