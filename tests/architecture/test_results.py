@@ -14,7 +14,14 @@ from chainrule import formulas
 from chainrule.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
-NOT_YET = {"cifar10-densenet", "cifar10-vgg", "shakespeare-lstm"}
+NOT_YET = {
+    "cifar10-densenet",
+    "cifar10-vgg",
+    "multi30k-skipgram",
+    "shakespeare-cbow",
+    "shakespeare-lstm",
+    "shakespeare-skipgram",
+}
 """Recipes that say at their top that they are not measured yet."""
 PUBLISHED = {"imagenet-squeezenet"}
 """Recipes that train nothing: every seed gives the same."""

@@ -204,10 +204,11 @@ def _header(first: list[tuple[int, bytes]], path: Path, dim: int | None) -> tupl
     if not first:
         raise DataError(f"{shown(path)} is empty", expected="a word and its numbers in each line")
     head, *lines = (line for _, line in first)
-    counts = Counter(line.count(b" ") for line in lines or [head])
-    usual = max(counts, key=lambda count: (counts[count], -count))
     two = head.split(b" ")
-    header = len(two) == 2 and all(map(bytes.isdigit, two)) and bool(lines) and (usual != 1 or int(two[1]) == 1)
+    header = len(two) == 2 and all(map(bytes.isdigit, two)) and bool(lines)
+    counts = Counter(line.count(b" ") for line in (lines if header else [head, *lines]))
+    usual = max(counts, key=lambda count: (counts[count], -count))
+    header = header and (usual != 1 or int(two[1]) == 1)
     size = dim or (int(two[1]) if header else usual)
     if size < 1:
         raise DataError(
