@@ -16,6 +16,7 @@ def test_a_text_is_trained_on_and_asked(tmp_path: Path, capsys: pytest.CaptureFi
     text, run, out = tmp_path / "cat.txt", tmp_path / "run", tmp_path / "out.txt"
     text.write_text("the cat sat on the mat. the dog lay on the rug.\n" * 40)
     words = ["train", "shakespeare-skipgram", "--data.name", "text-file", "--data.file", str(text), "-o", str(run)]
+    words += ["--data.subsample", "0"]
     assert main([*words, "--train.steps", "3", "--model.dim", "8", "--train.threads", "1", "--no-progress"]) == 0
     assert "loss" in capsys.readouterr().out
     assert main(["words", str(run), "cat", "cat - mat + dog", "-n", "2", "--save", str(out), "--json"]) == 0

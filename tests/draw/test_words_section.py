@@ -42,11 +42,11 @@ def test_words_stand_where_their_vectors_are() -> None:
 
 
 def test_names_never_cover_each_other() -> None:
-    part = built({"map": [point(f"word{number}", number % 7, number // 7) for number in range(200)]})
+    part = built({"map": [point(f"word{number}", number % 20, number // 20) for number in range(400)]})
     assert isinstance(part, Part)
     named = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)<', part.body)
     dots = part.body.count("<circle")
-    assert len(named) + dots == 200
+    assert len(named) + dots == 400
     assert named
     assert dots
     for number, (x, y, word) in enumerate(named):

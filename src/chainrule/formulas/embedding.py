@@ -171,13 +171,13 @@ def cosine_similarity(a: Array, b: Array) -> float:
     """a . b / (|a| |b|): 1 where two vectors point the same way, whatever their lengths.
 
     Example:
-        >>> cosine_similarity(np.array([1.0, 1.0]), np.array([3.0, 0.0])).round(4).item()
+        >>> round(cosine_similarity(np.array([1.0, 1.0]), np.array([3.0, 0.0])), 4)
         0.7071
 
     Source:
         LECTURES G5.
     """
-    return a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def principal_plane(X: Array) -> Array:

@@ -216,6 +216,17 @@ def test_bad_recipes_are_named(section: str, changes: dict[str, Any], message: s
         chainrule.train(plain, out=tmp_path / "run")
 
 
+def test_a_part_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat on the mat\n" * 30)
+    with pytest.raises(DataError, match="part (train|valid) has no pairs.*--data.subsample 0"):
+        chainrule.train(recipe(path, data={"subsample": 1e-6}), out=tmp_path / "run")
+    path.write_text("the cat sat\n" * 30 + "dog\n" * 30)
+    with pytest.raises(DataError, match="too short to learn from|no pairs"):
+        chainrule.train(recipe(path), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_images_have_no_vectors(text: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match='no option "vectors"'):
         chainrule.train("digits-softmax", out=tmp_path / "run", settings={"model.vectors": "x.txt"})

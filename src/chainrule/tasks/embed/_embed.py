@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
+from chainrule.core.errors import DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import EmbedRecipe
 from chainrule.core.sections import OWN
@@ -93,7 +93,7 @@ class Embedding:
         """Return the examples of a part, made once: its words, each of which gives pairs."""
         if part not in self._made:
             data = self.recipe.data
-            self._made[part] = WordPairs(
+            made = WordPairs(
                 self.parts[part],
                 self.counts,
                 kind=data.pairs,
@@ -102,6 +102,8 @@ class Embedding:
                 subsample=data.subsample,
                 segment=self._lines[part],
             )
+            self._require_pairs(made, part)
+            self._made[part] = made
         return self._made[part]
 
     def task(self) -> Task:
@@ -153,6 +155,20 @@ class Embedding:
     def _order(self) -> Shuffled:
         train = self.recipe.train
         return Shuffled(len(self.parts["train"]), train.batch, train.seed, train.parts)
+
+    def _require_pairs(self, examples: WordPairs, part: str) -> None:
+        """Refuse a part of which nothing is left to measure: a mean of no pairs is no number."""
+        group = self.recipe.train.evaluate_batch
+        for begin in range(0, len(examples), group):
+            index = torch.arange(begin, min(begin + group, len(examples)))
+            if len(examples.fetch(index, index).targets):
+                return
+        raise DataError(
+            f"the part {part} has no pairs of words",
+            expected="words that are not all left out as frequent, with neighbors",
+            got=f"{len(examples)} tokens",
+            remedy="a longer text, or --data.subsample 0",
+        )
 
     def _prepare(self, model: nn.Module, task: Task) -> None:
         self.chosen = load_vectors(self.recipe.model, model, self.tokenizer.vocabulary)
