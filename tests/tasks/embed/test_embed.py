@@ -207,11 +207,13 @@ def test_vectors_are_written_as_other_programs_read_them(text: Path, tmp_path: P
         ("model", {"name": "gpt"}, "gpt is for the task language"),
         ("model", {"dims": 5}, 'did you mean "dim"'),
         ("data", {"name": "digits"}, "digits is for the task classify"),
+        ("model", {"weights": "x.pth"}, "networks with layers.*--model.vectors"),
+        ("init", {"scheme": "he"}, "init draws the weights of layers"),
     ],
 )
 def test_bad_recipes_are_named(section: str, changes: dict[str, Any], message: str, text: Path, tmp_path: Path) -> None:
     plain = recipe(text)
-    plain[section] = {**changes} if "name" in changes else {**plain[section], **changes}
+    plain[section] = {**changes} if "name" in changes else {**plain.get(section, {}), **changes}
     with pytest.raises(RecipeError, match=message):
         chainrule.train(plain, out=tmp_path / "run")
 

@@ -51,6 +51,7 @@ class Embedding:
         tokenizer: Tokenizer | None = None,
         text: Text | None = None,
     ) -> None:
+        _check(recipe)
         self.recipe, self.network = recipe, network
         self.chosen: dict[str, Any] = {}
         self.text = text or read_text(recipe.data)
@@ -180,6 +181,17 @@ class Embedding:
         lines = [self.tokenizer.encode(line) for line in text.split("\n")]
         numbers = torch.arange(len(lines)).repeat_interleave(torch.tensor([len(line) for line in lines]))
         return torch.cat(lines), numbers
+
+
+def _check(recipe: EmbedRecipe) -> None:
+    """Refuse what says how other networks begin."""
+    what = None
+    if recipe.model.weights is not None:
+        what = "model.weights are those of networks with layers"
+    elif (recipe.init.scheme, recipe.init.first) != ("own", "as the others"):
+        what = "init draws the weights of layers, and there are none"
+    if what is not None:
+        raise RecipeError(what, remedy="words take their first vectors from a text file: --model.vectors FILE")
 
 
 def build_word_model(recipe: EmbedRecipe, vocabulary: int, network: Network | None = None) -> nn.Module:
