@@ -206,5 +206,42 @@ TEXTS = Registry(
     group="chainrule.texts",
 )
 """Texts to learn the next token of."""
-EVERY_SET = Registries("data set", DATA, TEXTS)
+LABELED_TEXTS = Registry(
+    "data set",
+    [
+        (
+            "sentiment-sentences",
+            Entry(
+                "chainrule.data.sentiment_sentences:sentiment_sentences",
+                "3,000 sentences of reviews, positive or negative",
+                {
+                    "task": "classify-text",
+                    "classes": 2,
+                    "bytes": 204_706,
+                    "licence": "CC BY 4.0 (UCI)",
+                    "origin": "files of one's own",
+                },
+            ),
+        ),
+        (
+            "text-table",
+            Entry(
+                "chainrule.data.text_table:text_table",
+                "your own texts: a .csv, .tsv or .jsonl file with their classes",
+                {"task": "classify-text", "origin": "--data.file FILE"},
+            ),
+        ),
+        (
+            "text-folder",
+            Entry(
+                "chainrule.data.text_folder:text_folder",
+                "your own texts: one directory per class",
+                {"task": "classify-text", "origin": "--data.folder DIRECTORY"},
+            ),
+        ),
+    ],
+    group="chainrule.labeled_texts",
+)
+"""Texts that belong to classes."""
+EVERY_SET = Registries("data set", DATA, TEXTS, LABELED_TEXTS)
 """All that a recipe may name; each card says for which task."""

@@ -23,6 +23,7 @@ def split(
     test_share: float = 0.2,
     seed: int = 0,
     limit: int | None = None,
+    what: str = "images",
 ) -> dict[str, Int64[Tensor, " part"]]:
     """Return the indices of the parts "train", "valid" and "test": disjoint, and together everything that was given.
 
@@ -40,6 +41,7 @@ def split(
         test_share: Share of all images, in (0, 1); not used with an official test part.
         seed: Which images become which part is a function of it and of the image's index.
         limit: Keep only so many training images, in proportion to their classes.
+        what: What errors call them.
 
     Raises:
         DataError: A label out of range, only one class, or a class that a part has no images of.
@@ -53,11 +55,11 @@ def split(
     for name, share in (("validation", validation), ("test_share", test_share)):
         if not 0 < share < 1:
             raise UsageError(f"{name} is no share", expected="a number between 0 and 1", got=share)
-    names = _names(labels, classes)
+    names = _names(labels, classes, what)
     rest = torch.arange(len(labels)) if train is None else train
     if len(rest) == 0:
-        return _official(labels, {"valid": valid, "test": test}, names)
-    _require_classes(labels, rest, names)
+        return _official(labels, {"valid": valid, "test": test}, names, what)
+    _require_classes(labels, rest, names, what)
     if test is None:
         rest, test = _divide(labels, rest, test_share, len(names), seed, "test")
     if valid is None:
@@ -66,17 +68,17 @@ def split(
         rest = stratified(labels, rest, limit, len(names), seed)
     parts = {"train": rest, "valid": valid, "test": test}
     for part, indices in parts.items():
-        _require_each(labels, indices, names, part)
+        _require_each(labels, indices, names, part, what)
     return parts
 
 
-def _official(labels: Tensor, parts: dict[str, Tensor | None], names: list[str]) -> dict[str, Tensor]:
+def _official(labels: Tensor, parts: dict[str, Tensor | None], names: list[str], what: str) -> dict[str, Tensor]:
     """The parts that a set without a training part came with."""
     found = {part: indices for part, indices in parts.items() if indices is not None and len(indices)}
     if not found:
-        raise DataError("there are images, but they belong to no part", expected="a training or a test part")
+        raise DataError(f"there are {what}, but they belong to no part", expected="a training or a test part")
     for part, indices in found.items():
-        _require_each(labels, indices, names, part)
+        _require_each(labels, indices, names, part, what)
     return found
 
 
@@ -132,9 +134,9 @@ def _apportioned(counts: Tensor, total: int) -> Tensor:
     return whole
 
 
-def _names(labels: Tensor, classes: Sequence[str] | int | None) -> list[str]:
+def _names(labels: Tensor, classes: Sequence[str] | int | None, what: str) -> list[str]:
     if len(labels) == 0:
-        raise DataError("there are no images")
+        raise DataError(f"there are no {what}")
     low, high = int(labels.min()), int(labels.max())
     if classes is None:
         classes = high + 1
@@ -144,16 +146,16 @@ def _names(labels: Tensor, classes: Sequence[str] | int | None) -> list[str]:
     return names
 
 
-def _require_classes(labels: Tensor, indices: Tensor, names: list[str]) -> None:
+def _require_classes(labels: Tensor, indices: Tensor, names: list[str], what: str) -> None:
     if len(names) < 2:
         raise DataError(
             f"there is only one class, {names[0]}: nothing can be learned from it", expected="at least two classes"
         )
     if len(indices) < len(names):
-        raise DataError("there are fewer images than classes", expected=f"at least {len(names)}", got=len(indices))
+        raise DataError(f"there are fewer {what} than classes", expected=f"at least {len(names)}", got=len(indices))
 
 
-def _require_each(labels: Tensor, indices: Tensor, names: list[str], part: str) -> None:
+def _require_each(labels: Tensor, indices: Tensor, names: list[str], part: str, what: str) -> None:
     """Every class must be trained on and chosen by; an official test part may lack one."""
     counts = torch.bincount(labels[indices], minlength=len(names))
     empty = [name for name, count in zip(names, counts.tolist()) if count == 0]
@@ -161,7 +163,7 @@ def _require_each(labels: Tensor, indices: Tensor, names: list[str], part: str) 
         word = {"train": "training", "valid": "validation", "test": "test"}[part]
         shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
         raise DataError(
-            f"the {word} part has no images of {shown}",
-            expected="images of every class",
+            f"the {word} part has no {what} of {shown}",
+            expected=f"{what} of every class",
             remedy="add images of it, take another share, or remove the class",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from chainrule.data.images import Files, LabeledImages
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif"})
 
-_PARTS = {
+PARTS = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -93,20 +93,32 @@ class Found:
         return part in self.parts
 
 
-def scan(root: Path) -> Found:
-    """List the classes and pictures of a folder by their names alone; no file is opened.
+def scan(
+    root: Path,
+    *,
+    suffixes: Collection[str] = SUFFIXES,
+    what: str = "pictures",
+    kinds: str = "PNG, JPEG, WebP, BMP or GIF files",
+) -> Found:
+    """List the classes and pictures (or other examples) of a folder by their names alone; no file is opened.
+
+    Args:
+        root: The folder.
+        suffixes: How the names of examples end, in small letters.
+        what: What errors call them.
+        kinds: What errors call their files.
 
     Raises:
         DataError: There is no such folder, or it has no classes or no pictures.
     """
     if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise DataError(f"the folder {shown(root)} {what}", expected="a folder with one directory per class")
+        state = "is a file" if root.exists() else "does not exist"
+        raise DataError(f"the folder {shown(root)} {state}", expected="a folder with one directory per class")
     found = Found()
     top = _entries(root, found)
     directories = [entry for entry in top if os.path.isdir(entry.path)]
     found.ignored += [entry.path for entry in top if not os.path.isdir(entry.path)]
-    layout = {entry.name: _PARTS.get(entry.name.lower()) for entry in directories}
+    layout = {entry.name: PARTS.get(entry.name.lower()) for entry in directories}
     if "train" in layout.values() and None not in layout.values():
         for entry in directories:
             part = layout[entry.name] or "train"
@@ -115,24 +127,24 @@ def scan(root: Path) -> Found:
             found.parts.append(part)
             inside = _entries(Path(entry.path), found)
             found.ignored += [one.path for one in inside if not os.path.isdir(one.path)]
-            _read_classes([one for one in inside if os.path.isdir(one.path)], part, found)
+            _read_classes([one for one in inside if os.path.isdir(one.path)], part, found, suffixes)
     else:
-        _read_classes(directories, "train", found)
+        _read_classes(directories, "train", found, suffixes)
     if not found.pictures:
         raise DataError(
-            f"there are no pictures in {shown(root)}",
-            expected="one directory per class with PNG, JPEG, WebP, BMP or GIF files in it",
+            f"there are no {what} in {shown(root)}",
+            expected=f"one directory per class with {kinds} in it",
             got=f"{len(found.classes)} directories, {len(found.ignored)} other files",
         )
     return found
 
 
-def _read_classes(directories: list[os.DirEntry[str]], part: str, found: Found) -> None:
+def _read_classes(directories: list[os.DirEntry[str]], part: str, found: Found, suffixes: Collection[str]) -> None:
     for directory in directories:
         if directory.name not in found.classes:
             found.classes.append(directory.name)
         for path in _walk(Path(directory.path), found, set(), 0):
-            if Path(path).suffix.lower() in SUFFIXES:
+            if Path(path).suffix.lower() in suffixes:
                 found.pictures.append((directory.name, part, path))
             else:
                 found.ignored.append(path)

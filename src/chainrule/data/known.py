@@ -209,6 +209,18 @@ KNOWN: Mapping[str, KnownSet] = {
         ),
         "Tatoeba, selected by https://www.manythings.org/anki: tab-separated English, French, attribution",
     ),
+    "sentiment-sentences": KnownSet(
+        (
+            Known(
+                "amazon_cells_labelled.txt",
+                58_226,
+                "47003fc0a0d4840b00e96e715b6189bad09e7443a3da41c4cbe12ffc79f86ae3",
+            ),
+            Known("imdb_labelled.txt", 85_187, "c662b9360c1652babb990d164835af12aa105db7991f1fdb19038115f0e93de8"),
+            Known("yelp_labelled.txt", 61_293, "b565b1eeb864d76842588c3a256731b08bcdd9faf6de507bfe211a96f8b81912"),
+        ),
+        "Kotzias et al., UCI Machine Learning Repository, https://archive.ics.uci.edu/dataset/331",
+    ),
     "imagenet-samples": KnownSet(
         (
             Known("images.zip", 4_030_823, "f331426552aad7927cb158f24aaa3bec18f79be146de67626d69089e8ebb2972"),

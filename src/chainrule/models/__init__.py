@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chainrule.models._densenet import densenet as densenet
     from chainrule.models._densenet import densenet_cifar as densenet_cifar
     from chainrule.models._fitted import Fitted as Fitted
+    from chainrule.models._fitted import Prepared as Prepared
     from chainrule.models._heads import Heads as Heads
     from chainrule.models._inception import inception as inception
     from chainrule.models._knn import NearestNeighbors as NearestNeighbors
@@ -37,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Fitted": "_fitted",
         "Heads": "_heads",
         "NearestNeighbors": "_knn",
+        "Prepared": "_fitted",
         "alexnet": "_alexnet",
         "cnn": "_cnn",
         "densenet": "_densenet",
@@ -115,5 +117,24 @@ WORD_MODELS = Registry(
     group="chainrule.word_models",
 )
 """Networks that learn vectors of words: `(vocabulary, **options) -> module`; `pairs -> scores`."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS)
+
+
+def _text_row(name: str, target: str, about: str) -> tuple[str, Entry]:
+    return name, Entry(f"chainrule.models.sequence.{target}", about, CARDS[name])
+
+
+TEXT_MODELS = Registry(
+    "model",
+    [
+        _text_row("bag_of_words", "_text_bag:TextBag", "texts: which words occur, linear"),
+        _text_row("text_average", "_text_average:TextAverage", "texts: the mean of the embeddings"),
+        _text_row("text_recurrent", "_text_recurrent:TextRecurrent", "texts: RNN, LSTM or GRU, one or both ways"),
+        _text_row("text_transformer", "_text_transformer:TextTransformer", "texts: a transformer's encoder"),
+        _text_row("text_cnn", "_text_cnn:TextCNN", "texts: filters over neighboring words"),
+    ],
+    group="chainrule.text_models",
+)
+"""Networks that classify texts: `(vocabulary, classes, **options) -> module`; `tokens (B, T) -> scores (B, K)`, padding
+being 0."""
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS)
 """All that a recipe may name; each card says for which task."""

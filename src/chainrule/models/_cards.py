@@ -206,4 +206,28 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "paper": "Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality",
         "source": "LECTURES G5",
     },
+    "bag_of_words": {
+        "task": "classify-text",
+        "source": "LECTURES A3, A9",
+    },
+    "text_average": {
+        "task": "classify-text",
+        "paper": "Iyyer et al. 2015, Deep unordered composition rivals syntactic methods",
+        "source": "LECTURES A9, G5",
+    },
+    "text_recurrent": {
+        "task": "classify-text",
+        "paper": "Schuster, Paliwal 1997 (both ways); Hochreiter, Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU)",
+        "source": "LECTURES G1-G3",
+    },
+    "text_transformer": {
+        "task": "classify-text",
+        "paper": "Vaswani et al. 2017; Devlin et al. 2019",
+        "source": "LECTURES H3, H6-H9",
+    },
+    "text_cnn": {
+        "task": "classify-text",
+        "paper": "Kim 2014, Convolutional neural networks for sentence classification",
+        "source": "LECTURES D1",
+    },
 }

@@ -1,8 +1,8 @@
-"""Models that are fitted at once, without steps."""
+"""Models that are given their training set, at once and without steps, or before the first step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -21,4 +21,13 @@ class Fitted(Protocol):
 
     def make_room(self, weights: Mapping[str, Tensor]) -> None:
         """Give the buffers the shapes and types of stored weights, which depend on the training set."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """What a model offers that looks at its training set once, before the first step."""
+
+    def prepare(self, inputs: Iterable[Tensor]) -> None:
+        """Take the inputs of the training part, one after the other."""
         ...

@@ -93,15 +93,21 @@ class Recurrent(nn.Module):
     def _begin(self) -> None:
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
-        width = self.recurrent.hidden_size
-        for name, parameter in self.recurrent.named_parameters():
-            if name.startswith("weight_hh"):
-                for gate in parameter.split(width):
-                    nn.init.orthogonal_(gate)
-            elif name.startswith("weight_ih"):
-                for gate in parameter.split(width):
-                    nn.init.xavier_uniform_(gate)
-            else:
-                nn.init.zeros_(parameter)
-            if name.startswith("bias_ih") and isinstance(self.recurrent, nn.LSTM):
-                parameter[width : 2 * width] = 1.0  # torch's order of the gates: i, f, g, o
+        begin_gates(self.recurrent)
+
+
+@torch.no_grad()
+def begin_gates(recurrent: nn.RNNBase) -> None:
+    """Draw the weights of each gate as those of a layer of its own; the forget gates of an LSTM begin open."""
+    width = recurrent.hidden_size
+    for name, parameter in recurrent.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in parameter.split(width):
+                nn.init.orthogonal_(gate)
+        elif name.startswith("weight_ih"):
+            for gate in parameter.split(width):
+                nn.init.xavier_uniform_(gate)
+        else:
+            nn.init.zeros_(parameter)
+        if name.startswith("bias_ih") and isinstance(recurrent, nn.LSTM):
+            parameter[width : 2 * width] = 1.0  # torch's order of the gates: i, f, g, o

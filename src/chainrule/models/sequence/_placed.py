@@ -1,0 +1,84 @@
+"""How positions meet the embeddings of a transformer's tokens, and what goes together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import RecipeError, unknown
+from chainrule.nn.attention import ORDERS, POSITIONS
+
+KNOWN = {"order": list(ORDERS), "positions": ["rotary", *POSITIONS], "join": ["add", "concatenate"]}
+
+
+def check_placing(model: str, *, order: str, positions: str, join: str, tie: object) -> None:
+    """Check that a transformer's options are known and go together.
+
+    Args:
+        model: What errors call it.
+        order: Where the norm stands.
+        positions: rotary, or one of `POSITIONS`.
+        join: add or concatenate.
+        tie: What is not empty where scores are taken with the embeddings' own weights.
+
+    Raises:
+        RecipeError: They are not, or do not.
+    """
+    for name, value in (("order", order), ("positions", positions), ("join", join)):
+        if value not in KNOWN[name]:
+            raise RecipeError(f'{model}: there is no {name} "{value}"', remedy=unknown(name, value, KNOWN[name]))
+    if join == "concatenate" and (positions in ("rotary", "none") or tie):
+        raise RecipeError(
+            f"{model}: positions that are concatenated need a table of their own, and embeddings of another size",
+            expected="positions learned, sinusoidal or naive, and nothing tied",
+            got=f"positions {positions}, tie {tie}",
+        )
+
+
+def check_heads(model: str, dim: int, *, depth: int, num_heads: int, positions: str) -> None:
+    """Check that the heads share the numbers of a token.
+
+    Raises:
+        RecipeError: They do not, or there is no block or no head.
+    """
+    pairs = positions == "rotary"
+    if depth < 1 or num_heads < 1 or dim < 2 or dim % num_heads or (pairs and (dim // num_heads) % 2):
+        raise RecipeError(
+            f"{model}: heads share the numbers of a token evenly, and rotary positions take them in pairs",
+            expected=f"heads that divide {dim}" + (", with an even share" if pairs else ""),
+            got=f"{num_heads} heads, {depth} blocks",
+        )
+
+
+def position_table(positions: str, join: str, dim: int, length: int) -> tuple[int, nn.Module | None]:
+    """Return how many of a token's numbers are its embedding, and the table of positions; None: they are turned.
+
+    Args:
+        positions: rotary, or one of `POSITIONS`.
+        join: concatenate leaves half of the numbers to each.
+        dim: Numbers of a token.
+        length: Positions of the table, where it has a greatest length.
+    """
+    width = dim // 2 if join == "concatenate" else dim
+    table = None if positions == "rotary" else POSITIONS[positions](width, length)
+    return dim - width if join == "concatenate" else dim, table
+
+
+def placed(x: Tensor, first: int, positions: nn.Module | None, join: str) -> Tensor:
+    """Return embeddings with their positions, (B, T, D).
+
+    Args:
+        x: Embeddings, (B, T, E).
+        first: Position of the first of them.
+        positions: As `position_table` gave it.
+        join: add or concatenate.
+
+    Raises:
+        UsageError: The sequence is longer than a learned table.
+    """
+    if positions is None:
+        return x
+    places = positions(first, x.shape[1]).to(x)  # (T, D)
+    if join == "add":
+        return x + places
+    return torch.cat([x, places.expand(len(x), *places.shape)], dim=2)
