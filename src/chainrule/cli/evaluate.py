@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Measure, and show the figures; of images the confusions too."""
+    """Measure, and show the figures; of classes the confusions too."""
     from chainrule.cli._own import own_network
     from chainrule.tasks import Run
 
@@ -28,13 +28,13 @@ def run(args: argparse.Namespace) -> Answer:
     own = own_network(args.model)
     module = opened.own_module(own.build) if own else None
     facts = opened.evaluate(args.part, module=module)
-    for name, show in (("bits", _of_text), ("confusion", _of_images)):
+    for name, show in (("bits", _of_text), ("confusion", _of_classes)):
         if name in facts:
             return show(facts)
     return _of_pairs(facts)
 
 
-def _of_images(facts: dict[str, Any]) -> Answer:
+def _of_classes(facts: dict[str, Any]) -> Answer:
     from rich.console import Group
 
     from chainrule.draw import confusion_text
@@ -44,7 +44,7 @@ def _of_images(facts: dict[str, Any]) -> Answer:
     count = facts["count"]
     shares = {"accuracy": facts["accuracy"], **({"top-5": facts["top5"]} if "top5" in facts else {})}
     said = ", ".join(f"{name} {share:.4f} ({round(share * count):,})" for name, share in shares.items())
-    head = f"{facts['part']}: {said}, loss {facts['loss']:.4f}, {count:,} images"
+    head = f"{facts['part']}: {said}, loss {facts['loss']:.4f}, {count:,} {facts.get('examples', 'images')}"
     return Answer(slim, Group(head, confusion_text(facts["confusion"], facts["classes"])))
 
 

@@ -1,4 +1,4 @@
-"""`chainrule predict`: classify picture files with a run."""
+"""`chainrule predict`: classify picture files, or texts, with a run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("sources", nargs="+", metavar="FILE|FOLDER|-", help="pictures; - reads one from standard input")
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="FILE|FOLDER|-",
+        help="pictures, or files with a text a line; - reads from standard input",
+    )
+    parser.add_argument("--text", action="append", default=[], metavar="TEXT", help="a text to classify")
     parser.add_argument("-n", "--count", type=int, default=5, help="how many classes to show for each")
-    parser.add_argument("-o", "--out", metavar="PAGE.html", help="write a page with the pictures and what was said")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="PAGE.html",
+        help="write a page with the pictures and what was said; of texts a table, NAME.csv",
+    )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
     parser.add_argument(
         "--compile",
@@ -34,16 +45,26 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Classify, one block a picture."""
+    """Classify, one block a picture, or one line a text."""
     from chainrule.cli._own import own_network
     from chainrule.tasks import Run
+    from chainrule.tasks._job import PREDICTORS
 
     if args.count < 1:
         raise UsageError("predict shows the most probable classes", expected="-n 1 or more", got=args.count)
-    page = _page(args.out)
     opened = Run.open(args.run)
     own = own_network(args.model)
-    module = own.build(**opened.recipe.model.options) if own else None
+    module = opened.own_module(own.build) if own else None
+    takes = PREDICTORS.entry(opened.predicts).card["sources"]
+    if takes == "texts":
+        from chainrule.cli._predict_texts import classify_texts
+
+        if args.compile_it:
+            raise UsageError("a network that reads texts is not compiled", remedy="leave --compile out")
+        return classify_texts(opened, args.text, args.sources, top=args.count, module=module, out=args.out)
+    if args.text or not args.sources:
+        raise UsageError(f"{args.run} classifies {takes}", expected="files or folders of pictures")
+    page = _page(args.out)
     pictures = _pictures(args.sources)
     answers = opened.predict(pictures, top=args.count, module=module, compile_it=args.compile_it)
     lines = [line for answer in answers for line in _lines(answer)]

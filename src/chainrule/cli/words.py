@@ -50,7 +50,7 @@ def _vectors(place: str, model: str | None) -> Any:
     opened, own = Run.open(place), own_network(model)
     if own is None:
         return opened.vectors()
-    from chainrule.tasks._tokens import stored_tokenizer
+    from chainrule.tasks._tokenizer import stored_tokenizer
 
     size = len(stored_tokenizer(opened.processing).vocabulary)
     return opened.vectors(module=own.build(size, **opened.recipe.model.options))

@@ -22,6 +22,7 @@ from chainrule.core.sections import (
     Generate,
     ImageData,
     Init,
+    LabeledTextData,
     Model,
     Named,
     Penalty,
@@ -30,6 +31,7 @@ from chainrule.core.sections import (
     TextData,
     Train,
     TrainText,
+    TrainTexts,
     TrainWords,
     WordData,
     WordModel,
@@ -129,7 +131,27 @@ class EmbedRecipe(Recipe):
     train: TrainWords
 
 
-FORMS: Mapping[str, type[Recipe]] = {CLASSIFY: ImageRecipe, "language": LanguageRecipe, "embed": EmbedRecipe}
+class TextClassesRecipe(Recipe):
+    """Texts into classes.
+
+    Example:
+        >>> data, model = {"name": "sentiment-sentences"}, {"name": "bag_of_words"}
+        >>> recipe = TextClassesRecipe(task="classify-text", data=data, model=model, train={"epochs": 2})
+        >>> recipe.data.tokenizer.name, recipe.data.order, recipe.train.monitor
+        ('words', 'buckets', 'accuracy')
+    """
+
+    task: Literal["classify-text"]
+    data: LabeledTextData
+    train: TrainTexts
+
+
+FORMS: Mapping[str, type[Recipe]] = {
+    CLASSIFY: ImageRecipe,
+    "language": LanguageRecipe,
+    "embed": EmbedRecipe,
+    "classify-text": TextClassesRecipe,
+}
 """Task -> the form of its recipes."""
 _ORDER = ("format", "about", "task", "data", "augment")
 

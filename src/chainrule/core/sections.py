@@ -38,6 +38,11 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
+def name_alone(value: Any) -> Any:
+    """`words` stands for `{name: words}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Data(Named):
     """Which data set; other keys are options of the source."""
 
@@ -88,11 +93,31 @@ class TokenData(Data):
     limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Use only so many characters of the training part, its first ones."""
 
-    @field_validator("tokenizer", mode="before")
-    @classmethod
-    def _name_alone(cls, value: Any) -> Any:
-        """`words` stands for `{name: words}`."""
-        return {"name": value} if isinstance(value, str) else value
+    _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
+
+
+class LabeledTextData(Data):
+    """Which texts with classes, how they are split and cut into tokens; other keys are options of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the training texts set aside to choose by; stratified by class and source."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.2
+    """Share set aside as the test part where the data set has no official one."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Seed of the split; the seed of the training when left out."""
+    tokenizer: Named = Named(name="words")
+    """How text becomes tokens: a name, or a name with options: `{name: words, lower: true}`."""
+    length: Annotated[int, Field(ge=1, strict=True)] = 256
+    """Tokens of a text that the network is given, its first ones."""
+    order: Literal["shuffled", "buckets"] = "buckets"
+    """`shuffled`: any texts together in a step. `buckets`: texts of like length together, so that little computing goes
+    to padding."""
+    pool: Annotated[int, Field(ge=1, strict=True)] = 4
+    """With `order: buckets`: steps among which texts of like length are shuffled; more of them mix and pad more."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training texts, stratified by class and source."""
+
+    _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
 
 
 class TextData(TokenData):
@@ -266,6 +291,17 @@ class TrainWords(Train):
     """The validation metric that chooses the best weights."""
     evaluate_batch: Count = 4096
     """Words in a group while evaluating."""
+
+
+class TrainTexts(Train):
+    """How long, in which groups, and what is kept."""
+
+    batch: Count = 32
+    """Texts a step."""
+    tokens: Count | None = None
+    """Tokens a step, padding included, in place of `batch`; needs `data.order: buckets`."""
+    evaluate_batch: Count = 200
+    """Texts in a group while evaluating."""
 
 
 class Generate(Section):

@@ -102,8 +102,9 @@ class LabeledTexts:
         )
         if self.valid is None or self.test is None:
             kept = {self.texts[i] for part in ("valid", "test") for i in parts.get(part, torch.arange(0)).tolist()}
-            there = [i for i in parts.get("train", torch.arange(0)).tolist() if self.texts[i] not in kept]
-            parts = {**parts, **({"train": torch.tensor(there, dtype=torch.int64)} if "train" in parts else {})}
+            train = parts.get("train", torch.arange(0))
+            new = torch.tensor([self.texts[i] not in kept for i in train.tolist()], dtype=torch.bool)
+            parts = {**parts, **({"train": train[new]} if "train" in parts else {})}
         return parts
 
 

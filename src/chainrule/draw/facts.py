@@ -25,6 +25,7 @@ _JSON: Final = {
     "regions": "facts/regions.json",
     "samples": "facts/samples.json",
     "words": "facts/words.json",
+    "telling": "facts/telling.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -55,6 +56,7 @@ class Facts:
         regions: `facts/regions.json`.
         samples: `facts/samples.json`: what a language model wrote.
         words: `facts/words.json`: which words are near each other.
+        telling: `facts/telling.json`: which words speak for a class.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -72,6 +74,7 @@ class Facts:
     regions: Mapping[str, Any] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
     words: Mapping[str, Any] = field(default_factory=dict)
+    telling: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,7 +89,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the network learned to do: `classify`, `language`, `embed`."""
+        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`."""
         return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
@@ -166,7 +169,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         evaluation = {plain_text(mapping(entry).get("part"), limit=40): entry for entry in evaluation}
     elif "part" in mapping(evaluation):
         evaluation = {plain_text(mapping(evaluation)["part"], limit=40): evaluation}
-    for name in ("run", "data", "weights", "regions", "samples", "words", "evaluation"):
+    for name in ("run", "data", "weights", "regions", "samples", "words", "telling", "evaluation"):
         if name in found and not isinstance(evaluation if name == "evaluation" else found[name], Mapping):
             problems[name] = f"{FILES[name]} holds no table of facts"
     return Facts(
@@ -184,5 +187,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         regions=mapping(found.get("regions")),
         samples=mapping(found.get("samples")),
         words=mapping(found.get("words")),
+        telling=mapping(found.get("telling")),
         problems=problems,
     )

@@ -34,7 +34,13 @@ from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase
 from chainrule.tasks._network import build_network
 from chainrule.tasks._pretrained import card_normalization, check_images, check_pretrained, load_given_weights
-from chainrule.tasks._scoring import Measure, class_probabilities, classification_objective
+from chainrule.tasks._scoring import (
+    Measure,
+    answer,
+    class_probabilities,
+    classification_objective,
+    per_example_loss,
+)
 from chainrule.tasks._solve import check_solvable, is_solved, solve
 from chainrule.tasks._trial import first_of, tried
 from chainrule.tasks.tables import TABLES, options
@@ -234,7 +240,7 @@ class Classification:
             examples=_Parts(self),
             orders={"train": self._order},
             phases=[phase(recipe, classification_objective(recipe))],
-            measure=Measure(recipe),
+            measure=Measure(per_example_loss(recipe), answer(recipe)),
             predict=class_probabilities(recipe),
             deploy="model" if ema is None else "ema",
             prepare=partial(_prepare, self),
@@ -254,7 +260,7 @@ class Classification:
             examples=_Parts(self),
             orders={},
             phases=[],
-            measure=Measure(self.recipe),
+            measure=Measure(per_example_loss(self.recipe), answer(self.recipe)),
             predict=class_probabilities(self.recipe),
             prepare=prepare,
         )

@@ -72,8 +72,23 @@ JOBS = Registry(
         ("classify", Entry("chainrule.tasks._classify:Classification", "images into classes")),
         ("language", Entry("chainrule.tasks.language:Language", "the next token of a text")),
         ("embed", Entry("chainrule.tasks.embed:Embedding", "vectors of words, from the words around them")),
+        ("classify-text", Entry("chainrule.tasks.text:TextClassification", "texts into classes")),
     ],
 )
+
+
+PREDICTORS = Registry(
+    "task",
+    [
+        (
+            "classify",
+            Entry("chainrule.tasks._predict_pictures:predict_pictures", "classes of pictures", {"sources": "pictures"}),
+        ),
+        ("classify-text", Entry("chainrule.tasks.text:predict_texts", "classes of texts", {"sources": "texts"})),
+    ],
+)
+"""Task -> what answers to new inputs: `(run, sources, top=, module=, compile_it=) -> answers`; the card says which
+sources it takes."""
 
 
 def job_type(recipe: Recipe) -> type[Job]:

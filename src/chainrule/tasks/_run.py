@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from chainrule.core.errors import CheckpointError, DataError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import ImageRecipe, LanguageRecipe, Recipe
+from chainrule.core.recipe import LanguageRecipe, Recipe
 from chainrule.data.embeddings import WordVectors
 from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
-from chainrule.tasks._job import Job, Network, job_type
-from chainrule.tasks._predict_pictures import Prediction, predict_pictures
+from chainrule.tasks._job import PREDICTORS, Job, Network, job_type
+from chainrule.tasks._predict_pictures import Prediction
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
 from chainrule.training.rules import best_step
@@ -186,20 +186,36 @@ class Run:
         module: nn.Module | None = None,
         compile_it: bool = False,
     ) -> list[Prediction]:
-        """Classify picture files (or their bytes), a group at a time: equal to `model()` up to rounding, and faster.
+        """Classify picture files (or their bytes), or texts, a group at a time.
+
+        Of pictures the answers are those of `model()` up to rounding, and faster.
 
         Args:
-            sources: Files, or what stands in them.
+            sources: Files, or what stands in them; of a run that classifies texts the texts themselves.
             top: How many classes to tell of each.
             module: For a run of one's own network.
             compile_it: Compile the network first: worth it for tens of thousands of pictures (docs/speed.md).
 
         Raises:
-            DataError: A picture cannot be read; says which.
+            DataError: A picture cannot be read, or a text has no word that is known; says which.
+            UsageError: Runs of this task answer otherwise.
         """
-        if not isinstance(self.recipe, ImageRecipe):
-            raise UsageError(f"{self.path} does not classify pictures", got=f"a run of the task {self.recipe.task}")
-        return predict_pictures(self, sources, top=top, module=module, compile_it=compile_it)
+        predict = PREDICTORS.resolve(self.predicts)
+        found: list[Prediction] = predict(self, sources, top=top, module=module, compile_it=compile_it)
+        return found
+
+    @property
+    def predicts(self) -> str:
+        """The task, if runs of it answer to single inputs.
+
+        Raises:
+            UsageError: They do not.
+        """
+        if self.recipe.task not in PREDICTORS:
+            raise UsageError(
+                f"{self.path} does not classify pictures or texts", got=f"a run of the task {self.recipe.task}"
+            )
+        return self.recipe.task
 
     def generate(
         self,

@@ -35,11 +35,24 @@ def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
     return loss
 
 
-class Measure:
-    """`(model, batch) -> tallies` of the loss and the accuracy."""
+def plain_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return what the network gives."""
+    scores: Tensor = model(inputs)
+    return scores
 
-    def __init__(self, recipe: ImageRecipe) -> None:
-        self.loss, self.scores = per_example_loss(recipe), answer(recipe)
+
+class Measure:
+    """`(model, batch) -> tallies` of the loss and the accuracy.
+
+    Args:
+        loss: `(scores, targets) -> one loss an example`.
+        scores: `(network, inputs) -> scores`; the network's own when left out.
+    """
+
+    def __init__(
+        self, loss: Callable[[Tensor, Any], Tensor], scores: Callable[[nn.Module, Tensor], Tensor] = plain_scores
+    ) -> None:
+        self.loss, self.scores = loss, scores
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
         scores = self.scores(model, batch.inputs)
@@ -51,12 +64,7 @@ class Measure:
 
 def answer(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Tensor]:
     """Return `(network in evaluation mode, inputs) -> scores (N, K)`, with the recipe's test-time augmentation."""
-    return _mirrored_scores if recipe.predict.flip else _scores
-
-
-def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
-    scores: Tensor = model(inputs)
-    return scores
+    return _mirrored_scores if recipe.predict.flip else plain_scores
 
 
 def _mirrored_scores(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -70,7 +78,7 @@ def class_probabilities(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Te
     return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
 
 
-def classification_objective(recipe: ImageRecipe) -> Separable:
+def classification_objective(recipe: Recipe) -> Separable:
     """Return the mean loss over the examples, and the penalty."""
     loss, penalized = per_example_loss(recipe), Penalized(recipe)
 

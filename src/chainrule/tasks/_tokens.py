@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.core.errors import ChainruleError, CheckpointError
 from chainrule.core.sections import Named, TokenData
 from chainrule.data import TEXTS
 from chainrule.data.texts import Text
-from chainrule.data.tokenizers import TOKENIZERS, Tokenizer, read_tokenizer
+from chainrule.data.tokenizers import Tokenizer
+from chainrule.tasks._tokenizer import made_tokenizer
 from chainrule.tasks.tables import TABLES, options
 
 Bounds = Mapping[str, tuple[int, int]]
@@ -38,9 +38,7 @@ def bounds_of(text: Text, data: TokenData) -> dict[str, tuple[int, int]]:
 def make_tokenizer(named: Named, text: Text, bounds: Bounds) -> Tokenizer:
     """Return the tokenizer of a recipe, made from the training part alone."""
     begin, end = bounds["train"]
-    make = TOKENIZERS.resolve(named.name)
-    made: Tokenizer = make([text.text[begin:end]], **options(TABLES["data.tokenizer"], named, "data.tokenizer"))
-    return made
+    return made_tokenizer(named, [text.text[begin:end]])
 
 
 def token_facts(text: Text, bounds: Bounds, named: Named, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -58,18 +56,3 @@ def token_facts(text: Text, bounds: Bounds, named: Named, tokenizer: Tokenizer) 
 
 BEGINNING = 400
 """Characters of the data that the report shows."""
-
-
-def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
-    """Return the tokenizer of a stored run.
-
-    Raises:
-        CheckpointError: There is none, or it is damaged.
-    """
-    text = processing.get("tokenizer")
-    if not isinstance(text, str):
-        raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
-    try:
-        return read_tokenizer(text)
-    except ChainruleError as error:
-        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error

@@ -17,7 +17,7 @@ from chainrule.core.errors import CheckpointError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal, read_journal
 from chainrule.core.log import warn
-from chainrule.core.recipe import ImageRecipe, Recipe
+from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.optim import suggest_clip
@@ -263,6 +263,7 @@ def _suggested_clip(folder: RunFolder) -> float | None:
 def with_seed(recipe: AnyRecipe, seed: int) -> AnyRecipe:
     """The same recipe with another seed, for weights, order and split."""
     update: dict[str, Any] = {"train": recipe.train.model_copy(update={"seed": seed})}
-    if isinstance(recipe, ImageRecipe):
+    split = type(recipe.data).model_fields.get("split_seed")
+    if split is not None and split.default is None:  # where nothing is said, the training's seed is the split's too
         update["data"] = recipe.data.model_copy(update={"split_seed": None})
     return recipe.model_copy(update=update)

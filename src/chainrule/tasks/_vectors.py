@@ -74,7 +74,7 @@ def load_vectors(model: WordModel, network: nn.Module, vocabulary: Vocabulary) -
 
 def learned_vectors(run: Run, module: nn.Module | None = None) -> WordVectors:
     """Return the vectors of a run's words; see `Run.vectors`."""
-    from chainrule.tasks._tokens import stored_tokenizer
+    from chainrule.tasks._tokenizer import stored_tokenizer
 
     if "tokenizer" not in run.processing:
         raise UsageError(f"{run.path} knows no words", got=f"a run of the task {run.recipe.task}")

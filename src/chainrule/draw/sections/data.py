@@ -32,6 +32,8 @@ def data_part(facts: Facts) -> Part | Absent:
             for number, picture in enumerate(samples, 1)
         ]
         blocks.append(("Examples", render("pictures.html", pictures=pictures, size="medium", note="")))
+    if texts := _texts(data):
+        blocks.append(("Examples", texts))
     if beginning := plain_text(data.get("beginning"), limit=2000):
         blocks.append(("It begins", render("written.html", prompt="", text=beginning)))
     balance, note = _balance(data)
@@ -44,7 +46,7 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     shape = [whole(size) for size in listing(data.get("shape"))]
     pairs = [("name", plain_text(data.get("name"), limit=120))]
     pairs += [
-        (plain_text(part, limit=40), f"{count_text(count)} {'tokens' if data.get('tokenizer') else 'examples'}")
+        (plain_text(part, limit=40), f"{count_text(count)} {'tokens' if data.get('characters') else 'examples'}")
         for part, count in mapping(data.get("parts")).items()
     ]
     if shape:
@@ -56,6 +58,17 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
     pairs += [(name, plain_text(data[name])) for name in ("source", "licence") if data.get(name)]
     return [(name, value) for name, value in pairs if value]
+
+
+def _texts(data: Mapping[str, Any]) -> Markup | None:
+    """A text of each class."""
+    names = class_names(listing(data.get("classes")), len(listing(data.get("classes"))))
+    rows = []
+    for one in map(mapping, listing(data.get("texts"))[:MOST_SAMPLES]):
+        place = whole(one.get("class"))
+        name = names[place] if place is not None and 0 <= place < len(names) else "?"
+        rows.append([name, plain_text(one.get("text"), limit=300)])
+    return table_html(Table("Examples", [Column("class"), Column("text")], rows)) if rows else None
 
 
 def flat_pairs(value: Mapping[str, Any], before: str = "", depth: int = 0) -> list[tuple[str, str]]:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.models._checks import check_share
+from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, layers_first
 
 State = Mapping[str, Tensor]
 """What a network remembers, by name; each (B, ...)."""
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(nn.Module):
@@ -74,40 +74,12 @@ class Recurrent(nn.Module):
     ) -> tuple[Float[Tensor, "b t v"], dict[str, Tensor]]:
         """Return the scores of the token after each, and the state after the last."""
         x = self.drop_embedding(self.embed(tokens))  # (B, T, E)
-        outputs, after = self.recurrent(x, self._layers_first(state))
+        outputs, after = self.recurrent(x, layers_first(state))
         scores = self.head(self.project(self.drop_output(outputs)))
-        return scores, self._batch_first(after)
-
-    def _layers_first(self, state: State | None) -> Tensor | tuple[Tensor, Tensor] | None:
-        """(B, layers, H) -> (layers, B, H), as torch's recurrent layers take it."""
-        if not state:
-            return None
-        turned = {name: value.transpose(0, 1).contiguous() for name, value in state.items()}
-        return (turned["h"], turned["c"]) if "c" in turned else turned["h"]
-
-    def _batch_first(self, after: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        names = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
-        return {name: value.transpose(0, 1) for name, value in names.items()}
+        return scores, batch_first(after)
 
     @torch.no_grad()
     def _begin(self) -> None:
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
-        begin_gates(self.recurrent)
-
-
-@torch.no_grad()
-def begin_gates(recurrent: nn.RNNBase) -> None:
-    """Draw the weights of each gate as those of a layer of its own; the forget gates of an LSTM begin open."""
-    width = recurrent.hidden_size
-    for name, parameter in recurrent.named_parameters():
-        if name.startswith("weight_hh"):
-            for gate in parameter.split(width):
-                nn.init.orthogonal_(gate)
-        elif name.startswith("weight_ih"):
-            for gate in parameter.split(width):
-                nn.init.xavier_uniform_(gate)
-        else:
-            nn.init.zeros_(parameter)
-        if name.startswith("bias_ih") and isinstance(recurrent, nn.LSTM):
-            parameter[width : 2 * width] = 1.0  # torch's order of the gates: i, f, g, o
+        begin_recurrent(self.recurrent)

@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._recurrent import CELLS, begin_gates
 from chainrule.models.sequence._text_average import check_counts, max_of, mean_of
+from chainrule.nn._cells import CELLS, begin_recurrent
 
 Read = Literal["last", "mean", "max"]
 READS = get_args(Read)
@@ -78,7 +78,7 @@ class TextRecurrent(nn.Module):
         self.drop_output = nn.Dropout(dropout)
         self.head = nn.Linear(width * (1 + both_ways), classes)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
-        begin_gates(self.recurrent)
+        begin_recurrent(self.recurrent)
 
     def forward(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b k"]:
         """Return the scores of the classes."""

@@ -13,6 +13,7 @@ from chainrule.core.errors import DataError
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.data.tokenizers import END, PADDING, START, UNKNOWN, Tokenizer
 from chainrule.decoding import Sampling, sample
+from chainrule.tasks._tokenizer import stored_tokenizer
 
 if TYPE_CHECKING:
     from chainrule.tasks._run import Run
@@ -87,8 +88,6 @@ def written(
     module: nn.Module | None,
 ) -> Iterator[str]:
     """Yield what the network of a run writes; see `Run.generate`."""
-    from chainrule.tasks._tokens import stored_tokenizer
-
     assert isinstance(run.recipe, LanguageRecipe)
     usual = run.recipe.generate
     how = Sampling(

@@ -23,7 +23,8 @@ from chainrule.nn import initialize
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase
 from chainrule.tasks._network import own_network
-from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text, stored_tokenizer
+from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
 from chainrule.tasks._trial import first_of, tried
 from chainrule.tasks._vectors import load_vectors
 from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts

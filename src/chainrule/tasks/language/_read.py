@@ -10,8 +10,8 @@ from torch import Tensor
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.tasks._explain import Reading
+from chainrule.tasks._tokenizer import stored_tokenizer
 from chainrule.tasks.language._generate import known_tokens
-from chainrule.tasks.language._language import stored_tokenizer
 
 if TYPE_CHECKING:
     from chainrule.tasks._run import Run

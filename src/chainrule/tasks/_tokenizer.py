@@ -1,0 +1,34 @@
+"""The tokenizer of a recipe, and of a stored run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chainrule.core.errors import ChainruleError, CheckpointError
+from chainrule.core.sections import Named
+from chainrule.data.tokenizers import TOKENIZERS, Tokenizer, read_tokenizer
+from chainrule.tasks.tables import TABLES, options
+
+
+def made_tokenizer(named: Named, texts: Iterable[str]) -> Tokenizer:
+    """Return the tokenizer that a recipe names, made from the texts of the training part."""
+    made: Tokenizer = TOKENIZERS.resolve(named.name)(
+        texts, **options(TABLES["data.tokenizer"], named, "data.tokenizer")
+    )
+    return made
+
+
+def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer of a stored run.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    text = processing.get("tokenizer")
+    if not isinstance(text, str):
+        raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
+    try:
+        return read_tokenizer(text)
+    except ChainruleError as error:
+        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error

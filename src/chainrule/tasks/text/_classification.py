@@ -1,0 +1,218 @@
+"""Classification of texts: from a recipe to the task that the loop trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import DataError, RecipeError
+from chainrule.core.folder import RunFolder
+from chainrule.core.recipe import TextClassesRecipe
+from chainrule.core.sections import OWN
+from chainrule.data import LABELED_TEXTS, Shuffled
+from chainrule.data.buckets import Buckets
+from chainrule.data.labeled_texts import LabeledTexts
+from chainrule.data.ragged import Ragged
+from chainrule.data.text_examples import TextExamples
+from chainrule.models import TEXT_MODELS, Prepared
+from chainrule.nn import initialize
+from chainrule.tasks._job import Network
+from chainrule.tasks._learning import phase
+from chainrule.tasks._network import own_network
+from chainrule.tasks._scoring import Measure, classification_objective, per_example_loss
+from chainrule.tasks._tokenizer import made_tokenizer
+from chainrule.tasks._trial import tried
+from chainrule.tasks.tables import TABLES, options
+from chainrule.tasks.text._facts import evaluation_facts, write_data_facts, write_final_facts
+from chainrule.tasks.text._processing import TextProcessing
+from chainrule.training.task import Examples, Order, Task
+
+
+class TextClassification:
+    """A recipe that classifies texts, with its texts at hand.
+
+    Args:
+        recipe: Its sections.
+        network: For a model named "own": `(vocabulary, classes, **options) -> module`.
+        processing: That of a stored run; made from the training part when left out.
+        texts: The texts, when they are not those that the recipe names.
+
+    Raises:
+        RecipeError: Parts that do not go together.
+        DataError: The texts are missing or damaged, or a part lacks a class.
+    """
+
+    def __init__(
+        self,
+        recipe: TextClassesRecipe,
+        *,
+        network: Network | None = None,
+        processing: TextProcessing | None = None,
+        texts: LabeledTexts | None = None,
+    ) -> None:
+        _check(recipe)
+        self.recipe, self.network = recipe, network
+        self.chosen: dict[str, Any] = {}
+        data = recipe.data
+        self.texts = texts or LABELED_TEXTS.resolve(data.name)(**options(TABLES["data"], data, "data"))
+        seed = recipe.train.seed if data.split_seed is None else data.split_seed
+        self.parts = self.texts.parts(
+            validation=data.validation, test_share=data.test_share, seed=seed, limit=data.limit
+        )
+        _require_training_part(self.texts.name, self.parts)
+        self.prepared = processing or TextProcessing(self._tokenizer(), self.texts.classes, data.length)
+        found = [self.prepared.tokens(text) for text in self.texts.texts]
+        self.tokens, self.whole = Ragged(tokens for tokens, _ in found), torch.tensor([count for _, count in found])
+        for part, index in self.parts.items():  # texts of like length are measured together: little padding
+            self.parts[part] = index[torch.argsort(self.tokens.lengths[index], stable=True)]
+        self._made: dict[str, TextExamples] = {}
+
+    @classmethod
+    def begun(
+        cls, recipe: TextClassesRecipe, *, network: Network | None = None, data: Any = None
+    ) -> TextClassification:
+        """Return the job of a new run; `data` are texts that stand for those which the recipe names."""
+        return cls(recipe, network=network, texts=data)
+
+    @classmethod
+    def reopened(
+        cls, recipe: TextClassesRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> TextClassification:
+        """Return the job of a stored run, with its tokenizer."""
+        return cls(recipe, network=network, processing=TextProcessing.read(processing))
+
+    @classmethod
+    def network_of(
+        cls, recipe: TextClassesRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> nn.Module:
+        """Return the network of a stored run; it draws its weights from torch's generator."""
+        stored = TextProcessing.read(processing)
+        return build_text_model(recipe, len(stored.tokenizer.vocabulary), len(stored.classes), network)
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return self.order.per_epoch
+
+    @property
+    def order(self) -> Order:
+        """Which texts a step takes."""
+        train, data, examples = self.recipe.train, self.recipe.data, self.examples("train")
+        if data.order == "shuffled":
+            return Shuffled(len(examples), train.batch, train.seed, train.parts)
+        batch = train.batch if train.tokens is None else None
+        lengths = examples.lengths
+        return Buckets(lengths, batch=batch, tokens=train.tokens, seed=train.seed, parts=train.parts, pool=data.pool)
+
+    def steps(self) -> int:
+        """Steps in all."""
+        train = self.recipe.train
+        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+
+    def model(self) -> nn.Module:
+        """Build the network; it draws its weights from torch's generator."""
+        vocabulary = len(self.prepared.tokenizer.vocabulary)
+        return build_text_model(self.recipe, vocabulary, len(self.prepared.classes), self.network)
+
+    def examples(self, part: str) -> TextExamples:
+        """Return the examples of a part, made once."""
+        if part not in self._made:
+            self._made[part] = TextExamples(self.tokens, self.texts.labels, self.parts[part])
+        return self._made[part]
+
+    def task(self) -> Task:
+        """Return the task that the loop trains."""
+        examples: dict[str, Examples] = {part: self.examples(part) for part in self.parts}
+        return Task(
+            model=self.model,
+            examples=examples,
+            orders={"train": self.order},
+            phases=[phase(self.recipe, classification_objective(self.recipe))],
+            measure=Measure(per_example_loss(self.recipe)),
+            predict=lambda model, tokens: torch.softmax(model(tokens).float(), dim=1),
+            deploy="model" if self.recipe.train.ema is None else "ema",
+            prepare=partial(_prepare, self),
+        )
+
+    def processing(self) -> dict[str, Any]:
+        """Return the tokenizer, the names of the classes, and where the texts came from."""
+        return {**self.prepared.to_json(), "data": {"name": self.texts.name, **dict(self.texts.facts)}}
+
+    def try_out(self, model: nn.Module) -> None:
+        """Give the network the two longest texts.
+
+        Raises:
+            RecipeError: It fails, or does not give one score for each class.
+        """
+        every = torch.cat(list(self.parts.values()))
+        longest = every[torch.argsort(self.tokens.lengths[every], descending=True, stable=True)[:2]]
+        examples = TextExamples(self.tokens, self.texts.labels, longest)
+        given = tried(model, examples, f"texts of up to {int(self.tokens.lengths[longest].max())} tokens")
+        expected = (len(longest), len(self.prepared.classes))
+        if tuple(getattr(given, "shape", ())) != expected:
+            raise RecipeError(
+                "the network does not give one score for each class",
+                expected=expected,
+                got=tuple(getattr(given, "shape", ())),
+            )
+
+    def write_data_facts(self, folder: RunFolder) -> None:
+        """Write what the texts are."""
+        write_data_facts(folder, self)
+
+    def write_final_facts(self, folder: RunFolder, task: Task, model: nn.Module) -> dict[str, Any]:
+        """Measure the best weights on validation and test part, and write all facts."""
+        return write_final_facts(folder, self, task, model)
+
+    def evaluate(self, model: nn.Module, part: str) -> dict[str, Any]:
+        """Return loss, accuracy, confusion matrix and the worst mistakes of a part."""
+        return evaluation_facts(self, self.task(), model, part)
+
+    def _tokenizer(self) -> Any:
+        texts = (self.texts.texts[number] for number in self.parts["train"].tolist())
+        return made_tokenizer(self.recipe.data.tokenizer, texts)
+
+
+def build_text_model(
+    recipe: TextClassesRecipe, vocabulary: int, classes: int, network: Network | None = None
+) -> nn.Module:
+    """Build the network of a recipe.
+
+    Raises:
+        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
+    """
+    if recipe.model.name == OWN:
+        model = own_network(recipe, network, vocabulary, classes)
+    else:
+        chosen = options(TABLES["model"], recipe.model, "model")
+        model = TEXT_MODELS.resolve(recipe.model.name)(vocabulary, classes, **chosen)
+    if recipe.init.scheme != "own":
+        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
+    return model
+
+
+def _prepare(job: TextClassification, model: nn.Module, task: Task) -> None:
+    """Let a network look at the training part, where it wants to."""
+    if isinstance(model, Prepared):
+        model.prepare(job.tokens[number] for number in job.parts["train"].tolist())
+
+
+def _check(recipe: TextClassesRecipe) -> None:
+    if recipe.train.tokens is not None and recipe.data.order != "buckets":
+        raise RecipeError(
+            "train.tokens counts the places of a step, which texts of like length share",
+            expected="data.order: buckets",
+            got=f"data.order: {recipe.data.order}",
+            remedy="--data.order buckets, or --train.batch in place of --train.tokens",
+        )
+
+
+def _require_training_part(name: str, parts: Mapping[str, Tensor]) -> None:
+    if "train" not in parts or not len(parts["train"]):
+        raise DataError(
+            f"{name} has no training part, from which the network learns", got=f"{', '.join(parts) or 'nothing'} alone"
+        )

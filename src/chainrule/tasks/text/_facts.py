@@ -1,0 +1,120 @@
+"""What a run that classifies texts writes down for its report: plain data in `facts/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.folder import RunFolder
+from chainrule.data import Shuffled
+from chainrule.data.ragged import padding_share
+from chainrule.tasks._facts import METRICS, FullMeasure, counted, evaluation_of, left_out
+from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks.text._telling import telling_words
+from chainrule.training.evaluate import tally
+from chainrule.training.task import Order, Task
+
+if TYPE_CHECKING:
+    from chainrule.tasks.text._classification import TextClassification
+
+SHOWN = 400
+"""Characters of a text that is written down."""
+BINS = 8
+"""Into so many ranges of length the texts are counted."""
+
+
+def evaluation_facts(job: TextClassification, task: Task, model: nn.Module, part: str) -> dict[str, Any]:
+    """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
+    classes, index = list(job.prepared.classes), job.parts[part]
+    measure = FullMeasure(per_example_loss(job.recipe), len(classes))
+    found = tally(task, model, part, measure=measure, batch=job.recipe.train.evaluate_batch)
+    facts = evaluation_of(
+        found,
+        part=part,
+        count=len(index),
+        classes=classes,
+        picture=lambda number: None,
+        source=lambda number: job.texts.texts[int(index[number])][:SHOWN],
+    )
+    return {**facts, "examples": "texts"}
+
+
+def write_data_facts(folder: RunFolder, job: TextClassification) -> None:
+    """Write what the texts are: parts, balance, tokenizer, lengths, padding, an example of each class."""
+    facts, named, classes = dict(job.texts.facts), job.recipe.data.tokenizer, list(job.prepared.classes)
+    labels, train = job.texts.labels, job.parts["train"]
+    first = [
+        int(train[labels[train] == label].min())
+        for label in range(len(classes))
+        if bool((labels[train] == label).any())
+    ]
+    folder.write_json(
+        folder.facts / "data.json",
+        {
+            "name": job.texts.name,
+            "parts": {part: len(index) for part, index in job.parts.items()},
+            "classes": classes,
+            "counts": counted(labels, job.parts, len(classes)),
+            "tokenizer": {"name": named.name, **named.options, "tokens": len(job.prepared.tokenizer.vocabulary)},
+            "lengths": lengths_facts(job),
+            "source": facts.get("source"),
+            "licence": facts.get("licence"),
+            "note": f"{facts['empty']:,} rows without text were passed over." if facts.get("empty") else None,
+            "texts": [{"text": job.texts.texts[i][:SHOWN], "class": int(labels[i])} for i in first],
+        },
+    )
+
+
+def lengths_facts(job: TextClassification) -> dict[str, Any]:
+    """Return how long the texts are, how many were cut, and how much of the computing goes to padding."""
+    whole = job.whole
+    longest = int(job.tokens.lengths.max())
+    width = max(1, -(-longest // BINS))
+    train = job.examples("train")
+    every = job.parts.items()
+    return {
+        "mean": float(job.tokens.lengths.double().mean()),
+        "longest": longest,
+        "limit": job.prepared.length,
+        "cut": {part: int((whole[index] > job.prepared.length).sum()) for part, index in every},
+        "longest_whole": int(whole.max()),
+        "bins": [[begin + 1, begin + width] for begin in range(0, max(longest, 1), width)],
+        "counts": {part: _histogram(job.tokens.lengths[index], width, longest) for part, index in every},
+        "order": job.recipe.data.order,
+        "padding": _padding(train.lengths, job.order),
+        "padding_shuffled": _padding(
+            train.lengths, Shuffled(len(train), max(1, min(len(train), _mean_batch(job))), job.recipe.train.seed)
+        ),
+    }
+
+
+def _mean_batch(job: TextClassification) -> int:
+    return round(len(job.parts["train"]) / job.per_epoch)
+
+
+def _histogram(lengths: Tensor, width: int, longest: int) -> list[int]:
+    place = (lengths.clamp(min=1) - 1) // width
+    return torch.bincount(place, minlength=-(-max(longest, 1) // width)).tolist()
+
+
+def _padding(lengths: Tensor, order: Order) -> float:
+    return padding_share(lengths, (order(step)[1] for step in range(order.per_epoch)))
+
+
+def write_final_facts(folder: RunFolder, job: TextClassification, task: Task, model: nn.Module) -> dict[str, Any]:
+    """Measure the best weights on validation and (if the recipe says so) test part, and write all facts.
+
+    Returns:
+        `{"valid": {"loss", "accuracy"}, "test": the same}`; None for what was not measured.
+    """
+    wanted = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    parts = [part for part in wanted if part in job.parts]
+    evaluation = {part: evaluation_facts(job, task, model, part) for part in parts}
+    folder.write_json(folder.facts / "evaluation.json", evaluation)
+    with left_out("list of telling words"):
+        if (words := telling_words(model, job.prepared)) is not None:
+            folder.write_json(folder.facts / "telling.json", words)
+    short = {part: {name: facts[name] for name in METRICS if name in facts} for part, facts in evaluation.items()}
+    return {"valid": None, "test": None, **short}
