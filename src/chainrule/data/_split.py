@@ -165,5 +165,5 @@ def _require_each(labels: Tensor, indices: Tensor, names: list[str], part: str, 
         raise DataError(
             f"the {word} part has no {what} of {shown}",
             expected=f"{what} of every class",
-            remedy="add images of it, take another share, or remove the class",
+            remedy=f"add {what} of it, take another share, or remove the class",
         )
