@@ -24,6 +24,7 @@ ELSEWHERE = {
     "imagenet-squeezenet": "nothing is trained: its weights and photographs are files",
     "shakespeare-lstm": "a text, not images: tests/tasks/language",
     **dict.fromkeys(["shakespeare-skipgram", "shakespeare-cbow", "multi30k-skipgram"], "words: tests/tasks/embed"),
+    **{f"sentiment-{name}": "texts: tests/tasks/text" for name in ("average", "bag", "gru", "transformer")},
 }
 SMALL = {"train.batch": 4, "train.evaluate_batch": 20, "train.threads": 1}
 

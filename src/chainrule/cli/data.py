@@ -24,7 +24,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("action", metavar="list|check|fetch", help="what to do")
     parser.add_argument(
-        "name", nargs="?", metavar="NAME|FOLDER", help="a data set, or a folder with one directory per class"
+        "name",
+        nargs="?",
+        metavar="NAME|FOLDER",
+        help="a data set, a folder with one directory per class, or a table of texts",
     )
     parser.add_argument("--offline", action="store_true", help="never download")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split that is looked at (check)")
@@ -125,10 +128,10 @@ def _fetched_without_network(name: str) -> Answer:
 
     if name == "folder":
         raise UsageError("a folder of pictures is your own", remedy="`chainrule data check FOLDER` looks through it")
-    if name == "text-file":
-        raise UsageError("a text file is your own", remedy="--data.name text-file --data.file FILE")
-    EVERY_SET.resolve(name)()
     origin = EVERY_SET.entry(name).card.get("origin", "")
+    if origin.startswith("--data."):
+        raise UsageError(f"{name} is your own data", remedy=f"--data.name {name} {origin}")
+    EVERY_SET.resolve(name)()
     return Answer({"name": name, "files": []}, f"{name} is complete ({origin})")
 
 
@@ -147,12 +150,15 @@ class _Shown:
 
 def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     """Look through a data set: counts, balance, sizes and modes, unreadable files, duplicates, checksums."""
-    from chainrule.data import DATA, EVERY_SET, TEXTS
+    from chainrule.cli._data_texts import check_labeled_texts, is_table
+    from chainrule.data import DATA, EVERY_SET, LABELED_TEXTS, TEXTS
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
     if name in TEXTS and name != "text-file":
         return _check_text(name)
+    if name in LABELED_TEXTS or is_table(name):
+        return check_labeled_texts(name, _checksums(name))
     if name in DATA and name != "folder":
         images = DATA.resolve(name)()
         problems = _checksums(name)

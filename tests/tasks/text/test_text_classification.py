@@ -213,6 +213,21 @@ def test_texts_from_python(tmp_path: Path) -> None:
     assert Run.open(tmp_path / "run").model(made.network_of(made.recipe, made.processing())).training is False
 
 
+@pytest.mark.parametrize("name", ["sentiment-average", "sentiment-bag", "sentiment-gru", "sentiment-transformer"])
+def test_the_recipes_of_the_package_run_two_steps(name: str, tmp_path: Path) -> None:
+    draw = random.Random(1)
+    texts = [" ".join(draw.choices(WORDS, k=1 + number % 9)) + f" {number}" for number in range(60)]
+    made = LabeledTexts("made up", texts, torch.arange(60) % 2, ("negative", "positive"), sources=torch.arange(60) % 3)
+    checked = open_recipe(name, {"train.steps": 2, "train.batch": 8, "train.threads": 1})
+    begin_run(checked, tmp_path / "run", name=name, data=made)
+    continue_run(tmp_path / "run", TextClassification(checked, texts=made))  # type: ignore[arg-type]
+    run = Run.open(tmp_path / "run")
+    assert run.result is not None
+    assert run.result["steps"] == 2
+    assert 0 <= run.result["test"]["accuracy"] <= 1
+    assert f"<bdi>{name}</bdi>" in run.report().read_text(encoding="utf-8")
+
+
 def test_repeats_split_anew_where_no_seed_of_the_split_is_given(table: Path) -> None:
     checked = open_recipe(recipe(table, data={"split_seed": 3}))
     assert with_seed(checked, 5).data.split_seed is None  # type: ignore[attr-defined]

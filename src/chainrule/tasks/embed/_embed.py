@@ -76,9 +76,11 @@ class Embedding:
         return cls(recipe, network=network, tokenizer=stored_tokenizer(processing))
 
     @classmethod
-    def network_of(cls, recipe: EmbedRecipe, processing: Mapping[str, Any]) -> nn.Module:
+    def network_of(
+        cls, recipe: EmbedRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_word_model(recipe, len(stored_tokenizer(processing).vocabulary))
+        return build_word_model(recipe, len(stored_tokenizer(processing).vocabulary), network)
 
     def steps(self) -> int:
         """Steps in all."""
