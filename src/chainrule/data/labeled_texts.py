@@ -33,7 +33,8 @@ class LabeledTexts:
         DataError: There are no texts, fewer than two classes, or another number of labels.
 
     Example:
-        >>> texts = LabeledTexts("words", ["good", "bad"] * 10, torch.tensor([1, 0] * 10), ("bad", "good"))
+        >>> said = [f"{word} {number}" for number in range(10) for word in ("good", "bad")]
+        >>> texts = LabeledTexts("words", said, torch.tensor([1, 0] * 10), ("bad", "good"))
         >>> {part: len(index) for part, index in texts.parts(validation=0.1, test_share=0.2, seed=0).items()}
         {'train': 14, 'valid': 2, 'test': 4}
 
