@@ -70,6 +70,13 @@ def test_a_query_that_may_look_at_nothing_gives_zero_and_no_nan() -> None:
     assert all(bool(one.grad.isfinite().all()) for one in (q, k, v))  # type: ignore[union-attr]
 
 
+def test_a_query_that_two_masks_together_leave_nothing_gives_zero() -> None:
+    q, k, v = draw(1, 2, 3, 4), draw(1, 2, 3, 4), draw(1, 2, 3, 4)
+    found = attend(q, k, v, mask=torch.tensor([False, True, True]), causal=True)
+    assert found[:, :, 0].abs().max() == 0
+    torch.testing.assert_close(found[:, :, 1], v[:, :, 1])
+
+
 def test_masks() -> None:
     assert np.array_equal(causal_mask(4).numpy(), book.causal_mask(4))
     assert causal_mask(1, 3).tolist() == [[True, True, True]]

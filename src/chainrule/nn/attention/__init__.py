@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._scores import BilinearScore as BilinearScore
     from chainrule.nn.attention._scores import DotScore as DotScore
     from chainrule.nn.attention._scores import ScaledDotScore as ScaledDotScore
+    from chainrule.nn.attention._stack import Decoder as Decoder
+    from chainrule.nn.attention._stack import Encoder as Encoder
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -34,7 +36,9 @@ __getattr__, __dir__, __all__ = lazy(
         "BilinearScore": "_scores",
         "CrossAttention": "_multi_head",
         "CrossBlock": "_block",
+        "Decoder": "_stack",
         "DotScore": "_scores",
+        "Encoder": "_stack",
         "FeedForward": "_block",
         "ORDERS": "_order",
         "POSITIONS": "_positions",

@@ -43,7 +43,7 @@ def attend(
         return functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
     seen = _both(mask, causal and q.shape[-2] > 1, q.shape[-2], k.shape[-2], q.device)
     found = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
-    return found if mask is None else found.masked_fill(_blind(mask, found), 0.0)
+    return found if mask is None or seen is None else found.masked_fill(~seen.any(-1, keepdim=True), 0.0)
 
 
 def attention_weights(
@@ -74,9 +74,3 @@ def _both(mask: Tensor | None, causal: bool, queries: int, keys: int, device: to
         return mask
     past = causal_mask(queries, keys).to(device)
     return past if mask is None else mask & past
-
-
-def _blind(mask: Tensor, found: Tensor) -> Tensor:
-    """Which queries may look at nothing at all, (..., M or 1, 1)."""
-    blind = ~mask.any(-1, keepdim=True)
-    return blind.expand(*blind.shape[:-2], found.shape[-2] if blind.shape[-2] > 1 else 1, 1)
