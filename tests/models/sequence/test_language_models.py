@@ -80,7 +80,7 @@ def test_forget_gates_begin_open() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("gpt", {"dim": 10, "num_heads": 4}, "divide dim 10"),
+        ("gpt", {"dim": 10, "num_heads": 4}, "divide 10"),
         ("gpt", {"dim": 6, "num_heads": 2}, "even share"),
         ("gpt", {"positions": "lerned"}, 'did you mean "learned"'),
         ("gpt", {"join": "concatenate", "positions": "rotary", "tie": False}, "table of their own"),

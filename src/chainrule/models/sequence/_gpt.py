@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError, unknown
 from chainrule.models._checks import check_share
-from chainrule.nn.attention import ORDERS, POSITIONS, FeedForward, SelfAttention, SelfBlock, rotary
+from chainrule.models.sequence._placed import check_heads, check_placing, placed, position_table
+from chainrule.nn.attention import FeedForward, SelfAttention, SelfBlock, rotary
 from chainrule.nn.attention._multi_head import KeysValues
-
-KNOWN = {"order": list(ORDERS), "positions": ["rotary", *POSITIONS], "join": ["add", "concatenate"]}
+from chainrule.nn.attention._stack import last_norm
 
 
 class GPT(nn.Module):
@@ -59,18 +57,11 @@ class GPT(nn.Module):
     ) -> None:
         super().__init__()
         check_share(dropout)
-        _check_names(order=order, positions=positions, join=join)
-        _check_sizes(dim, depth, num_heads, positions)
-        if join == "concatenate" and (positions in ("rotary", "none") or tie):
-            raise RecipeError(
-                "gpt: positions that are concatenated need a table of their own, and embeddings of another size",
-                expected="positions learned, sinusoidal or naive, and tie false",
-                got=f"positions {positions}, tie {tie}",
-            )
+        check_placing("gpt", order=order, positions=positions, join=join, tie=tie)
+        check_heads("gpt", dim, depth=depth, num_heads=num_heads, positions=positions)
         turn = rotary if positions == "rotary" else None
-        width = dim // 2 if join == "concatenate" else dim
-        self.embed = nn.Embedding(vocabulary, dim - width if join == "concatenate" else dim)
-        self.positions = None if turn else POSITIONS[positions](width, length)
+        size, self.positions = position_table(positions, join, dim, length)
+        self.embed = nn.Embedding(vocabulary, size)
         self.join = join
         self.drop = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
@@ -83,7 +74,7 @@ class GPT(nn.Module):
             )
             for _ in range(depth)
         )
-        self.norm = nn.Identity() if order == "post" else nn.LayerNorm(dim)
+        self.norm = last_norm(dim, order)
         self.head = nn.Linear(dim, vocabulary, bias=False)
         nn.init.normal_(self.embed.weight, std=0.02)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -99,35 +90,10 @@ class GPT(nn.Module):
             UsageError: The sequence is longer than a learned table of positions.
         """
         first = state["keys.0"].shape[-2] if state else 0
-        x = self.drop(self._placed(self.embed(tokens), first))
+        x = self.drop(placed(self.embed(tokens), first, self.positions, self.join))
         after: dict[str, Tensor] = {}
         for number, block in enumerate(self.blocks):
             read = KeysValues(state[f"keys.{number}"], state[f"values.{number}"]) if state else None
             x, now = block(x, read)
             after[f"keys.{number}"], after[f"values.{number}"] = now
         return self.head(self.norm(x)), after
-
-    def _placed(self, x: Tensor, first: int) -> Tensor:
-        """Tokens with their positions, (B, T, D)."""
-        if self.positions is None:
-            return x
-        places = self.positions(first, x.shape[1]).to(x)  # (T, D)
-        if self.join == "add":
-            return x + places
-        return torch.cat([x, places.expand(len(x), *places.shape)], dim=2)
-
-
-def _check_names(**given: str) -> None:
-    for name, value in given.items():
-        if value not in KNOWN[name]:
-            raise RecipeError(f'gpt: there is no {name} "{value}"', remedy=unknown(name, value, KNOWN[name]))
-
-
-def _check_sizes(dim: int, depth: int, num_heads: int, positions: str) -> None:
-    pairs = positions == "rotary"
-    if depth < 1 or num_heads < 1 or dim < 2 or dim % num_heads or (pairs and (dim // num_heads) % 2):
-        raise RecipeError(
-            "gpt: heads share the numbers of a token evenly, and rotary positions take them in pairs",
-            expected=f"heads that divide dim {dim}" + (", with an even share" if pairs else ""),
-            got=f"{num_heads} heads, depth {depth}",
-        )
