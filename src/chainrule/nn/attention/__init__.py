@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._order import ORDERS as ORDERS
     from chainrule.nn.attention._positions import POSITIONS as POSITIONS
     from chainrule.nn.attention._positions import sinusoidal as sinusoidal
+    from chainrule.nn.attention._recurrent_decoder import AttentionDecoder as AttentionDecoder
     from chainrule.nn.attention._rotary import rotary as rotary
+    from chainrule.nn.attention._scores import SCORES as SCORES
     from chainrule.nn.attention._scores import AdditiveScore as AdditiveScore
     from chainrule.nn.attention._scores import BilinearScore as BilinearScore
     from chainrule.nn.attention._scores import DotScore as DotScore
     from chainrule.nn.attention._scores import ScaledDotScore as ScaledDotScore
+    from chainrule.nn.attention._scores import make_score as make_score
     from chainrule.nn.attention._stack import Decoder as Decoder
     from chainrule.nn.attention._stack import Encoder as Encoder
 
@@ -33,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "AdditiveScore": "_scores",
         "Attention": "_attention",
+        "AttentionDecoder": "_recurrent_decoder",
         "BilinearScore": "_scores",
         "CrossAttention": "_multi_head",
         "CrossBlock": "_block",
@@ -42,12 +46,14 @@ __getattr__, __dir__, __all__ = lazy(
         "FeedForward": "_block",
         "ORDERS": "_order",
         "POSITIONS": "_positions",
+        "SCORES": "_scores",
         "ScaledDotScore": "_scores",
         "SelfAttention": "_multi_head",
         "SelfBlock": "_block",
         "attend": "_attend",
         "attention_weights": "_attend",
         "causal_mask": "_masks",
+        "make_score": "_scores",
         "padding_mask": "_masks",
         "rotary": "_rotary",
         "sinusoidal": "_positions",
