@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 NOT_YET = {
     "cifar10-densenet",
     "cifar10-vgg",
+    "fashion-vit",
     "multi30k-skipgram",
     "shakespeare-cbow",
     "shakespeare-lstm",

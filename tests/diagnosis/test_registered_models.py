@@ -64,6 +64,8 @@ CASES = [
     Case("densenet_cifar", (3, 8, 8), {"depth": 22}, {}, slow=True),
     Case("inception", (3, 16, 16), {"width": 0.25}, {}, slow=True),
     Case("mobilenet", (3, 96, 96), {"width": 0.25}, {"autocast": DEPTHWISE}, slow=True),
+    Case("vit", (1, 8, 8), {"width": 32, "layers": 2}, {}),
+    Case("vit", (3, 8, 12), {"width": 24, "layers": 2, "pool": "class", "positions": "grid", "dropout": 0.1}, {}),
 ]
 
 

@@ -44,6 +44,9 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("inception", (1, 35, 32), {"width": 0.125, "stem_stride": 4, "auxiliary": 1.0}),
     ("mobilenet", COLOR, {"width": 0.25}),
     ("mobilenet", (1, 19, 21), {"width": 0.25, "stem_stride": 1}),
+    ("vit", COLOR, {"layers": 2}),
+    ("vit", GREY, {"patch": 7, "layers": 1, "pool": "class", "positions": "grid", "dropout": 0.1}),
+    ("vit", (2, 6, 9), {"patch": 3, "width": 12, "layers": 2, "num_heads": 3, "positions": "sinusoidal"}),
 ]
 
 
@@ -179,6 +182,13 @@ class TestEach:
         ("mobilenet", COLOR, {"stem_stride": 3}, "1 or 2, got 3"),
         ("mobilenet", COLOR, {"width": -1.0}, "above 0, finite, got -1.0"),
         ("mobilenet", COLOR, {"width": float("inf")}, "got inf"),
+        ("vit", (3, 30, 32), {}, r"do not fill the images: expected patch 1, 2, got 30x32"),
+        ("vit", (3, 3, 8), {}, "at least 4x4, got 3x8. Remedy: give a smaller --model.patch"),
+        ("vit", COLOR, {"num_heads": 5}, "a divisor of 64, got 5"),
+        ("vit", COLOR, {"pool": "maen"}, 'did you mean "mean"'),
+        ("vit", COLOR, {"positions": "gird"}, 'did you mean "grid"'),
+        ("vit", COLOR, {"layers": 0}, "layers 0"),
+        ("vit", (20,), {}, "this network takes images"),
         ("lenet", (3, 30, 30), {}, "28x28 or 32x32.*got 30x30"),
         ("cnn", (3, 4, 4), {}, "at least 8x8"),
         ("mlp", GREY, {"activation": "rleu"}, 'did you mean "relu"'),

@@ -59,6 +59,8 @@ def test_parameters_and_multiply_adds_are_measured(name: str, form: dict[str, An
         ("densenet", {"depth": 161}, 7.73),
         ("densenet", {"depth": 169}, 3.36),
         ("densenet", {"depth": 201}, 4.29),
+        ("vit", {"patch": 16, "width": 768, "layers": 12, "num_heads": 12, "pool": "class"}, 17.56),
+        ("vit", {"patch": 16, "width": 1024, "layers": 24, "num_heads": 16, "pool": "class"}, 61.55),
         # Howard et al. 2017, table 6
         ("mobilenet", {"width": 1.0}, 0.569),
         ("mobilenet", {"width": 0.75}, 0.325),

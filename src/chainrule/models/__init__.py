@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chainrule.models._resnet import resnet_cifar as resnet_cifar
     from chainrule.models._squeezenet import squeezenet as squeezenet
     from chainrule.models._vgg import vgg as vgg
+    from chainrule.models._vit import vit as vit
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -55,6 +56,7 @@ __getattr__, __dir__, __all__ = lazy(
         "resnet_cifar": "_resnet",
         "squeezenet": "_squeezenet",
         "vgg": "_vgg",
+        "vit": "_vit",
         "weights_card": "_published",
         "weights_file": "_published",
     },
@@ -83,6 +85,7 @@ MODELS = Registry(
         _row("densenet_cifar", "_densenet", "thin DenseNets for small images: 40, 100 layers"),
         _row("inception", "_inception", "a thin GoogLeNet for small images, with an auxiliary head"),
         _row("mobilenet", "_mobilenet", "MobileNet v1: depthwise-separable convolutions"),
+        _row("vit", "_vit", "vision transformer: patches of the image as a sequence"),
     ],
     group="chainrule.models",
     prefixes=[("timm:", Entry("chainrule.models._timm:from_timm", "a network of the package timm, without weights"))],

@@ -191,6 +191,22 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _small({"width": 1.0, "stem_stride": 1}, 3_217_226, 46_354_432),
         ],
     },
+    "vit": {
+        "paper": "Dosovitskiy et al. 2021, An image is worth 16x16 words",
+        "source": "LECTURES H11",
+        "least": [3, 4, 4],
+        "forms": [
+            _small({"patch": 4}, 207_946, 14_877_312),
+            _form(
+                {"patch": 16, "width": 768, "layers": 12, "num_heads": 12, "pool": "class"}, 86_567_656, 17_563_828_224
+            ),
+            _form(
+                {"patch": 16, "width": 1024, "layers": 24, "num_heads": 16, "pool": "class"},
+                304_326_632,
+                61_554_712_576,
+            ),
+        ],
+    },
     "recurrent": {
         "task": "language",
         "paper": "Elman 1990; Hochreiter, Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU)",

@@ -54,9 +54,10 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         check_heads(dim, num_heads)
-        self.num_heads, self.causal, self.dropout, self.turn = num_heads, causal, dropout, turn
+        self.num_heads, self.causal, self.turn = num_heads, causal, turn
         self.project = nn.Linear(dim, 3 * dim)  # queries, keys, values in one product
         self.out = nn.Linear(dim, dim)
+        self.drop = nn.Dropout(dropout)  # says how many weights are dropped; the kernel itself drops them
         begin_projections(self.project, 3)
         begin_projections(self.out, 1)
 
@@ -75,8 +76,7 @@ class SelfAttention(nn.Module):
             mask: True where a key may be looked at, spread over (B, heads, T, N).
         """
         q, now = self._projected(x, read)
-        dropout = self.dropout if self.training else 0.0
-        found = attend(q, now.keys, now.values, mask=mask, causal=self.causal, dropout=dropout)
+        found = attend(q, now.keys, now.values, mask=mask, causal=self.causal, dropout=share(self.drop))
         return self.out(joined(found)), now
 
     def weights(
@@ -116,10 +116,11 @@ class CrossAttention(nn.Module):
     def __init__(self, dim: int, num_heads: int, *, memory_dim: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         check_heads(dim, num_heads)
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads = num_heads
         self.query = nn.Linear(dim, dim)
         self.remember = nn.Linear(memory_dim or dim, 2 * dim)  # keys and values in one product
         self.out = nn.Linear(dim, dim)
+        self.drop = nn.Dropout(dropout)
         for layer, count in ((self.query, 1), (self.remember, 2), (self.out, 1)):
             begin_projections(layer, count)
 
@@ -133,8 +134,7 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "b t d"]:
         """Return what each token gathered from the memory, as `read` gave it."""
         q = split(self.query(x), self.num_heads)
-        dropout = self.dropout if self.training else 0.0
-        found: Tensor = self.out(joined(attend(q, memory.keys, memory.values, mask=mask, dropout=dropout)))
+        found: Tensor = self.out(joined(attend(q, memory.keys, memory.values, mask=mask, dropout=share(self.drop))))
         return found
 
     def weights(
@@ -142,6 +142,11 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "b h t n"]:
         """Return what each token looks at in each head."""
         return attention_weights(split(self.query(x), self.num_heads), memory.keys, mask=mask)
+
+
+def share(drop: nn.Dropout) -> float:
+    """Which share is dropped now."""
+    return drop.p if drop.training else 0.0
 
 
 def split(x: Float[Tensor, "b t d"], num_heads: int) -> Float[Tensor, "b h t e"]:
