@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._scores import make_score as make_score
     from chainrule.nn.attention._stack import Decoder as Decoder
     from chainrule.nn.attention._stack import Encoder as Encoder
+    from chainrule.nn.attention._torch_layers import from_torch as from_torch
+    from chainrule.nn.attention._torch_layers import to_torch as to_torch
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -53,9 +55,11 @@ __getattr__, __dir__, __all__ = lazy(
         "attend": "_attend",
         "attention_weights": "_attend",
         "causal_mask": "_masks",
+        "from_torch": "_torch_layers",
         "make_score": "_scores",
         "padding_mask": "_masks",
         "rotary": "_rotary",
         "sinusoidal": "_positions",
+        "to_torch": "_torch_layers",
     },
 )
