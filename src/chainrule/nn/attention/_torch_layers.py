@@ -189,7 +189,7 @@ def _layer_of(block: SelfBlock | CrossBlock) -> nn.TransformerEncoderLayer | nn.
 
 
 def _stack_of(stack: nn.TransformerEncoder | nn.TransformerDecoder) -> Encoder | Decoder:
-    blocks = [_block_of(layer) for layer in stack.layers]  # type: ignore[arg-type]
+    blocks = [_block_of(layer) for layer in stack.layers]
     first = blocks[0]
     kind: Any = Encoder if isinstance(stack, nn.TransformerEncoder) else Decoder
     dim, heads = first.attention.out.out_features, first.attention.num_heads
@@ -212,8 +212,9 @@ def _norm_copy(norm: nn.Module | None) -> nn.LayerNorm | None:
 
 def _copy_eps(source: nn.Module, target: nn.Module) -> None:
     for name, norm in source.named_children():
+        other: Any = target.get_submodule(name)
         if isinstance(norm, nn.LayerNorm):
-            target.get_submodule(name).eps = norm.eps
+            other.eps = norm.eps
 
 
 def _activation_of(layer: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) -> type[nn.Module]:
