@@ -16,6 +16,8 @@ from chainrule.core.paths import shown
 from chainrule.data.fetch import find_known, places, verify
 from chainrule.data.known import Known
 from chainrule.models._densenet import DenseNet
+from chainrule.models.sequence._gpt import GPT
+from chainrule.models.sequence._gpt2 import from_gpt2, is_gpt2
 from chainrule.runtime.weights import Matched, load_weights, read_weights
 
 _LAYER = r"(features\.denseblock\d+\.denselayer\d+)"
@@ -91,7 +93,7 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
 
     AlexNet (version torchvision), VGG, ResNet, SqueezeNet and DenseNet have torchvision's names. Of its files, those of
     DenseNet have older names, which a table translates. Older files have no counters of batches in their norms; where
-    a file has none at all, the network's own stay as they are.
+    a file has none at all, the network's own stay as they are. `gpt` takes GPT-2's layout as well as its own.
 
     Args:
         model: The network.
@@ -118,7 +120,10 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
     Source:
         LECTURES D5, D6; torchvision's `models`.
     """
-    tensors = _with_counters(model, _renamed(model, read_weights(path, key=key), path))
+    tensors = read_weights(path, key=key)
+    if isinstance(model, GPT) and is_gpt2(tensors):
+        tensors = from_gpt2(tensors)
+    tensors = _with_counters(model, _renamed(model, tensors, path))
     try:
         return load_weights(model, tensors)
     except WeightsError as error:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.core.errors import RecipeError
-from chainrule.core.recipe import ImageRecipe
+from chainrule.core.recipe import ImageRecipe, Recipe
 from chainrule.core.sections import CARD, OWN, ImageData
 from chainrule.data import DATA
-from chainrule.models import MODELS
+from chainrule.models import EVERY_MODEL
 
 
-def card_of(recipe: ImageRecipe) -> Mapping[str, Any]:
+def card_of(recipe: Recipe) -> Mapping[str, Any]:
     """The card of a recipe's model; empty for a network of one's own."""
-    return {} if recipe.model.name == OWN else MODELS.entry(recipe.model.name).card
+    return {} if recipe.model.name == OWN else EVERY_MODEL.entry(recipe.model.name).card
 
 
 def with_images_of_card(recipe: ImageRecipe) -> ImageRecipe:

@@ -9,7 +9,7 @@ from torch import nn
 
 from chainrule.core.errors import RecipeError, WeightsError
 from chainrule.core.paths import shown
-from chainrule.core.recipe import ImageRecipe
+from chainrule.core.recipe import ImageRecipe, Recipe
 from chainrule.core.sections import CARD
 from chainrule.data import LabeledImages, Normalization
 from chainrule.models import MODELS, load_published, weights_card, weights_file
@@ -95,7 +95,7 @@ def card_normalization(recipe: ImageRecipe) -> Normalization:
     return Normalization(CARD, mean, deviation)
 
 
-def load_given_weights(recipe: ImageRecipe, model: nn.Module) -> None:
+def load_given_weights(recipe: Recipe, model: nn.Module) -> None:
     """Load the weights that a recipe gives into its network, all or nothing.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,6 +135,7 @@ def test_the_copy_stands_alone_and_trains() -> None:
         (lambda: to_torch(Encoder(8, num_heads=2, depth=1, order="inner")), "pre or post, got inner"),
         (lambda: to_torch(Encoder(8, num_heads=2, depth=1, turn=rotary)), "without rotary positions"),
         (lambda: to_torch(Encoder(8, num_heads=2, depth=1, activation=nn.Tanh)), "relu or gelu"),
+        (lambda: to_torch(Encoder(8, num_heads=2, depth=1, activation=partial(nn.GELU, "tanh"))), "relu or gelu"),
         (lambda: to_torch(Decoder(8, num_heads=2, depth=1, memory_dim=6)), "a memory of 8 numbers, got 6"),
         (lambda: from_torch(nn.TransformerEncoderLayer(8, 2, bias=False)), "bias=True"),
         (lambda: from_torch(nn.TransformerEncoderLayer(8, 2, activation=torch.tanh)), "relu or gelu"),

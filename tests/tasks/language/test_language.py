@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import chainrule
-from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError
+from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError, WeightsError
+from chainrule.models.sequence._gpt2 import to_gpt2
+from chainrule.runtime.weights import write_weights
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
 from chainrule.tasks.language import Language
 
@@ -214,3 +216,20 @@ def test_runs_of_other_tasks_say_what_they_are(text: Path, tmp_path: Path) -> No
     (run.path / "processing.json").write_text("{}")
     with pytest.raises(CheckpointError, match='entry "tokenizer"'):
         Run.open(run.path).model()
+
+
+def test_a_recipe_begins_with_the_weights_that_it_gives(text: Path, tmp_path: Path) -> None:
+    """Its own weights, and the same in GPT-2's layout; a file that does not fit is refused before the training."""
+    form = {"name": "gpt", "dim": 16, "depth": 1, "num_heads": 2, "positions": "learned", "length": 128}
+    plain = {**recipe(text, data=GPT["data"], train={"steps": 2}), "model": {**form, "activation": "gelu-tanh"}}
+    first = chainrule.train(plain, out=tmp_path / "first")
+    weights = first.model().state_dict()
+    write_weights(tmp_path / "gpt2.safetensors", to_gpt2(first.model()))  # type: ignore[arg-type]
+    for path in (first.path / "model.safetensors", tmp_path / "gpt2.safetensors"):
+        again = {**plain, "model": {**plain["model"], "weights": str(path)}, "train": {"steps": 0, "threads": 1}}
+        run = chainrule.train(again, out=tmp_path / f"again-{path.stem}")
+        found = run.model().state_dict()
+        assert all(torch.equal(found[name], value) for name, value in weights.items())
+    wrong = {**plain, "model": {**plain["model"], "depth": 2, "weights": str(tmp_path / "gpt2.safetensors")}}
+    with pytest.raises(WeightsError, match="12 missing"):
+        chainrule.train(wrong, out=tmp_path / "wrong")

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from chainrule.core.errors import RecipeError, UsageError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
 from chainrule.nn.attention import Decoder, Encoder, rotary
 from chainrule.nn.attention._multi_head import KeysValues
 
 State = Mapping[str, Tensor]
 """What has been read, by name; each (B, ...): `memory.` the source, the others the target so far."""
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 TIES = ("none", "target", "all")
 
 
@@ -31,7 +30,7 @@ class EncoderDecoder(nn.Module):
         num_heads: Attentions side by side in a block.
         layers: Blocks of the encoder, and of the decoder.
         hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
-        activation: Of the feed-forward networks: relu (the paper) or gelu.
+        activation: Of the feed-forward networks: relu (the paper), gelu or gelu-tanh.
         dropout: On the embeddings, the attention's weights, the hidden numbers, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
         positions: sinusoidal (the paper), learned, rotary, naive or none.
@@ -79,23 +78,16 @@ class EncoderDecoder(nn.Module):
         tie: str = "target",
     ) -> None:
         super().__init__()
-        name = "transformer"
+        name, tied = "transformer", "" if tie == "none" else tie
         check_share(dropout)
-        check_placing(name, order=order, positions=positions, join=join, tie=tie if tie != "none" else "")
+        check_placing(name, order=order, positions=positions, join=join, activation=activation, tie=tied)
         check_heads(name, width, depth=layers, num_heads=num_heads, positions=positions)
         _check_tie(tie, source_vocabulary, target_vocabulary)
-        if activation not in ACTIVATIONS:
-            raise RecipeError(
-                f'{name}: there is no activation "{activation}"',
-                remedy=unknown("activation", activation, list(ACTIVATIONS)),
-            )
         size, self.source_positions = position_table(positions, join, width, length)
         _, self.target_positions = position_table(positions, join, width, length)
         self.join, self.factor = join, size**0.5 if scale else 1.0
-        self.embed_source, self.embed_target = (
-            nn.Embedding(source_vocabulary, size),
-            nn.Embedding(target_vocabulary, size),
-        )
+        self.embed_source = nn.Embedding(source_vocabulary, size)
+        self.embed_target = nn.Embedding(target_vocabulary, size)
         self.drop_source, self.drop_target = nn.Dropout(dropout), nn.Dropout(dropout)
         both: dict[str, Any] = {
             "num_heads": num_heads,

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
 from chainrule.nn.attention import FeedForward, SelfAttention, SelfBlock, rotary
 from chainrule.nn.attention._multi_head import KeysValues
 from chainrule.nn.attention._stack import last_norm
@@ -23,6 +23,7 @@ class GPT(nn.Module):
         depth: Blocks.
         num_heads: Attentions side by side in a block.
         hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        activation: Of the feed-forward networks: gelu, gelu-tanh (GPT-2) or relu.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
         positions: rotary, learned, sinusoidal, naive or none.
@@ -48,6 +49,7 @@ class GPT(nn.Module):
         depth: int = 4,
         num_heads: int = 5,
         hidden: int = 0,
+        activation: str = "gelu",
         dropout: float = 0.0,
         order: str = "pre",
         positions: str = "rotary",
@@ -57,7 +59,7 @@ class GPT(nn.Module):
     ) -> None:
         super().__init__()
         check_share(dropout)
-        check_placing("gpt", order=order, positions=positions, join=join, tie=tie)
+        check_placing("gpt", order=order, positions=positions, join=join, activation=activation, tie=tie)
         check_heads("gpt", dim, depth=depth, num_heads=num_heads, positions=positions)
         turn = rotary if positions == "rotary" else None
         size, self.positions = position_table(positions, join, dim, length)
@@ -67,7 +69,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(
             SelfBlock(
                 SelfAttention(dim, num_heads, causal=True, dropout=dropout, turn=turn),
-                FeedForward(dim, hidden or 4 * dim, dropout=dropout),
+                FeedForward(dim, hidden or 4 * dim, activation=ACTIVATIONS[activation], dropout=dropout),
                 dim,
                 order=order,
                 dropout=dropout,

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.nn.attention import ORDERS, POSITIONS
 
-KNOWN = {"order": list(ORDERS), "positions": ["rotary", *POSITIONS], "join": ["add", "concatenate"]}
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "gelu-tanh": functools.partial(nn.GELU, approximate="tanh"),
+}
+"""Of the feed-forward networks; `gelu-tanh` is the approximation that GPT-2 was trained with."""
+KNOWN = {
+    "activation": list(ACTIVATIONS),
+    "order": list(ORDERS),
+    "positions": ["rotary", *POSITIONS],
+    "join": ["add", "concatenate"],
+}
 
 
-def check_placing(model: str, *, order: str, positions: str, join: str, tie: object) -> None:
+def check_placing(model: str, *, order: str, positions: str, join: str, activation: str, tie: object) -> None:
     """Check that a transformer's options are known and go together.
 
     Args:
@@ -19,12 +33,14 @@ def check_placing(model: str, *, order: str, positions: str, join: str, tie: obj
         order: Where the norm stands.
         positions: rotary, or one of `POSITIONS`.
         join: add or concatenate.
+        activation: One of `ACTIVATIONS`.
         tie: What is not empty where scores are taken with the embeddings' own weights.
 
     Raises:
         RecipeError: They are not, or do not.
     """
-    for name, value in (("order", order), ("positions", positions), ("join", join)):
+    named = {"order": order, "positions": positions, "join": join, "activation": activation}
+    for name, value in named.items():
         if value not in KNOWN[name]:
             raise RecipeError(f'{model}: there is no {name} "{value}"', remedy=unknown(name, value, KNOWN[name]))
     if join == "concatenate" and (positions in ("rotary", "none") or tie):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -16,14 +18,16 @@ class FeedForward(nn.Sequential):
     Args:
         dim: Numbers of a token.
         hidden: Numbers between; 4 dim usually.
-        activation: Made afresh: `nn.ReLU`, `nn.GELU`.
+        activation: Makes one: `nn.ReLU`, `nn.GELU`.
         dropout: On the hidden numbers.
 
     Source:
         LECTURES H7; Vaswani et al. 2017, 3.3.
     """
 
-    def __init__(self, dim: int, hidden: int, *, activation: type[nn.Module] = nn.GELU, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dim: int, hidden: int, *, activation: Callable[[], nn.Module] = nn.GELU, dropout: float = 0.0
+    ) -> None:
         first, second = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         begin_projections(first, 1)
         begin_projections(second, 1)

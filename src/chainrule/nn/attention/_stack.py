@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class Encoder(nn.Module):
         num_heads: int,
         depth: int,
         hidden: int = 0,
-        activation: type[nn.Module] = nn.GELU,
+        activation: Callable[[], nn.Module] = nn.GELU,
         dropout: float = 0.0,
         order: str = "pre",
         turn: Turn | None = None,
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
         depth: int,
         memory_dim: int | None = None,
         hidden: int = 0,
-        activation: type[nn.Module] = nn.GELU,
+        activation: Callable[[], nn.Module] = nn.GELU,
         dropout: float = 0.0,
         order: str = "pre",
         turn: Turn | None = None,

@@ -158,7 +158,7 @@ def _layer_of(block: SelfBlock | CrossBlock) -> nn.TransformerEncoderLayer | nn.
         raise UsageError("torch's layers have two orders of norms", expected="pre or post", got=block.order)
     if attention.turn is not None:
         raise UsageError("torch's layers turn no queries and keys", expected="a block without rotary positions")
-    if not isinstance(feed, FeedForward) or type(feed[1]) not in ACTIVATIONS:
+    if not isinstance(feed, FeedForward) or _kind_of(feed[1]) is None:
         raise UsageError("torch's layers have one kind of feed-forward network", expected="FeedForward, relu or gelu")
     dim, cross = attention.out.out_features, isinstance(block, CrossBlock)
     if isinstance(block, CrossBlock) and block.cross.remember.in_features != dim:
@@ -170,7 +170,7 @@ def _layer_of(block: SelfBlock | CrossBlock) -> nn.TransformerEncoderLayer | nn.
         attention.num_heads,
         feed[0].out_features,
         dropout=block.drop1.p,
-        activation=ACTIVATIONS[type(feed[1])],
+        activation=ACTIVATIONS[_kind_of(feed[1]) or nn.ReLU],
         batch_first=True,
         norm_first=block.order == "pre",
     )
@@ -212,14 +212,23 @@ def _norm_copy(norm: nn.Module | None) -> nn.LayerNorm | None:
 
 def _copy_eps(source: nn.Module, target: nn.Module) -> None:
     for name, norm in source.named_children():
-        other: Any = target.get_submodule(name)
         if isinstance(norm, nn.LayerNorm):
+            other: Any = target.get_submodule(name)
             other.eps = norm.eps
 
 
-def _activation_of(layer: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) -> type[nn.Module]:
-    given: Any = layer.activation
+def _kind_of(activation: Any) -> type[nn.Module] | None:
+    """nn.ReLU or nn.GELU, as a module or as a function; None for any other, such as the approximation of gelu."""
     for kind, function in ACTIVATIONS.items():
-        if given is function or (type(given) is kind and getattr(given, "approximate", "none") == "none"):
+        if activation is function or (
+            type(activation) is kind and getattr(activation, "approximate", "none") == "none"
+        ):
             return kind
-    raise UsageError("the activation is another one", expected="relu or gelu", got=given)
+    return None
+
+
+def _activation_of(layer: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) -> type[nn.Module]:
+    kind = _kind_of(layer.activation)
+    if kind is None:
+        raise UsageError("the activation is another one", expected="relu or gelu", got=layer.activation)
+    return kind

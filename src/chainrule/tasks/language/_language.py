@@ -23,6 +23,7 @@ from chainrule.nn import initialize
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase
 from chainrule.tasks._network import own_network
+from chainrule.tasks._pretrained import load_given_weights
 from chainrule.tasks._tokenizer import stored_tokenizer
 from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
 from chainrule.tasks._trial import first_of, tried
@@ -176,6 +177,7 @@ class Language:
         return examples if isinstance(examples, Lanes) else None
 
     def _prepare(self, model: nn.Module, task: Task) -> None:
+        load_given_weights(self.recipe, model)
         self.chosen = load_vectors(self.recipe.model, model, self.tokenizer.vocabulary)
 
     def _tokenized(self) -> tuple[Tensor, dict[str, range]]:
