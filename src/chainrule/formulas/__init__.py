@@ -167,6 +167,17 @@ if TYPE_CHECKING:
     from chainrule.formulas.schedules import linear_rate as linear_rate
     from chainrule.formulas.schedules import step_rate as step_rate
     from chainrule.formulas.schedules import warm_up_rate as warm_up_rate
+    from chainrule.formulas.transformer import feed_forward_backward as feed_forward_backward
+    from chainrule.formulas.transformer import feed_forward_forward as feed_forward_forward
+    from chainrule.formulas.transformer import residual_norm_backward as residual_norm_backward
+    from chainrule.formulas.transformer import residual_norm_forward as residual_norm_forward
+    from chainrule.formulas.transformer import sinusoidal_positions as sinusoidal_positions
+    from chainrule.formulas.transformer import transformer_backward as transformer_backward
+    from chainrule.formulas.transformer import transformer_block_backward as transformer_block_backward
+    from chainrule.formulas.transformer import transformer_block_forward as transformer_block_forward
+    from chainrule.formulas.transformer import transformer_forward as transformer_forward
+    from chainrule.formulas.transformer import transformer_trace as transformer_trace
+    from chainrule.formulas.transformer import worked_transformer as worked_transformer
     from chainrule.formulas.updates import adagrad as adagrad
     from chainrule.formulas.updates import adam as adam
     from chainrule.formulas.updates import adam_l2 as adam_l2
@@ -218,6 +229,18 @@ __getattr__, __dir__, __all__ = lazy(
         "self_attention_backward": "attention",
         "multi_head_attention_forward": "attention",
         "multi_head_attention_backward": "attention",
+        # transformers
+        "sinusoidal_positions": "transformer",
+        "feed_forward_forward": "transformer",
+        "feed_forward_backward": "transformer",
+        "residual_norm_forward": "transformer",
+        "residual_norm_backward": "transformer",
+        "transformer_block_forward": "transformer",
+        "transformer_block_backward": "transformer",
+        "transformer_forward": "transformer",
+        "transformer_backward": "transformer",
+        "worked_transformer": "transformer",
+        "transformer_trace": "transformer",
         # beam
         "beam_search": "beam",
         "exhaustive_search": "beam",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
-from chainrule.nn.attention import ORDERS, Decoder, Encoder, padding_mask, rotary
+from chainrule.formulas import transformer as book
+from chainrule.formulas.norms import layer_norm_forward
+from chainrule.nn.attention import ORDERS, Decoder, Encoder, SelfBlock, causal_mask, padding_mask, rotary
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +20,33 @@ def _seed() -> None:
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
+
+
+def weights_of(block: SelfBlock) -> book.Block:
+    """A block's weights as the book has them: rows are examples, no biases in attention."""
+    nn.init.zeros_(block.attention.project.bias)
+    nn.init.zeros_(block.attention.out.bias)
+    matrices = [*block.attention.project.weight.chunk(3), block.attention.out.weight]
+    first, second = block.feed_forward[0], block.feed_forward[3]  # type: ignore[index]
+    rest = [block.norm1.weight, block.norm1.bias, first.weight.T, first.bias, second.weight.T, second.bias]
+    every = [*(one.T for one in matrices), *rest, block.norm2.weight, block.norm2.bias]
+    return book.Block(*(one.detach().numpy() for one in every))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_encoder_is_the_formula(order: str) -> None:
+    encoder = Encoder(8, num_heads=2, depth=3, hidden=10, activation=nn.ReLU, order=order).double()
+    for name, parameter in encoder.named_parameters():
+        nn.init.normal_(parameter, mean=float("norm" in name), std=0.5)
+    blocks, x = [weights_of(block) for block in encoder.blocks], draw(2, 5, 8)  # type: ignore[arg-type]
+    wanted, _ = book.transformer_forward(x.numpy(), blocks, 2, order)
+    if order != "post":
+        gamma, beta = (one.detach().numpy() for one in encoder.norm.parameters())
+        wanted, _ = layer_norm_forward(wanted, gamma, beta)
+    np.testing.assert_allclose(encoder(x).detach().numpy(), wanted, atol=1e-11)
+    causal = causal_mask(5)
+    masked, _ = book.transformer_block_forward(x.numpy(), blocks[0], 2, order, causal.numpy())
+    np.testing.assert_allclose(encoder.blocks[0](x, mask=causal)[0].detach().numpy(), masked, atol=1e-11)
 
 
 @pytest.mark.parametrize("order", ORDERS)
