@@ -197,6 +197,9 @@ def pages() -> dict[Path, str]:
     _, _, after = rest.partition(END)
     found = {
         ROOT / "docs" / "results.md": results_page(),
+        ROOT / "docs" / "attention.md": speed_page(
+            (ROOT / "docs" / "attention.md").read_text(encoding="utf-8"), read, machine
+        ),
         ROOT / "docs" / "speed.md": speed_page((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), read, machine),
         ROOT / "docs" / "doctor.md": doctor_page(
             (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8"), read, machine

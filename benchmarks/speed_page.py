@@ -121,8 +121,31 @@ def _accuracy(row: Found) -> float:
     return row.get("test accuracy", row.get("test accuracy, mean of five seeds"))
 
 
+def _attention(found: Found) -> list[str]:
+    """What attention costs, counted, and the memory that it takes."""
+    rows = [
+        [
+            f"{each['tokens']:,}",
+            f"{each['counted']['attention'] / 1e6:,.1f}",
+            f"{each['counted']['rest'] / 1e6:,.1f}",
+            f"{100 * each['share of attention']:.1f} %",
+        ]
+        for each in found["multiply-adds"]
+    ]
+    head = ["tokens", "attention, millions of multiply-adds", "rest of the block", "share of attention"]
+    memory = found["peak bytes"]
+    lengths = sorted({int(n) for sizes in memory.values() for n in sizes})
+    sizes = [
+        [kind, *(f"{memory[kind][str(n)] / 2**20:,.0f}" if str(n) in memory[kind] else "" for n in lengths), power]
+        for kind, power in ((kind, f"n^{found['exponent'][kind]}") for kind in memory)
+    ]
+    ends = ["peak memory, MiB", *(f"{n:,} tokens" for n in lengths), "grows as"]
+    return [*table(head, rows), "", *table(ends, sizes)]
+
+
 PARTS: dict[str, Callable[[Found], list[str]]] = {
     "ablation": _ablation,
+    "attention-memory": _attention,
     "fast": _fast,
     "predict": _predict,
     "throughput": _throughput,

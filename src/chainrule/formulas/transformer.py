@@ -292,12 +292,29 @@ def worked_transformer() -> tuple[Array, int, list[Block]]:
 
 
 class Line(NamedTuple):
-    """A line of a trace: which block (from 1), the name of what is computed, how, and its numbers."""
+    """A line of a trace: which block (from 1), the name of what is computed, how, and its numbers.
+
+    Written as text, heads stand beside each other, one row a token.
+
+    Example:
+        >>> print(Line(1, "q", "x Wq, in heads", np.array([[[1.0, 0.5]], [[-0.0, 2.0]]])))
+        1  q = x Wq, in heads, 2x1x2
+            1.0000  0.5000 |  0.0000  2.0000
+    """
 
     block: int
     name: str
     how: str
     value: Array
+
+    def __str__(self) -> str:
+        heads = self.value if self.value.ndim == 3 else self.value[None]
+        rows = [
+            "  " + " |".join("".join(f"{number + 0.0:8.4f}" for number in part) for part in parts)
+            for parts in zip(*np.where(np.abs(heads) < 5e-5, 0.0, heads), strict=True)
+        ]
+        shape = "x".join(map(str, self.value.shape))
+        return "\n".join([f"{self.block}  {self.name} = {self.how}, {shape}", *rows])
 
 
 def transformer_trace(x: Array, blocks: Sequence[Block], heads: int, mask: np.ndarray | None = None) -> list[Line]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._block import CrossBlock as CrossBlock
     from chainrule.nn.attention._block import FeedForward as FeedForward
     from chainrule.nn.attention._block import SelfBlock as SelfBlock
+    from chainrule.nn.attention._maps import attention_maps as attention_maps
     from chainrule.nn.attention._masks import causal_mask as causal_mask
     from chainrule.nn.attention._masks import padding_mask as padding_mask
     from chainrule.nn.attention._multi_head import CrossAttention as CrossAttention
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = lazy(
         "SelfAttention": "_multi_head",
         "SelfBlock": "_block",
         "attend": "_attend",
+        "attention_maps": "_maps",
         "attention_weights": "_attend",
         "causal_mask": "_masks",
         "from_torch": "_torch_layers",
