@@ -107,6 +107,7 @@ def test_attention_with_a_value_function_and_a_mask() -> None:
     mask[1] = False
     given = layer(q, x, mask)
     torch.testing.assert_close(given.context[0], given.weights[0] @ value(x[0]))
+    torch.testing.assert_close(given.weights[0].sum(-1), torch.ones(3, dtype=torch.float64))
     assert given.context[1].abs().max() == 0
 
 
