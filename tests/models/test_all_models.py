@@ -120,6 +120,7 @@ class TestEach:
             network.train(training)(x)
             assert torch.equal(x, before)
             resting = set() if training else {name for name in leaves if name.startswith("auxiliary.")}
+            resting |= {name for name in leaves if name.endswith(".attention.drop")}  # the fused kernel drops by itself
             assert set(calls) == leaves - resting
             assert set(calls.values()) == {1}
 
