@@ -11,7 +11,7 @@ from torch.nn import functional
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING, START
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
 from chainrule.models.sequence._text_average import check_counts, mean_of
 from chainrule.nn.attention import rotary
 from chainrule.nn.attention._stack import Encoder
@@ -30,6 +30,7 @@ class TextTransformer(nn.Module):
         depth: Blocks.
         num_heads: Attentions side by side in a block.
         hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        activation: Of the feed-forward networks: relu, gelu or gelu-tanh.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
         positions: rotary, learned, sinusoidal, naive or none.
@@ -55,6 +56,7 @@ class TextTransformer(nn.Module):
         depth: int = 2,
         num_heads: int = 4,
         hidden: int = 0,
+        activation: str = "gelu",
         dropout: float = 0.0,
         order: str = "pre",
         positions: str = "learned",
@@ -64,7 +66,7 @@ class TextTransformer(nn.Module):
         super().__init__()
         check_share(dropout)
         check_counts("text_transformer", length=length)
-        check_placing("text_transformer", order=order, positions=positions, join="add", tie=())
+        check_placing("text_transformer", order=order, positions=positions, join="add", activation=activation, tie=())
         check_heads("text_transformer", dim, depth=depth, num_heads=num_heads, positions=positions)
         if read not in READS:
             raise RecipeError(f'text_transformer: there is no read "{read}"', remedy=unknown("read", read, READS))
@@ -77,6 +79,7 @@ class TextTransformer(nn.Module):
             num_heads=num_heads,
             depth=depth,
             hidden=hidden,
+            activation=ACTIVATIONS[activation],
             dropout=dropout,
             order=order,
             turn=rotary if positions == "rotary" else None,
