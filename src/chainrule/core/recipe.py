@@ -19,17 +19,20 @@ from chainrule.core.sections import (
     OWN,
     Augment,
     Data,
+    Decode,
     Generate,
     ImageData,
     Init,
     LabeledTextData,
     Model,
     Named,
+    PairData,
     Penalty,
     Predict,
     Section,
     TextData,
     Train,
+    TrainPairs,
     TrainText,
     TrainTexts,
     TrainWords,
@@ -146,11 +149,30 @@ class TextClassesRecipe(Recipe):
     train: TrainTexts
 
 
+class TranslateRecipe(Recipe):
+    """Sentences into their translations.
+
+    Example:
+        >>> data, model = {"name": "addition", "tokenizer": "characters"}, {"name": "transformer"}
+        >>> recipe = TranslateRecipe(task="translate", data=data, model=model, train={"epochs": 2})
+        >>> recipe.data.joint, recipe.train.batch, recipe.decode.beam, recipe.teaching.name
+        (True, 64, 5, 'forced')
+    """
+
+    task: Literal["translate"]
+    data: PairData
+    teaching: Named = Named(name="forced")
+    """What a network is given while it learns to write: what is right, or ever more what it has written itself."""
+    train: TrainPairs
+    decode: Decode = Decode()
+
+
 FORMS: Mapping[str, type[Recipe]] = {
     CLASSIFY: ImageRecipe,
     "language": LanguageRecipe,
     "embed": EmbedRecipe,
     "classify-text": TextClassesRecipe,
+    "translate": TranslateRecipe,
 }
 """Task -> the form of its recipes."""
 _ORDER = ("format", "about", "task", "data", "augment")

@@ -149,6 +149,27 @@ class WordData(TokenData):
     """The share of the text from which on a word is frequent, and left out now and then; 0: none is."""
 
 
+class PairData(Data):
+    """Which pairs of sentences, how they are split and cut into tokens; other keys are options of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.05
+    """Share of the different sentences set aside to choose by, where the pairs have no official validation part."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the different sentences that are the test part, where the pairs have no official one."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Seed of the split."""
+    tokenizer: Named = Named(name="bpe")
+    """How text becomes tokens: a name, or a name with options: `{name: bpe, size: 5000}`."""
+    joint: Annotated[bool, Field(strict=True)] = True
+    """One vocabulary for both sides; else each has its own."""
+    length: Annotated[int, Field(ge=1, strict=True)] = 100
+    """The most tokens of a sentence; longer ones are cut."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training pairs, drawn by the seed of the split."""
+
+    _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
+
+
 class Model(Named):
     """Which network, and the weights that it begins with; other keys are options of the network."""
 
@@ -302,6 +323,30 @@ class TrainTexts(Train):
     """Tokens a step, padding included, in place of `batch`; needs `data.order: buckets`."""
     evaluate_batch: Count = 200
     """Texts in a group while evaluating."""
+
+
+class TrainPairs(TrainText):
+    """How long, in which groups, and what is kept."""
+
+    batch: Count = 64
+    """Pairs of a step, those of like length together."""
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    """Places of a step, padding included, on the side that takes more of them; then `batch` says nothing."""
+
+
+class Decode(Section):
+    """How the trained network translates where nothing else is asked for."""
+
+    beam: Count = 5
+    """Hypotheses that are followed; 1: greedy."""
+    length_exponent: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Sums of log p are divided by length to this power; 0 prefers short translations."""
+    no_repeat: Annotated[int, Field(ge=0)] = 0
+    """No sequence of so many tokens is written twice; 0: any."""
+    length: Count = 100
+    """The most tokens of a translation."""
+    most: Count = 2000
+    """So many sentences of a part, its first ones, are translated to measure BLEU and exact matches."""
 
 
 class Generate(Section):

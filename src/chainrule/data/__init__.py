@@ -243,5 +243,54 @@ LABELED_TEXTS = Registry(
     group="chainrule.labeled_texts",
 )
 """Texts that belong to classes."""
-EVERY_SET = Registries("data set", DATA, TEXTS, LABELED_TEXTS)
+PAIRS = Registry(
+    "data set",
+    [
+        (
+            "addition",
+            Entry(
+                "chainrule.data.addition:addition",
+                "sums of numbers, made by a seed",
+                {"task": "translate", "licence": "none needed", "origin": "made when it is asked for"},
+            ),
+        ),
+        (
+            "tatoeba-eng-fra",
+            Entry(
+                "chainrule.data.tatoeba_eng_fra:tatoeba_eng_fra",
+                "short sentences in English and French, 5,000 pairs",
+                {
+                    "task": "translate",
+                    "bytes": 562_864,
+                    "licence": "CC BY 2.0 FR",
+                    "origin": "a file of one's own",
+                },
+            ),
+        ),
+        (
+            "multi30k",
+            Entry(
+                "chainrule.data.multi30k:multi30k",
+                "descriptions of photographs in English, German and French, 31,014 of each",
+                {
+                    "task": "translate",
+                    "bytes": 6_441_127,
+                    "licence": "none (non-commercial research and education only)",
+                    "origin": "files of one's own",
+                },
+            ),
+        ),
+        (
+            "parallel-files",
+            Entry(
+                "chainrule.data.parallel_files:parallel_files",
+                "sentences of your own: two files, line by line",
+                {"task": "translate", "origin": "--data.source FILE --data.target FILE"},
+            ),
+        ),
+    ],
+    group="chainrule.pairs",
+)
+"""Pairs of sentences to translate."""
+EVERY_SET = Registries("data set", DATA, TEXTS, LABELED_TEXTS, PAIRS)
 """All that a recipe may name; each card says for which task."""

@@ -165,8 +165,12 @@ if TYPE_CHECKING:
     from chainrule.formulas.schedules import cosine_rate as cosine_rate
     from chainrule.formulas.schedules import inverse_sqrt_rate as inverse_sqrt_rate
     from chainrule.formulas.schedules import linear_rate as linear_rate
+    from chainrule.formulas.schedules import noam_rate as noam_rate
     from chainrule.formulas.schedules import step_rate as step_rate
     from chainrule.formulas.schedules import warm_up_rate as warm_up_rate
+    from chainrule.formulas.teaching import exponential_share as exponential_share
+    from chainrule.formulas.teaching import inverse_sigmoid_share as inverse_sigmoid_share
+    from chainrule.formulas.teaching import linear_share as linear_share
     from chainrule.formulas.transformer import feed_forward_backward as feed_forward_backward
     from chainrule.formulas.transformer import feed_forward_forward as feed_forward_forward
     from chainrule.formulas.transformer import residual_norm_backward as residual_norm_backward
@@ -375,7 +379,12 @@ __getattr__, __dir__, __all__ = lazy(
         "cosine_rate": "schedules",
         "linear_rate": "schedules",
         "inverse_sqrt_rate": "schedules",
+        "noam_rate": "schedules",
         "warm_up_rate": "schedules",
+        # scheduled sampling
+        "linear_share": "teaching",
+        "exponential_share": "teaching",
+        "inverse_sigmoid_share": "teaching",
         # updates
         "sgd": "updates",
         "momentum": "updates",

@@ -54,6 +54,21 @@ def inverse_sqrt_rate(lr: float, t: float) -> float:
     return lr / math.sqrt(t)
 
 
+def noam_rate(d: float, t: float, warm: float) -> float:
+    """Return d^-0.5 min(t^-0.5, t warm^-1.5), t from 1: the rate of the paper's Transformer of width d.
+
+    It rises linearly for `warm` steps and falls as 1/sqrt(t) afterwards.
+
+    Example:
+        >>> [noam_rate(4, t, 4) for t in (1, 4, 16)]
+        [0.0625, 0.25, 0.125]
+
+    Source:
+        LECTURES B9, H9. Vaswani et al. 2017, 5.3.
+    """
+    return d**-0.5 * min(t**-0.5, t * warm**-1.5)
+
+
 def warm_up_rate(rate: Callable[[float, float], float], t: float, T: float, warm: int) -> float:
     """Return `rate`, after a linear warm-up of some steps.
 

@@ -8,6 +8,9 @@ from chainrule.core.lazy import lazy
 from chainrule.core.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from chainrule.metrics._bleu import Bleu as Bleu
+    from chainrule.metrics._bleu import bleu as bleu
+    from chainrule.metrics._bleu import require_sacrebleu as require_sacrebleu
     from chainrule.metrics.accuracy import Accuracy as Accuracy
     from chainrule.metrics.accuracy import TopK as TopK
     from chainrule.metrics.accuracy import shares_right as shares_right
@@ -20,11 +23,14 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "Accuracy": "accuracy",
+        "Bleu": "_bleu",
         "Confusion": "confusion",
         "Mean": "mean",
         "Mistakes": "mistakes",
         "Tally": "tally",
         "TopK": "accuracy",
+        "bleu": "_bleu",
+        "require_sacrebleu": "_bleu",
         "shares_right": "accuracy",
     },
 )

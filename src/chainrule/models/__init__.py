@@ -139,5 +139,25 @@ TEXT_MODELS = Registry(
 )
 """Networks that classify texts: `(vocabulary, classes, **options) -> module`; `tokens (B, T) -> scores (B, K)`, padding
 being 0."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS)
+TRANSLATION_MODELS = Registry(
+    "model",
+    [
+        (
+            "seq2seq",
+            Entry("chainrule.models.sequence._seq2seq:Seq2Seq", "recurrent encoder and decoder", CARDS["seq2seq"]),
+        ),
+        (
+            "transformer",
+            Entry(
+                "chainrule.models.sequence._encoder_decoder:EncoderDecoder",
+                "transformer of two parts: encoder and decoder",
+                CARDS["transformer"],
+            ),
+        ),
+    ],
+    group="chainrule.translation_models",
+)
+"""Networks that translate: `(source vocabulary, target vocabulary, **options) -> module`; `encode(source) -> state` and
+`(tokens, state) -> (scores, state)`."""
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, TRANSLATION_MODELS)
 """All that a recipe may name; each card says for which task."""

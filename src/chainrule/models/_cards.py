@@ -8,6 +8,8 @@ A card is `{"source", "least", "forms", ...}`:
   multiply-adds of convolutions and fully connected layers for one example, as `chainrule.analysis.network_table`
   counts them in evaluation mode.
 - `task`: what it is for, where that is not the classification of images.
+- `teaching`: how a translator is given its own words in scheduled sampling: "steps" (where nothing is said) or "two
+  passes".
 - `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
 - `images`: what published weights expect, `{"size", "resize", "mean", "deviation"}`: the shorter side of an image is
   scaled to `resize` pixels and the middle of `size` x `size` is cut out; then mean and deviation of each channel (of
@@ -245,5 +247,16 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "task": "classify-text",
         "paper": "Kim 2014, Convolutional neural networks for sentence classification",
         "source": "LECTURES D1",
+    },
+    "seq2seq": {
+        "task": "translate",
+        "paper": "Cho et al. 2014; Sutskever et al. 2014, Sequence to sequence learning with neural networks",
+        "source": "LECTURES G6",
+    },
+    "transformer": {
+        "task": "translate",
+        "teaching": "two passes",
+        "paper": "Vaswani et al. 2017, Attention is all you need",
+        "source": "LECTURES H5, H6, H9",
     },
 }

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from chainrule.optim.schedules import cosine as cosine
     from chainrule.optim.schedules import inverse_sqrt as inverse_sqrt
     from chainrule.optim.schedules import linear as linear
+    from chainrule.optim.schedules import noam as noam
     from chainrule.optim.schedules import step as step
     from chainrule.optim.sgd_family import sgd as sgd
+    from chainrule.optim.teaching import exponential_teaching as exponential_teaching
+    from chainrule.optim.teaching import forced as forced
+    from chainrule.optim.teaching import inverse_sigmoid_teaching as inverse_sigmoid_teaching
+    from chainrule.optim.teaching import linear_teaching as linear_teaching
 
 _NAMES = {
     # what a rate may depend on
@@ -47,6 +52,12 @@ _NAMES = {
     "cosine": "schedules",
     "linear": "schedules",
     "inverse_sqrt": "schedules",
+    "noam": "schedules",
+    # scheduled sampling
+    "forced": "teaching",
+    "linear_teaching": "teaching",
+    "exponential_teaching": "teaching",
+    "inverse_sigmoid_teaching": "teaching",
     # gradients and averages
     "clip_gradients": "_clip",
     "suggest_clip": "_clip",
@@ -79,6 +90,22 @@ SCHEDULES = Registry(
         ("cosine", Entry(f"{_HERE}.schedules:cosine", "(1 + cos(pi t/T)) / 2")),
         ("linear", Entry(f"{_HERE}.schedules:linear", "1 - t/T")),
         ("inverse_sqrt", Entry(f"{_HERE}.schedules:inverse_sqrt", "1 / sqrt(t), t from 1")),
+        ("noam", Entry(f"{_HERE}.schedules:noam", "rises to 1 at the end of the warm-up w, then sqrt(w/t)")),
     ],
     group="chainrule.schedules",
 )
+
+TEACHING = Registry(
+    "way of teaching",
+    [
+        ("forced", Entry(f"{_HERE}.teaching:forced", "teacher forcing: every input is the ground truth")),
+        ("linear", Entry(f"{_HERE}.teaching:linear_teaching", "scheduled sampling: max(final, begin - slope t)")),
+        ("exponential", Entry(f"{_HERE}.teaching:exponential_teaching", "scheduled sampling: k^t")),
+        (
+            "inverse_sigmoid",
+            Entry(f"{_HERE}.teaching:inverse_sigmoid_teaching", "scheduled sampling: k / (k + exp(t/k))"),
+        ),
+    ],
+    group="chainrule.teaching",
+)
+"""`(t, steps, **options) -> share of inputs that are the ground truth`, while a network learns to write."""

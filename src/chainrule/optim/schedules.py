@@ -125,15 +125,44 @@ def inverse_sqrt(t: float, steps: int, *, warmup: float = 0.0) -> float:
     return _warmed(lambda u, n: 1 / math.sqrt(u + 1), t, steps, warmup)
 
 
+def noam(t: float, steps: int, *, warmup: float = 0.1) -> float:
+    """Return min(t/w, sqrt(w/t)), t from 1: linear up to 1 at the end of the warm-up of w steps, then 1 / sqrt(t).
+
+    The paper's rate d^-0.5 min(t^-0.5, t w^-1.5) is this with the base rate (d w)^-0.5.
+
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        warmup: Share of the steps, or steps; at least one step.
+
+    Raises:
+        UsageError: t or the warm-up is negative.
+
+    Example:
+        >>> [noam(t, 100, warmup=4) for t in (0, 1, 3, 15, 63)]
+        [0.25, 0.5, 1.0, 0.5, 0.25]
+
+    Source:
+        Vaswani et al. 2017, 5.3.
+    """
+    warm = max(1, _warm_steps(t, steps, warmup))
+    return min((t + 1) / warm, math.sqrt(warm / (t + 1)))
+
+
 def _warmed(schedule: Callable[[float, float], float], t: float, steps: int, warmup: float) -> float:
+    length = _warm_steps(t, steps, warmup)
+    if t < length:
+        return (t + 1) / length * schedule(0.0, steps - length)
+    return schedule(t - length, steps - length)
+
+
+def _warm_steps(t: float, steps: int, warmup: float) -> int:
+    """The steps that a warm-up lasts."""
     if not (t >= 0 and 0 <= warmup < math.inf):
         raise UsageError(
             "a schedule counts from 0", expected="t and warmup at least 0, finite", got=f"{t} and {warmup}"
         )
-    length = math.floor(warmup * steps / _LESS) if warmup < 1 else int(warmup)
-    if t < length:
-        return (t + 1) / length * schedule(0.0, steps - length)
-    return schedule(t - length, steps - length)
+    return math.floor(warmup * steps / _LESS) if warmup < 1 else int(warmup)
 
 
 def _done(t: float, steps: float) -> float:

@@ -73,6 +73,7 @@ JOBS = Registry(
         ("language", Entry("chainrule.tasks.language:Language", "the next token of a text")),
         ("embed", Entry("chainrule.tasks.embed:Embedding", "vectors of words, from the words around them")),
         ("classify-text", Entry("chainrule.tasks.text:TextClassification", "texts into classes")),
+        ("translate", Entry("chainrule.tasks.translate:Translation", "sentences into their translations")),
     ],
 )
 

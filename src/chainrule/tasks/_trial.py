@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -23,13 +23,19 @@ def first_of(parts: Iterable[str]) -> str:
     return "valid" if "valid" in names else names[0]
 
 
-def tried(model: nn.Module, examples: Examples, what: str) -> Any:
+def called(model: nn.Module, inputs: Any) -> Any:
+    """Call a network with the inputs of a batch."""
+    return model(inputs)
+
+
+def tried(model: nn.Module, examples: Examples, what: str, call: Callable[[nn.Module, Any], Any] = called) -> Any:
     """Return what a network gives for two examples; in evaluation mode, and in training mode again afterwards.
 
     Args:
         model: The network.
         examples: Whose first two it is given.
         what: What errors call them.
+        call: How the network is given the inputs.
 
     Raises:
         RecipeError: It fails.
@@ -38,7 +44,7 @@ def tried(model: nn.Module, examples: Examples, what: str) -> Any:
     model.eval()
     try:
         with torch.inference_mode():
-            return model(examples.fetch(index, index).inputs)
+            return call(model, examples.fetch(index, index).inputs)
     except MemoryError:
         raise
     except Exception as error:  # a network of one's own can fail in any way

@@ -24,7 +24,7 @@ from chainrule.data.tokenizers import TOKENIZERS
 from chainrule.losses import LOSSES
 from chainrule.models import EVERY_MODEL
 from chainrule.ops import FEATURES
-from chainrule.optim import OPTIMIZERS, SCHEDULES
+from chainrule.optim import OPTIMIZERS, SCHEDULES, TEACHING
 from chainrule.optim.solvers import SOLVERS
 from chainrule.recipes import recipe_file
 from chainrule.tasks._card import with_images_of_card
@@ -40,6 +40,7 @@ TABLES: Mapping[str, Table] = {
     "loss": LOSSES,
     "optim": Registries("optimizer", OPTIMIZERS, SOLVERS),
     "schedule": SCHEDULES,
+    "teaching": TEACHING,
 }
 """Place in a recipe -> the parts that a `name` there may name."""
 

@@ -1,0 +1,201 @@
+"""Recurrent networks of two parts: one reads a sentence into a state, the other writes its translation from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from chainrule.core.errors import RecipeError, UsageError, unknown
+from chainrule.data.tokenizers import PADDING
+from chainrule.models._checks import check_share
+from chainrule.nn._cells import CELLS, begin_recurrent
+
+State = Mapping[str, Tensor]
+"""What a network remembers, by name; each (B, ...)."""
+
+
+class SourceReader(nn.Module):
+    """Embedding and recurrent layers over a sentence, in one direction or both; padding changes nothing.
+
+    Args:
+        vocabulary: How many tokens there are.
+        cell: rnn, lstm or gru.
+        embedding: Numbers that stand for a token.
+        width: Numbers of an output: both directions have half of them each.
+        layers: Recurrent layers on top of each other.
+        both_ways: Whether the sentence is also read from its end.
+        dropout: On the embeddings and between layers.
+
+    Source:
+        LECTURES G1 (both directions), G6.
+    """
+
+    def __init__(
+        self, vocabulary: int, *, cell: str, embedding: int, width: int, layers: int, both_ways: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, embedding)
+        self.drop = nn.Dropout(dropout)
+        self.layers, self.directions = layers, 2 if both_ways else 1
+        self.recurrent = CELLS[cell](
+            embedding,
+            width // self.directions,
+            layers,
+            dropout=dropout if layers > 1 else 0.0,
+            bidirectional=both_ways,
+            batch_first=True,
+        )
+        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
+        begin_recurrent(self.recurrent)
+
+    def forward(self, source: Int64[Tensor, "b s"]) -> tuple[Float[Tensor, "b s w"], dict[str, Tensor]]:
+        """Return an output for each token, and the states at the sentence's ends: (B, layers, W) by name."""
+        lengths = (source != PADDING).sum(1).clamp(min=1)
+        x = self.drop(self.embed(source))  # (B, S, E)
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        found, after = self.recurrent(packed)
+        outputs, _ = pad_packed_sequence(found, batch_first=True, total_length=source.shape[1])
+        named = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
+        return outputs, {name: self._joined(value) for name, value in named.items()}
+
+    def _joined(self, state: Tensor) -> Tensor:
+        """(layers x directions, B, H) -> (B, layers, directions x H)."""
+        return state.unflatten(0, (self.layers, self.directions)).permute(2, 0, 1, 3).flatten(2)
+
+
+class Seq2Seq(nn.Module):
+    """An encoder whose last state is all that the decoder knows of a sentence.
+
+    The decoder begins with the encoder's state and is given its top layer's as context c with every token:
+    s_t = cell(s_(t-1), [y_(t-1), c]).
+
+    Args:
+        source_vocabulary: How many tokens the source's language has.
+        target_vocabulary: How many the target's has.
+        cell: rnn, lstm or gru.
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers of the encoder, and of the decoder.
+        both_ways: Whether the encoder also reads from the end, with half of the numbers in each direction.
+        dropout: On the embeddings, between layers, and on the decoder's outputs.
+        tie: Whether scores are taken with the weights of the target's embeddings.
+
+    Raises:
+        RecipeError: Options out of their range.
+
+    Shapes:
+        source (B, S), padded with token 0 at the end; target (B, T) -> scores (B, T, target_vocabulary).
+
+    Example:
+        >>> model = Seq2Seq(20, 30, width=16).eval()
+        >>> state = model.encode(torch.tensor([[5, 7, 3], [6, 3, 0]]))
+        >>> scores, state = model(torch.tensor([[2, 8], [2, 9]]), state)
+        >>> scores.shape, state["h"].shape
+        (torch.Size([2, 2, 30]), torch.Size([2, 1, 16]))
+
+    Source:
+        LECTURES G6. Cho et al. 2014; Sutskever et al. 2014.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        *,
+        cell: str = "gru",
+        embedding: int = 0,
+        width: int = 256,
+        layers: int = 1,
+        both_ways: bool = True,
+        dropout: float = 0.0,
+        tie: bool = True,
+    ) -> None:
+        super().__init__()
+        check_recurrent("seq2seq", cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
+        check_share(dropout)
+        size = embedding or width
+        self.encoder = SourceReader(
+            source_vocabulary,
+            cell=cell,
+            embedding=size,
+            width=width,
+            layers=layers,
+            both_ways=both_ways,
+            dropout=dropout,
+        )
+        self.embed = nn.Embedding(target_vocabulary, size)
+        self.drop_embedding = nn.Dropout(dropout)
+        self.recurrent = CELLS[cell](
+            size + width, width, layers, dropout=dropout if layers > 1 else 0.0, batch_first=True
+        )
+        self.drop_output = nn.Dropout(dropout)
+        self.project = nn.Linear(width, size, bias=False) if tie and size != width else nn.Identity()
+        self.head = nn.Linear(size if tie else width, target_vocabulary)
+        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
+        nn.init.zeros_(self.head.bias)
+        begin_recurrent(self.recurrent)
+        if tie:
+            self.head.weight = self.embed.weight
+
+    def encode(self, source: Int64[Tensor, "b s"]) -> dict[str, Tensor]:
+        """Return the state that reading a sentence leaves."""
+        _, state = self.encoder(source)
+        return {**state, "context": state["h"][:, -1]}
+
+    def forward(
+        self, tokens: Int64[Tensor, "b t"], state: State | None
+    ) -> tuple[Float[Tensor, "b t v"], dict[str, Tensor]]:
+        """Return the scores of the token after each, and the state after the last.
+
+        Raises:
+            UsageError: No sentence was read.
+        """
+        known = read_first(state)
+        x = self.drop_embedding(self.embed(tokens))  # (B, T, E)
+        context = known["context"].unsqueeze(1).expand(-1, tokens.shape[1], -1)
+        outputs, after = self.recurrent(torch.cat([x, context], dim=2), layers_first(known))
+        scores = self.head(self.project(self.drop_output(outputs)))
+        return scores, {**known, **batch_first(after)}
+
+
+def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool) -> None:
+    """Check the options of a recurrent translator.
+
+    Raises:
+        RecipeError: One is out of its range.
+    """
+    if cell not in CELLS:
+        raise RecipeError(f'{model}: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
+    if width < 1 or layers < 1 or embedding < 0 or (both_ways and width % 2):
+        raise RecipeError(
+            f"{model}: nothing can be built",
+            expected="width and layers at least 1" + (", and an even width for two directions" if both_ways else ""),
+            got=f"width {width}, layers {layers}, embedding {embedding}",
+        )
+
+
+def read_first(state: State | None) -> State:
+    """Return the state; there must be one.
+
+    Raises:
+        UsageError: No sentence was read.
+    """
+    if not state:
+        raise UsageError("the sentence was not read", remedy="state = model.encode(source) comes first")
+    return state
+
+
+def layers_first(state: State) -> Tensor | tuple[Tensor, Tensor]:
+    """(B, layers, H) by name -> (layers, B, H), as torch's recurrent layers take it."""
+    turned = {name: state[name].transpose(0, 1).contiguous() for name in ("h", "c") if name in state}
+    return (turned["h"], turned["c"]) if "c" in turned else turned["h"]
+
+
+def batch_first(after: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    """(layers, B, H), as torch's recurrent layers give it -> (B, layers, H) by name."""
+    named = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
+    return {name: value.transpose(0, 1) for name, value in named.items()}
