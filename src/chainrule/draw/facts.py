@@ -26,6 +26,7 @@ _JSON: Final = {
     "samples": "facts/samples.json",
     "words": "facts/words.json",
     "telling": "facts/telling.json",
+    "translations": "facts/translations.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -57,6 +58,7 @@ class Facts:
         samples: `facts/samples.json`: what a language model wrote.
         words: `facts/words.json`: which words are near each other.
         telling: `facts/telling.json`: which words speak for a class.
+        translations: `facts/translations.json`: what a translator made of some sentences.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -75,6 +77,7 @@ class Facts:
     samples: Mapping[str, Any] = field(default_factory=dict)
     words: Mapping[str, Any] = field(default_factory=dict)
     telling: Mapping[str, Any] = field(default_factory=dict)
+    translations: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -89,7 +92,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`."""
+        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`, `translate`."""
         return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
@@ -169,7 +172,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         evaluation = {plain_text(mapping(entry).get("part"), limit=40): entry for entry in evaluation}
     elif "part" in mapping(evaluation):
         evaluation = {plain_text(mapping(evaluation)["part"], limit=40): evaluation}
-    for name in ("run", "data", "weights", "regions", "samples", "words", "telling", "evaluation"):
+    for name in ("run", "data", "weights", "regions", "samples", "words", "telling", "translations", "evaluation"):
         if name in found and not isinstance(evaluation if name == "evaluation" else found[name], Mapping):
             problems[name] = f"{FILES[name]} holds no table of facts"
     return Facts(
@@ -188,5 +191,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         samples=mapping(found.get("samples")),
         words=mapping(found.get("words")),
         telling=mapping(found.get("telling")),
+        translations=mapping(found.get("translations")),
         problems=problems,
     )

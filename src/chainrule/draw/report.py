@@ -27,6 +27,7 @@ from chainrule.draw.sections.origin import command_part, recipe_part
 from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
 from chainrule.draw.sections.samples import samples_part
 from chainrule.draw.sections.texts import lengths_part, telling_part
+from chainrule.draw.sections.translations import translations_part
 from chainrule.draw.sections.weights import regions_part, weights_part
 from chainrule.draw.sections.words import words_part
 from chainrule.draw.wording import listing, mapping, plain_text, whole
@@ -67,11 +68,16 @@ _OF_TEXT_CLASSES: Final[tuple[Section, ...]] = (
     ("data", "Lengths", lengths_part),
     ("layers", "Layers", layers_part),
 )
+_OF_TRANSLATIONS: Final[tuple[Section, ...]] = (
+    ("translations", "Translations", translations_part),
+    ("layers", "Layers", layers_part),
+)
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "classify": (*_FIRST, *_OF_IMAGES, *_LAST),
     "language": (*_FIRST, *_OF_TEXT, *_LAST),
     "embed": (*_FIRST, *_OF_WORDS, *_LAST),
     "classify-text": (*_FIRST, *_OF_TEXT_CLASSES, *_LAST),
+    "translate": (*_FIRST, *_OF_TRANSLATIONS, *_LAST),
 }
 """Task -> the sections of its report, in order."""
 # What damaged facts do to code that expects whole ones. A section may be lost by it, the report never.

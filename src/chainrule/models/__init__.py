@@ -147,6 +147,14 @@ TRANSLATION_MODELS = Registry(
             Entry("chainrule.models.sequence._seq2seq:Seq2Seq", "recurrent encoder and decoder", CARDS["seq2seq"]),
         ),
         (
+            "attention",
+            Entry(
+                "chainrule.models.sequence._seq2seq:Seq2SeqAttention",
+                "recurrent encoder, and a decoder that looks at its outputs",
+                CARDS["attention"],
+            ),
+        ),
+        (
             "transformer",
             Entry(
                 "chainrule.models.sequence._encoder_decoder:EncoderDecoder",

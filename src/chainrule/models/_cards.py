@@ -253,6 +253,11 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "paper": "Cho et al. 2014; Sutskever et al. 2014, Sequence to sequence learning with neural networks",
         "source": "LECTURES G6",
     },
+    "attention": {
+        "task": "translate",
+        "paper": "Bahdanau et al. 2015; Luong et al. 2015",
+        "source": "LECTURES G6, G8, H1",
+    },
     "transformer": {
         "task": "translate",
         "teaching": "two passes",

@@ -14,11 +14,12 @@ _BRINGS = {
     "metrics": "the run logged no number yet",
     "samples": "it is written when the run ends",
     "words": "it is written when the run ends",
+    "translations": "it is written when the run ends",
     "layers": "nobody looked at the layers (train.look_every)",
     "timing": "the run logged no times",
     "recipe": "the run was not made from a recipe",
 }
-_WRITTEN_LATE = ("evaluation", "weights", "metrics", "samples", "words")
+_AT_THE_END = ("evaluation", "weights", "metrics", "samples", "words", "translations")
 
 
 def absent(facts: Facts, name: str, title: str) -> Absent:
@@ -45,9 +46,9 @@ def absent(facts: Facts, name: str, title: str) -> Absent:
         return Absent(title, "a hand-written loop logs numbers only")
     if facts.kind == "module" and name == "recipe":
         return Absent(title, "the network and the data were passed in Python; they cannot be rebuilt from the folder")
-    if facts.status == "running" and name in _WRITTEN_LATE:
+    if facts.status == "running" and name in _AT_THE_END:
         return Absent(title, f"the run has not finished yet (no {file})")
-    if facts.status in ("failed", "interrupted") and name in _WRITTEN_LATE:
+    if facts.status in ("failed", "interrupted") and name in _AT_THE_END:
         return Absent(
             title, f"the run was {facts.status} before this was written; `chainrule resume RUN` goes on (no {file})"
         )

@@ -14,9 +14,10 @@ from chainrule.draw.picture import is_picture
 from chainrule.draw.sections.absence import absent
 from chainrule.draw.sections.evaluation import is_small
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import count_text, listing, mapping, number_text, plain_text, real, whole
+from chainrule.draw.wording import count_text, listing, mapping, number_text, plain_text, real, share_text, whole
 
 MOST_SAMPLES: Final = 48
+_COUNTED: Final = {"empty": "empty lines, left out", "cut": "cut, as they were too long"}
 
 
 def data_part(facts: Facts) -> Part | Absent:
@@ -46,7 +47,7 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     shape = [whole(size) for size in listing(data.get("shape"))]
     pairs = [("name", plain_text(data.get("name"), limit=120))]
     pairs += [
-        (plain_text(part, limit=40), f"{count_text(count)} {'tokens' if data.get('characters') else 'examples'}")
+        (plain_text(part, limit=40), f"{count_text(count)} {_units(data)}")
         for part, count in mapping(data.get("parts")).items()
     ]
     if shape:
@@ -56,6 +57,9 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs += flat_pairs(
         {name: data[name] for name in ("tokenizer", "features", "normalization", "augment") if data.get(name)}
     )
+    pairs += [(title, count_text(data[name])) for name, title in _COUNTED.items() if whole(data.get(name))]
+    if (padding := real(data.get("padding"))) is not None:
+        pairs.append(("padding of a step", share_text(padding, digits=1)))
     pairs += [(name, plain_text(data[name])) for name in ("source", "licence") if data.get(name)]
     return [(name, value) for name, value in pairs if value]
 
@@ -69,6 +73,11 @@ def _texts(data: Mapping[str, Any]) -> Markup | None:
         name = names[place] if place is not None and 0 <= place < len(names) else "?"
         rows.append([name, plain_text(one.get("text"), limit=300)])
     return table_html(Table("Examples", [Column("class"), Column("text")], rows)) if rows else None
+
+
+def _units(data: Mapping[str, Any]) -> str:
+    """What the parts are counted in."""
+    return plain_text(data.get("units"), limit=20) or ("tokens" if data.get("characters") else "examples")
 
 
 def flat_pairs(value: Mapping[str, Any], before: str = "", depth: int = 0) -> list[tuple[str, str]]:

@@ -108,6 +108,8 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
             found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
         elif real(measured.get("bits")) is not None:
             found.append(_bits_card(_PARTS[part], measured))
+        elif real(measured.get("perplexity")) is not None:
+            found += _translation_cards(_PARTS[part], measured)
         elif real(measured.get("accuracy")) is not None:
             count = whole(measured.get("count"))
             more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
@@ -129,6 +131,17 @@ def _bits_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
     count = whole(measured.get("characters"))
     more += [f"{count_text(count)} characters"] if count else []
     return _card(f"{part} bits per character", number_text(measured["bits"]), ", ".join(more))
+
+
+def _translation_cards(part: str, measured: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Of a translator: BLEU where it was measured, else the share of exact matches."""
+    exact = real(measured.get("exact"))
+    more = [f"perplexity {number_text(measured['perplexity'])}"]
+    more += [f"n = {count_text(measured['translated'])}"] if whole(measured.get("translated")) else []
+    if (score := real(measured.get("bleu"))) is not None:
+        more = [f"beam {whole(measured.get('beam'))}", *more] if whole(measured.get("beam")) else more
+        return [_card(f"{part} BLEU", f"{score:.2f}", ", ".join(more))]
+    return [_card(f"{part} exact matches", share_text(exact, digits=2), ", ".join(more))] if exact is not None else []
 
 
 def _best_cards(facts: Facts) -> list[dict[str, str]]:

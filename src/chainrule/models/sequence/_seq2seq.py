@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from chainrule.core.errors import RecipeError, UsageError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
-from chainrule.nn._cells import CELLS, begin_recurrent
+from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, layers_first
+from chainrule.nn.attention import AttentionDecoder
 
 State = Mapping[str, Tensor]
 """What a network remembers, by name; each (B, ...)."""
@@ -59,12 +60,11 @@ class SourceReader(nn.Module):
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         found, after = self.recurrent(packed)
         outputs, _ = pad_packed_sequence(found, batch_first=True, total_length=source.shape[1])
-        named = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
-        return outputs, {name: self._joined(value) for name, value in named.items()}
+        return outputs, {name: self._joined(value) for name, value in batch_first(after).items()}
 
     def _joined(self, state: Tensor) -> Tensor:
-        """(layers x directions, B, H) -> (B, layers, directions x H)."""
-        return state.unflatten(0, (self.layers, self.directions)).permute(2, 0, 1, 3).flatten(2)
+        """(B, layers x directions, H) -> (B, layers, directions x H)."""
+        return state.unflatten(1, (self.layers, self.directions)).flatten(2)
 
 
 class Seq2Seq(nn.Module):
@@ -162,6 +162,103 @@ class Seq2Seq(nn.Module):
         return scores, {**known, **batch_first(after)}
 
 
+class Seq2SeqAttention(nn.Module):
+    """A recurrent encoder, and a recurrent decoder that looks at each of its outputs for every token it writes.
+
+    Args:
+        source_vocabulary: How many tokens the source's language has.
+        target_vocabulary: How many the target's has.
+        score: How well a word fits a state: dot, scaled, bilinear or additive.
+        enters: Where what was found enters the decoder: state (Bahdanau), readout (Luong) or next (one more layer).
+        cell: rnn, lstm or gru.
+        embedding: Numbers that stand for a token; 0: as many as `width`.
+        width: Numbers of the state of each layer.
+        layers: Recurrent layers of the encoder, and of the decoder.
+        both_ways: Whether the encoder also reads from the end, with half of the numbers in each direction.
+        dropout: On the embeddings, between layers, and on what scores are taken of.
+
+    Raises:
+        RecipeError: Options out of their range.
+
+    Shapes:
+        source (B, S), padded with token 0 at the end; target (B, T) -> scores (B, T, target_vocabulary).
+
+    Example:
+        >>> model = Seq2SeqAttention(20, 30, width=16).eval()
+        >>> state = model.encode(torch.tensor([[5, 7, 3], [6, 3, 0]]))
+        >>> scores, _ = model(torch.tensor([[2, 8], [2, 9]]), state)
+        >>> scores.shape, model.looks(torch.tensor([[2], [2]]), state)[1, 0, 2].item()
+        (torch.Size([2, 2, 30]), 0.0)
+
+    Source:
+        LECTURES G6, G8, H1. Bahdanau et al. 2015; Luong et al. 2015.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        *,
+        score: str = "additive",
+        enters: str = "readout",
+        cell: str = "gru",
+        embedding: int = 0,
+        width: int = 256,
+        layers: int = 1,
+        both_ways: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_recurrent("attention", cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
+        check_share(dropout)
+        size = embedding or width
+        self.encoder = SourceReader(
+            source_vocabulary,
+            cell=cell,
+            embedding=size,
+            width=width,
+            layers=layers,
+            both_ways=both_ways,
+            dropout=dropout,
+        )
+        try:
+            self.decoder = AttentionDecoder(
+                target_vocabulary,
+                width,
+                score=score,
+                enters=enters,
+                cell=cell,
+                embedding=size,
+                width=width,
+                layers=layers,
+                dropout=dropout,
+            )
+        except UsageError as error:
+            raise RecipeError(
+                f"attention: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy
+            ) from error
+
+    def encode(self, source: Int64[Tensor, "b s"]) -> dict[str, Tensor]:
+        """Return the state that reading a sentence leaves: what is looked at, and the decoder's first state."""
+        outputs, last = self.encoder(source)
+        return self.decoder.begin(outputs, source != PADDING, last["h"][:, -1])
+
+    def forward(
+        self, tokens: Int64[Tensor, "b t"], state: State | None
+    ) -> tuple[Float[Tensor, "b t v"], dict[str, Tensor]]:
+        """Return the scores of the token after each, and the state after the last.
+
+        Raises:
+            UsageError: No sentence was read.
+        """
+        found: tuple[Tensor, dict[str, Tensor]] = self.decoder(tokens, read_first(state))
+        return found
+
+    def looks(self, tokens: Int64[Tensor, "b t"], state: State) -> Float[Tensor, "b t s"]:
+        """Return what was looked at for the score after each token; the rows sum to 1."""
+        return self.decoder.looks(tokens, state)
+
+
 def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool) -> None:
     """Check the options of a recurrent translator.
 
@@ -187,15 +284,3 @@ def read_first(state: State | None) -> State:
     if not state:
         raise UsageError("the sentence was not read", remedy="state = model.encode(source) comes first")
     return state
-
-
-def layers_first(state: State) -> Tensor | tuple[Tensor, Tensor]:
-    """(B, layers, H) by name -> (layers, B, H), as torch's recurrent layers take it."""
-    turned = {name: state[name].transpose(0, 1).contiguous() for name in ("h", "c") if name in state}
-    return (turned["h"], turned["c"]) if "c" in turned else turned["h"]
-
-
-def batch_first(after: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """(layers, B, H), as torch's recurrent layers give it -> (B, layers, H) by name."""
-    named = dict(zip("hc", after)) if isinstance(after, tuple) else {"h": after}
-    return {name: value.transpose(0, 1) for name, value in named.items()}

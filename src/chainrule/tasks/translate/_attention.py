@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.data.tokenizers import END, START
-from chainrule.nn.attention import Attention, CrossAttention
+from chainrule.nn.attention import AttentionDecoder, CrossAttention
 from chainrule.tasks.translate._decode import Translated
 from chainrule.tasks.translate._tokens import Tokens
 
@@ -32,22 +32,10 @@ def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, An
         return None
     source = tokens.sources([one.source])[0][0].unsqueeze(0)
     given = torch.tensor([[START, *one.tokens[:-1]]])
-    layers = [module for module in model.modules() if isinstance(module, (Attention, CrossAttention))]
-    if not layers:
-        return None
-    seen: list[Tensor] = []
     with torch.inference_mode():
-        state = model.encode(source)  # type: ignore[operator]
-        handle = layers[-1].register_forward_hook(
-            lambda module, args, kwargs, output: seen.append(_weights(module, args, kwargs, output)), with_kwargs=True
-        )
-        try:
-            model(given, state)
-        finally:
-            handle.remove()
-    if not seen:
+        weights = _weights(model, given, model.encode(source))  # type: ignore[operator]
+    if weights is None:
         return None
-    weights = torch.cat(seen, dim=1)[0]  # (T, S)
     return {
         "source": _pieces(tokens.source, source[0].tolist()),
         "output": _pieces(tokens.target, list(one.tokens)),
@@ -55,12 +43,25 @@ def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, An
     }
 
 
-def _weights(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Tensor:
-    """(1, T, S) of one call."""
-    if isinstance(module, CrossAttention):
-        return module.weights(*args, **kwargs).mean(1)
-    found: Tensor = output.weights
-    return found
+def _weights(model: nn.Module, given: Tensor, state: Any) -> Tensor | None:
+    """(T, S): of a recurrent decoder, or of the last block of a transformer, the mean of its heads."""
+    recurrent = [module for module in model.modules() if isinstance(module, AttentionDecoder)]
+    if recurrent:
+        return recurrent[-1].looks(given, state)[0]
+    blocks = [module for module in model.modules() if isinstance(module, CrossAttention)]
+    if not blocks:
+        return None
+    seen: list[Tensor] = []
+
+    def watch(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        seen.append(blocks[-1].weights(*args, **kwargs))  # (1, heads, T, S)
+
+    handle = blocks[-1].register_forward_hook(watch, with_kwargs=True)
+    try:
+        model(given, state)
+    finally:
+        handle.remove()
+    return seen[0][0].mean(0) if seen else None
 
 
 def _pieces(tokenizer: Any, tokens: list[int]) -> list[str]:
