@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from chainrule.tasks import Prediction, Run
 
+CLASSES = 5
+"""So many classes are told of a text."""
 LONGEST = 100
 """Characters of a text that are printed."""
 
@@ -36,15 +39,30 @@ class Said(NamedTuple):
     text: str
 
 
-def classify_texts(
-    run: Run, words: Sequence[str], files: Sequence[str], *, top: int, module: nn.Module | None, out: str | None
-) -> Answer:
+def answer(opened: Run, args: argparse.Namespace) -> Answer:
     """Classify texts, a line each, and write a table where one is asked for.
 
     Raises:
         DataError: A file cannot be read, or a text has nothing that the network knows; says which.
-        UsageError: There is nothing to classify, or the table has another kind of name.
+        UsageError: There is nothing to classify, or something that does not go with classes of texts.
     """
+    from chainrule.cli._own import own_network
+
+    top = CLASSES if args.count is None else args.count
+    if top < 1:
+        raise UsageError("predict shows the most probable classes", expected="-n 1 or more", got=top)
+    if args.show_beam or args.beam is not None:
+        raise UsageError("the run classifies texts", expected="texts", got="--beam or --show-beam")
+    if args.compile_it:
+        raise UsageError("a network that reads texts is not compiled", remedy="leave --compile out")
+    own = own_network(args.model)
+    module = opened.own_module(own.build) if own else None
+    return _classified(opened, args.text or [], args.sources, top=top, module=module, out=args.out)
+
+
+def _classified(
+    run: Run, words: Sequence[str], files: Sequence[str], *, top: int, module: nn.Module | None, out: str | None
+) -> Answer:
     from chainrule.tasks.text import predict_texts
 
     table = _table(out)

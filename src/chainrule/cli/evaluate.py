@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.cli.answer import Answer
@@ -28,10 +29,7 @@ def run(args: argparse.Namespace) -> Answer:
     own = own_network(args.model)
     module = opened.own_module(own.build) if own else None
     facts = opened.evaluate(args.part, module=module)
-    for name, show in (("bits", _of_text), ("confusion", _of_classes)):
-        if name in facts:
-            return show(facts)
-    return _of_pairs(facts)
+    return ANSWERS[opened.recipe.task](facts)
 
 
 def _of_classes(facts: dict[str, Any]) -> Answer:
@@ -58,3 +56,20 @@ def _of_text(facts: dict[str, Any]) -> Answer:
     more = f"accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f}"
     size = f"{facts['characters']:,} characters, {facts['count']:,} tokens"
     return Answer(facts, f"{facts['part']}: {figures}, {more}, {size}")
+
+
+def _of_translations(facts: dict[str, Any]) -> Answer:
+    bleu = [f"BLEU {facts['bleu']:.2f} ({facts['signature']})"] if "bleu" in facts else []
+    exact = f"exact {facts['exact']:.4f}, by a beam of {facts['beam']}, {facts['translated']:,} sentences"
+    more = f"perplexity {facts['perplexity']:.4g}, accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f} per token"
+    return Answer(facts, f"{facts['part']}: {', '.join([*bleu, exact, more])}, {facts['tokens']:,} tokens")
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
+    "classify": _of_classes,
+    "classify-text": _of_classes,
+    "language": _of_text,
+    "embed": _of_pairs,
+    "translate": _of_translations,
+}
+"""Task -> how what was measured is shown."""

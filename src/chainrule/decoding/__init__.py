@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chainrule.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from chainrule.decoding._beam import WHY as WHY
     from chainrule.decoding._beam import Beam as Beam
     from chainrule.decoding._beam import Candidate as Candidate
     from chainrule.decoding._beam import Found as Found
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "WHY": "_beam",
         "Beam": "_beam",
         "Candidate": "_beam",
         "Found": "_beam",

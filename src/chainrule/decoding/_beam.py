@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -84,6 +84,7 @@ class Candidate:
         log_p: Of the token.
         total: Sum of the logarithms so far.
         fate: "kept", "ended", or "pruned".
+        why: What pruned it, one of `WHY`; empty for the others.
     """
 
     sentence: int
@@ -93,8 +94,18 @@ class Candidate:
     log_p: float
     total: float
     fate: str
+    why: str = ""
 
 
+WHY: Mapping[str, str] = {
+    "beam": "the beam is full of better ones",
+    "end": "ends, but not among the best of its step",
+    "forbidden": "this token is never written",
+    "repeats": "would repeat a sequence of tokens",
+    "prefix": "another token was asked for",
+    "enough": "enough others have ended",
+}
+"""What prunes a candidate, in words."""
 Watch = Callable[[Candidate], None]
 
 
@@ -118,7 +129,7 @@ def beam_search(
         how: Size, length, end.
         state: What the model has read before the prompt, such as the source of a translation; a row a sentence.
         prefixes: Tokens that each sentence must begin with; they count like others.
-        watch: Called with each candidate among the 2k best of a step.
+        watch: Called with each candidate among the 2k best of a step, those that a rule forbids among them.
 
     Raises:
         UsageError: An empty prompt, or not one prefix a sentence.
@@ -161,8 +172,10 @@ class _Search:
         written: list[int] = []
         first = 0
         for sentence, beam in list(self.live.items()):
-            mine = allowed[first : first + len(beam)]
-            kept = self._continued(sentence, step, beam, mine)
+            mine = slice(first, first + len(beam))
+            kept = self._continued(sentence, step, beam, allowed[mine])
+            if self.watch is not None:
+                self._tell_ruled_out(sentence, step, beam, log_p[mine], allowed[mine])
             rows += [first + parent for parent, _, _ in kept]
             written += [token for _, token, _ in kept]
             first += len(beam)
@@ -183,27 +196,49 @@ class _Search:
         best = torch.topk(totals, most)
         order = sorted(range(most), key=lambda i: (-float(best.values[i]), int(best.indices[i])))
         kept: list[tuple[int, int, float]] = []
+        seen: list[Candidate] = []
         for rank, place in enumerate(order):
             total = float(best.values[place])
             if total == -torch.inf:
                 break
             parent, token = divmod(int(best.indices[place]), log_p.shape[1])
-            fate = "pruned"
+            fate, why = "pruned", "beam"
             if token == how.end:
+                why = "end"
                 if rank < how.size:
                     tokens = (*beam[parent][0], token)
                     score = total / len(tokens) ** how.alpha
                     self.ended[sentence].append(Found(tokens, total, score, True))
-                    fate = "ended"
+                    fate, why = "ended", ""
             elif len(kept) < how.size:
                 kept.append((parent, token, total))
-                fate = "kept"
+                fate, why = "kept", ""
             if self.watch is not None:
                 own = float(log_p[parent, token])
-                self.watch(Candidate(sentence, step, beam[parent][0], token, own, total, fate))
+                seen.append(Candidate(sentence, step, beam[parent][0], token, own, total, fate, why))
         self.last[sentence] = [((*beam[parent][0], token), total) for parent, token, total in kept]
         done = len(self.ended[sentence]) >= (how.enough or how.size)
+        if self.watch is not None:
+            for one in seen:
+                self.watch(replace(one, fate="pruned", why="enough") if done and one.fate == "kept" else one)
         return [] if done else kept
+
+    def _tell_ruled_out(
+        self, sentence: int, step: int, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor, allowed: Tensor
+    ) -> None:
+        """Tell of candidates that would be among the best if no rule forbade them."""
+        assert self.watch is not None
+        before = torch.tensor([total for _, total in beam], dtype=log_p.dtype).unsqueeze(1)
+        totals = (before + log_p).flatten()
+        best = torch.topk(totals, min(2 * self.how.size, len(totals)))
+        for value, index in zip(best.values.tolist(), best.indices.tolist()):
+            parent, token = divmod(index, log_p.shape[1])
+            if value > -torch.inf and float(allowed[parent, token]) == -torch.inf:
+                why = "forbidden" if token in self.how.forbidden else "repeats"
+                if step < len(self.prefixes[sentence]):
+                    why = "prefix"
+                own = float(log_p[parent, token])
+                self.watch(Candidate(sentence, step, beam[parent][0], token, own, value, "pruned", why))
 
     def _allowed(self, step: int, log_p: Tensor) -> Tensor:
         """log p of the tokens that each hypothesis may write, minus infinity of the others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import CheckpointError, DataError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import LanguageRecipe, Recipe
+from chainrule.core.recipe import LanguageRecipe, Recipe, TranslateRecipe
 from chainrule.data.embeddings import WordVectors
 from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
@@ -27,6 +27,7 @@ from chainrule.training.task import Examples
 
 if TYPE_CHECKING:
     from chainrule.tasks._explain import Explanation
+    from chainrule.tasks.translate import Translated
 
 
 class Run:
@@ -294,6 +295,47 @@ class Run:
             DataError: A word is not known; the nearest spelling is named.
         """
         return self.vectors(module=module).nearest(query, count=count)
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        beam: int | None = None,
+        length_exponent: float | None = None,
+        no_repeat: int | None = None,
+        best: int = 1,
+        module: nn.Module | None = None,
+        candidates: list[dict[str, Any]] | None = None,
+    ) -> list[Translated]:
+        """Translate sentences; what is left out is as the recipe says.
+
+        Args:
+            texts: The sentences; an empty one has an empty translation.
+            beam: Hypotheses that are followed; 1: greedy.
+            length_exponent: Sums of log p are divided by length to this power.
+            no_repeat: No sequence of so many tokens is written twice; 0: any.
+            best: How many translations of each sentence.
+            module: For a run of one's own network.
+            candidates: Filled with what the search looked at, for one sentence, as `chainrule.draw.beam_tree` takes it.
+
+        Raises:
+            UsageError: The run does not translate, or a value is out of its range.
+            DataError: The network knows nothing of the text.
+        """
+        if not isinstance(self.recipe, TranslateRecipe):
+            raise UsageError(f"{self.path} does not translate", got=f"a run of the task {self.recipe.task}")
+        from chainrule.tasks.translate._answers import translated
+
+        return translated(
+            self,
+            texts,
+            beam=beam,
+            length_exponent=length_exponent,
+            no_repeat=no_repeat,
+            best=best,
+            module=module,
+            candidates=candidates,
+        )
 
     def examples(self, part: str) -> Examples:
         """The examples of a part, as the network is given them."""

@@ -22,12 +22,14 @@ TITLES: Final = {
     "loss": "Loss",
     "accuracy": "Accuracy",
     "bits": "Bits per character",
+    "exact": "Exact matches",
+    "nats": "Negative log-likelihood",
     "rate": "Learning rate",
     "norm": "Gradient norm",
     "penalty": "Penalty",
     "top5": "Top-5 accuracy",
 }
-SHARES: Final = frozenset({"accuracy", "top5", "error", "precision", "recall", "f1", "iou"})
+SHARES: Final = frozenset({"accuracy", "exact", "top5", "error", "precision", "recall", "f1", "iou"})
 MOST_CHARTS: Final = 24
 _STYLES: Final = {"train": 0, "": 0, "valid": 1, "test": 2}
 _ITEMS: Final = {"loss": ("A6", "B12"), "rate": ("B9",), "norm": ("B10",)}

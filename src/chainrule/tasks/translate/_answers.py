@@ -1,0 +1,57 @@
+"""What the network of a run answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from chainrule.core.recipe import TranslateRecipe
+from chainrule.decoding import WHY, Candidate
+from chainrule.tasks.translate._decode import Translated, translate
+from chainrule.tasks.translate._tokens import Tokens
+
+if TYPE_CHECKING:
+    from chainrule.tasks._run import Run
+
+
+def translated(
+    run: Run,
+    texts: Sequence[str],
+    *,
+    beam: int | None,
+    length_exponent: float | None,
+    no_repeat: int | None,
+    best: int,
+    module: nn.Module | None,
+    candidates: list[dict[str, Any]] | None,
+) -> list[Translated]:
+    """Return the translations of sentences by the network of a run; see `Run.translate`."""
+    assert isinstance(run.recipe, TranslateRecipe)
+    given = {"beam": beam, "length_exponent": length_exponent, "no_repeat": no_repeat}
+    asked = {name: value for name, value in given.items() if value is not None}
+    how = type(run.recipe.decode).model_validate({**run.recipe.decode.model_dump(), **asked})
+    tokens = Tokens.stored(run.recipe, run.processing)
+    told: list[Candidate] = []
+    watch = None if candidates is None else told.append
+    found = translate(run.model(module), tokens, texts, how, best=best, watch=watch)
+    if candidates is not None:
+        candidates += [_plain(one, tokens) for one in told]
+    return found
+
+
+def _plain(one: Candidate, tokens: Tokens) -> dict[str, Any]:
+    """A candidate as plain data, its token as text."""
+    words = tokens.target.vocabulary.tokens
+    text = tokens.target.decode([one.token])
+    return {
+        "step": one.step,
+        "parent": list(one.parent),
+        "token": one.token,
+        "text": words[one.token] if not text or "\ufffd" in text else text,
+        "log_p": one.log_p,
+        "total": one.total,
+        "fate": one.fate,
+        "why": WHY.get(one.why, ""),
+    }
