@@ -22,6 +22,10 @@ SHAPES = {
 }
 ELSEWHERE = {
     "imagenet-squeezenet": "nothing is trained: its weights and photographs are files",
+    **dict.fromkeys(
+        ("addition-transformer", "multi30k-attention", "multi30k-gru", "multi30k-transformer", "tatoeba-gru"),
+        "sentences, not images: tests/tasks/translate",
+    ),
     "shakespeare-lstm": "a text, not images: tests/tasks/language",
     **dict.fromkeys(["shakespeare-skipgram", "shakespeare-cbow", "multi30k-skipgram"], "words: tests/tasks/embed"),
     **{f"sentiment-{name}": "texts: tests/tasks/text" for name in ("average", "bag", "gru", "transformer")},

@@ -151,7 +151,7 @@ class _Shown:
 def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     """Look through a data set: counts, balance, sizes and modes, unreadable files, duplicates, checksums."""
     from chainrule.cli._data_texts import check_labeled_texts, is_table
-    from chainrule.data import DATA, EVERY_SET, LABELED_TEXTS, TEXTS
+    from chainrule.data import DATA, EVERY_SET, LABELED_TEXTS, PAIRS, TEXTS
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
@@ -159,6 +159,8 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
         return _check_text(name)
     if name in LABELED_TEXTS or is_table(name):
         return check_labeled_texts(name, _checksums(name))
+    if name in PAIRS and name != "parallel-files":
+        return _check_pairs(name)
     if name in DATA and name != "folder":
         images = DATA.resolve(name)()
         problems = _checksums(name)
@@ -201,6 +203,28 @@ def _check_text(name: str) -> Answer:
     return Answer(
         data, "\n".join([f"{size}, {data['words']:,} words, {data['lines']:,} lines", *problems]), 9 if problems else 0
     )
+
+
+def _check_pairs(name: str) -> Answer:
+    """Look through pairs of sentences: how many, how long, checksums."""
+    from chainrule.data import PAIRS
+
+    pairs = PAIRS.resolve(name)()
+    problems = _checksums(name)
+    sides = {"source": pairs.source, "target": pairs.target}
+    data = {
+        "name": name,
+        "pairs": len(pairs),
+        "parts": {part: len(place) for part, place in pairs.parts.items()},
+        **{f"{side} sentences": len(set(texts)) for side, texts in sides.items()},
+        **{f"{side} words": sum(len(text.split()) for text in texts) for side, texts in sides.items()},
+        "longest": {side: max(map(len, texts)) for side, texts in sides.items()},
+        "problems": problems,
+    }
+    counts = [f"{data[f'{side} sentences']:,} different {side} sentences" for side in sides]
+    longest = " and ".join(f"{length:,}" for length in data["longest"].values())
+    said = f"{name}: {len(pairs):,} pairs, {', '.join(counts)}, the longest of {longest} characters"
+    return Answer(data, "\n".join([said, *problems]), 9 if problems else 0)
 
 
 def _checksums(name: str) -> list[str]:

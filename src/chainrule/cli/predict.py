@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="FILE",
-        help="what to write: of pictures a page (.html), of classes of texts a table (.csv), of translations .json or lines",
+        help="what to write: a page of pictures (.html), a table of texts (.csv), translations (.json, or lines)",
     )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
     parser.add_argument("--beam", type=int, help="hypotheses of a translation that are followed (as the recipe says)")

@@ -19,8 +19,8 @@ def beam_tree(candidates: Sequence[Mapping[str, Any]], best: Sequence[int] = (),
     """Return the tree of one sentence's search.
 
     Args:
-        candidates: Each `{"step", "parent": tokens, "token", "text", "log_p", "total", "fate", "why"}`, in the order in which
-            they were looked at.
+        candidates: Each `{"step", "parent": tokens, "token", "text", "log_p", "total", "fate", "why"}`, in the order
+            in which they were looked at.
         best: Tokens of the hypothesis that won, which is marked.
         alpha: Exponent of the length by which the sums of those that ended are divided.
 
