@@ -96,7 +96,7 @@ SCHEDULES = Registry(
 )
 
 TEACHING = Registry(
-    "way of teaching",
+    "teaching schedule",
     [
         ("forced", Entry(f"{_HERE}.teaching:forced", "teacher forcing: every input is the ground truth")),
         ("linear", Entry(f"{_HERE}.teaching:linear_teaching", "scheduled sampling: max(final, begin - slope t)")),
