@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
-from chainrule.decoding import Beam, Candidate, beam_search
+from chainrule.decoding import WHY, Beam, Candidate, beam_search
 from chainrule.formulas import beam as book
 
 END = 0
@@ -166,3 +166,29 @@ def test_wrong_prompts_and_prefixes_are_refused() -> None:
         beam_search(Chain(3, 0), torch.zeros(1, 0, dtype=torch.int64), Beam(1, 1, END))
     with pytest.raises(UsageError, match="each sentence has a prefix: expected 2, got 1"):
         beam_search(Chain(3, 0), prompts(1, 1), Beam(1, 1, END), prefixes=[[1]])
+
+
+def test_what_pruned_a_candidate_is_told() -> None:
+    seen: list[Candidate] = []
+    how = Beam(2, 6, END, no_repeat=1, forbidden=(4,))
+    (found,) = beam_search(Chain(5, 7), prompts(1), how, watch=seen.append, prefixes=[[2]])
+    assert {one.why for one in seen if one.fate == "pruned"} <= set(WHY)
+    assert all((one.fate == "pruned") == bool(one.why) for one in seen)
+    assert {"prefix", "repeats", "forbidden"} <= {one.why for one in seen}
+    for one in seen:
+        if one.why == "repeats":
+            assert one.token in one.parent
+        if one.why == "forbidden":
+            assert one.token == 4
+        if one.why == "prefix":
+            assert (one.step, one.parent) == (0, ())
+            assert one.token != 2
+    assert beam_search(Chain(5, 7), prompts(1), how, prefixes=[[2]]) == [found]  # nothing changes by looking
+
+
+def test_those_that_were_left_when_enough_had_ended_are_told() -> None:
+    seen: list[Candidate] = []
+    beam_search(Chain(5, 3), prompts(1), Beam(3, 9, END, enough=1), watch=seen.append)
+    last = max(one.step for one in seen)
+    assert {one.fate for one in seen if one.step == last} == {"ended", "pruned"}
+    assert "enough" in {one.why for one in seen if one.step == last}

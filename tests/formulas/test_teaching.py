@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_the_three_schedules_begin_with_the_truth_and_fall() -> None:
     ):
         found = [share(i) for i in range(300)]
         assert found[0] >= 0.9
-        assert all(a >= b for a, b in zip(found, found[1:]))
+        assert all(a >= b for a, b in pairwise(found))
         assert found[-1] < 0.001
 
 

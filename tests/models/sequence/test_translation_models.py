@@ -96,16 +96,18 @@ def test_the_beam_finds_the_same_alone_and_in_a_batch(model: Any) -> None:
         best = together[row][0]
         given = torch.tensor([[2, *best.tokens[:-1]]])
         log_p = torch.log_softmax(scores(model, SOURCE[row : row + 1], given)[0], 1)
-        assert float(log_p[torch.arange(len(best.tokens)), list(best.tokens)].sum().detach()) == pytest.approx(best.log_p)
+        assert float(log_p[torch.arange(len(best.tokens)), list(best.tokens)].sum().detach()) == pytest.approx(
+            best.log_p
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("seq2seq", {"cell": "gruu"}, "did you mean \"gru\""),
+        ("seq2seq", {"cell": "gruu"}, 'did you mean "gru"'),
         ("seq2seq", {"width": 7}, "even width"),
         ("attention", {"layers": 0}, "nothing can be built"),
-        ("attention", {"enters": "readin"}, "did you mean \"readout\""),
+        ("attention", {"enters": "readin"}, 'did you mean "readout"'),
         ("transformer", {"tie": "all"}, "two vocabularies"),
     ],
 )

@@ -42,7 +42,16 @@ def files(tmp_path: Path) -> dict[str, str]:
 MODELS = {
     "attention": {"name": "attention", "width": 32, "enters": "readout"},
     "seq2seq": {"name": "seq2seq", "width": 48},
-    "transformer": {"name": "transformer", "width": 32, "num_heads": 2, "layers": 1, "hidden": 64, "dropout": 0.0},
+    "transformer": {
+        "name": "transformer",
+        "width": 32,
+        "num_heads": 2,
+        "layers": 1,
+        "hidden": 64,
+        "dropout": 0.0,
+        "positions": "learned",
+        "length": 24,
+    },
 }
 
 
@@ -65,27 +74,31 @@ def recipe(files: dict[str, str], **changes: Any) -> dict[str, Any]:
     return {"task": "translate", **merged, **changes}
 
 
+LEARNED = {"attention": (50, 0.02, 80, 1.5), "seq2seq": (60, 0.02, 50, 2), "transformer": (80, 0.01, 25, 3)}
+"""Steps, rate, and what is reached at least: BLEU and perplexity."""
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_it_learns_is_measured_and_translates(name: str, files: dict[str, str], tmp_path: Path) -> None:
-    steps = {"attention": 90, "seq2seq": 120, "transformer": 120}[name]
-    plain = recipe(files, train={"steps": steps})
+    steps, rate, least, most = LEARNED[name]
+    plain = recipe(files, train={"steps": steps, "evaluate_every": 0}, optim={"lr": rate})
     plain["model"] = MODELS[name]
     run = chainrule.train(plain, out=tmp_path / "run")
     assert run.result is not None
     test = run.result["test"]
-    assert test["exact"] > 0.3  # knowing nothing is less than one in a hundred
-    assert test["bleu"] > 50
-    assert 1 <= test["perplexity"] < 3
+    assert test["bleu"] > least
+    assert 1 <= test["perplexity"] < most  # knowing nothing is 11
     opened = Run.open(run.path)
     again = opened.evaluate("test")
-    assert {key: again[key] for key in ("exact", "bleu")} == pytest.approx({key: test[key] for key in ("exact", "bleu")})
+    assert {key: again[key] for key in ("exact", "bleu")} == pytest.approx(
+        {key: test[key] for key in ("exact", "bleu")}
+    )
     assert again["signature"].startswith("nrefs:1|case:mixed")
-    right = 0
-    for source, target in sentences()[:10]:
-        (found,) = opened.translate([source])
-        assert found.ended
-        right += found.output == target
-    assert right >= 4
+    valid = opened.job()
+    assert isinstance(valid, Translation)
+    sources, targets = valid.texts("test")
+    found = [one.output for one in opened.translate(sources)]
+    assert sum(map(str.__eq__, found, targets)) / len(targets) == pytest.approx(test["exact"])
     page = (run.path / "report.html").read_text(encoding="utf-8")
     for said in ("Translations", "Test BLEU", "nrefs:1", "padding of a step"):
         assert said in page
@@ -149,12 +162,11 @@ def test_the_tokenizers_are_in_the_run(tokenizer: Any, joint: bool, files: dict[
         Run.open(run.path).translate(["a"])
 
 
-@pytest.mark.parametrize("teaching", ["linear", "exponential", "inverse_sigmoid"])
-@pytest.mark.parametrize("name", ["attention", "transformer"])
+@pytest.mark.parametrize(("teaching", "name"), [("inverse_sigmoid", "attention"), ("linear", "transformer")])
 def test_a_training_that_was_interrupted_goes_on_as_if_nothing_was(
     teaching: str, name: str, files: dict[str, str], tmp_path: Path
 ) -> None:
-    plain = recipe(files, train={"steps": 12, "keep_every": 6, "evaluate_every": 6, "test": False, "tokens": 90})
+    plain = recipe(files, train={"steps": 8, "keep_every": 4, "evaluate_every": 4, "test": False, "tokens": 90})
     plain |= {"model": MODELS[name], "teaching": {"name": teaching}}
     made = open_recipe(plain)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -236,7 +248,8 @@ def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_made(
 
 def test_alternatives_are_references_of_one_sentence(tmp_path: Path) -> None:
     texts = [f"say {n}" for n in range(20)]
-    pairs = Pairs("made", texts * 2, [f"dis {n}" for n in range(20)] + [f"dire {n}" for n in range(20)], alternatives=True)
+    said = [f"{verb} {n}" for verb in ("dis", "dire") for n in range(20)]
+    pairs = Pairs("made", texts * 2, said, alternatives=True)
     made = open_recipe(recipe({}, train={"steps": 1}) | {"data": {"name": "addition", "tokenizer": "words"}})
     job = Translation(made, pairs=pairs)  # type: ignore[arg-type]
     facts = job.evaluate(job.model().eval(), "test")

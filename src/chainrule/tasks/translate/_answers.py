@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from torch import nn
 
+from chainrule.core.errors import UsageError
 from chainrule.core.recipe import TranslateRecipe
+from chainrule.core.sections import Decode
 from chainrule.decoding import WHY, Candidate
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.tasks.translate._tokens import Tokens
@@ -31,7 +34,12 @@ def translated(
     assert isinstance(run.recipe, TranslateRecipe)
     given = {"beam": beam, "length_exponent": length_exponent, "no_repeat": no_repeat}
     asked = {name: value for name, value in given.items() if value is not None}
-    how = type(run.recipe.decode).model_validate({**run.recipe.decode.model_dump(), **asked})
+    try:
+        how = Decode.model_validate({**run.recipe.decode.model_dump(), **asked})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name, message = ".".join(map(str, first["loc"])), str(first["msg"])
+        raise UsageError(f"{name}: {message[:1].lower()}{message[1:]}", got=first.get("input")) from None
     tokens = Tokens.stored(run.recipe, run.processing)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append

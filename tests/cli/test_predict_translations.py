@@ -1,0 +1,111 @@
+"""`chainrule predict` with a run that translates: sentences, files, the beam."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule.cli import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("translate") / "run"
+    words = ["train", "addition-transformer", "--train.steps", "2", "--data.count", "200", "--data.validation", "0.1"]
+    words += [
+        "--model.width",
+        "16",
+        "--train.threads",
+        "1",
+        "--no-progress",
+        "-o",
+        str(folder),
+        "--train.test",
+        "false",
+    ]
+    assert main(words) == 0
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    capsys.readouterr()
+    assert main(["predict", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def test_sentences_and_files_are_translated_line_by_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sums.txt"
+    file.write_text("12+7=\n\n3+4=\n")
+    rows = said(capsys, str(run), str(file), "--text", "1+1=")
+    assert [row["source"] for row in rows] == ["1+1=", "12+7=", "", "3+4="]
+    assert rows[2]["output"] == ""
+    assert all(row["log_p"] < 0 for row in rows if row["source"])
+    assert main(["predict", str(run), str(file)]) == 0
+    assert capsys.readouterr().out.split("\n")[:3] == [row["output"] for row in rows[1:]]
+    lines, table = tmp_path / "out.txt", tmp_path / "out.json"
+    assert main(["predict", str(run), str(file), "-o", str(lines)]) == 0
+    assert lines.read_text().split("\n") == [*(row["output"] for row in rows[1:]), ""]
+    assert main(["predict", str(run), str(file), "-o", str(table)]) == 0
+    assert [row["output"] for row in json.loads(table.read_text())] == [row["output"] for row in rows[1:]]
+    capsys.readouterr()
+
+
+def test_several_translations_and_the_beam_are_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = said(capsys, str(run), "--text", "12+7=", "-n", "3", "--show-beam")
+    assert len(row["others"]) == 2
+    assert row["log_p"] >= max(one["log_p"] for one in row["others"]) or row["ended"]
+    assert {one["fate"] for one in row["candidates"]} <= {"kept", "ended", "pruned"}
+    assert all(bool(one["why"]) == (one["fate"] == "pruned") for one in row["candidates"])
+    assert main(["predict", str(run), "--text", "12+7=", "--beam", "2", "--show-beam"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("beam search\n")
+    assert "pruned: " in text
+    assert " p 0." in text
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ([], 2, "nothing to read"),
+        (["--text", " "], 3, "the text is empty"),
+        (["--text", "Ж"], 3, "knows nothing of the text"),
+        (["--text", "1+1=", "-n", "0"], 2, "-n 1 or more"),
+        (["--text", "1+1=", "--beam", "0"], 2, "beam: input should be greater"),
+        (["--text", "1+1=", "--text", "2+2=", "--show-beam"], 2, "one sentence"),
+        (["none.txt"], 3, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_translated_is_said_in_a_line(
+    words: list[str], status: int, message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", str(run), *words]) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_is_not_utf_8_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"1+1=\n\xff\n")
+    assert main(["predict", str(run), str(file)]) == 3
+    assert "line 2 of" in capsys.readouterr().err
+
+
+def test_it_is_evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 0
+    assert capsys.readouterr().out.startswith("valid: exact ")
+
+
+def test_data_of_pairs_are_looked_through(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "addition"]) == 0
+    assert capsys.readouterr().out.startswith("addition: 20,000 pairs, 20,000 different source sentences")
+    assert main(["data", "fetch", "addition"]) == 0
+    assert main(["data", "fetch", "parallel-files"]) == 2
+    assert "--data.source A --data.target B" in capsys.readouterr().err
