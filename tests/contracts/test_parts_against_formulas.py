@@ -249,6 +249,7 @@ RATES: dict[str, Callable[[float, float], float]] = {
     "cosine": lambda t, T: f.cosine_rate(1.0, t, T),
     "linear": lambda t, T: f.linear_rate(1.0, t, T),
     "inverse_sqrt": lambda t, T: f.inverse_sqrt_rate(1.0, t + 1),
+    "noam": lambda t, T: f.noam_rate(1.0, t + 1, max(1, T // 10)) * max(1, T // 10) ** 0.5,
 }
 
 

@@ -23,6 +23,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     """
     from chainrule.cli._own import own_network
     from chainrule.core.paths import visible
+    from chainrule.tasks.translate import Translation
 
     best = 1 if args.count is None else args.count
     if best < 1:
@@ -31,12 +32,14 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     if args.show_beam and len(texts) != 1:
         raise UsageError("the beam of one sentence can be shown", expected="one sentence", got=len(texts))
     own = own_network(args.model)
+    recipe: Any = opened.recipe
+    module = Translation.network_of(recipe, opened.processing, own.build) if own else None
     candidates: list[dict[str, Any]] | None = [] if args.show_beam else None
     found = opened.translate(
         texts,
         beam=args.beam,
         best=best,
-        module=own.build(**opened.recipe.model.options) if own else None,
+        module=module,
         candidates=candidates,
     )
     rows: list[dict[str, Any]] = [

@@ -212,17 +212,18 @@ def _check_pairs(name: str) -> Answer:
     pairs = PAIRS.resolve(name)()
     problems = _checksums(name)
     sides = {"source": pairs.source, "target": pairs.target}
+    lengths = {side: max(map(len, texts)) for side, texts in sides.items()}
     data = {
         "name": name,
         "pairs": len(pairs),
         "parts": {part: len(place) for part, place in pairs.parts.items()},
         **{f"{side} sentences": len(set(texts)) for side, texts in sides.items()},
         **{f"{side} words": sum(len(text.split()) for text in texts) for side, texts in sides.items()},
-        "longest": {side: max(map(len, texts)) for side, texts in sides.items()},
+        "longest": lengths,
         "problems": problems,
     }
     counts = [f"{data[f'{side} sentences']:,} different {side} sentences" for side in sides]
-    longest = " and ".join(f"{length:,}" for length in data["longest"].values())
+    longest = " and ".join(f"{length:,}" for length in lengths.values())
     said = f"{name}: {len(pairs):,} pairs, {', '.join(counts)}, the longest of {longest} characters"
     return Answer(data, "\n".join([said, *problems]), 9 if problems else 0)
 

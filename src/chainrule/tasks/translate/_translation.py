@@ -83,9 +83,11 @@ class Translation:
         return cls(recipe, network=network, tokens=Tokens.stored(recipe, processing))
 
     @classmethod
-    def network_of(cls, recipe: TranslateRecipe, processing: Mapping[str, Any]) -> nn.Module:
+    def network_of(
+        cls, recipe: TranslateRecipe, processing: Mapping[str, Any], network: Network | None = None
+    ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_translator(recipe, Tokens.stored(recipe, processing).sizes)
+        return build_translator(recipe, Tokens.stored(recipe, processing).sizes, network)
 
     @property
     def per_epoch(self) -> int:
