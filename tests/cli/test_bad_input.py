@@ -401,7 +401,7 @@ def test_places_that_cannot_be_written(
         (["empty"], 3, "holds no pictures: expected files ending in"),
         (["0.png", "text.png"], 3, "text.png"),
         (["0.png", "-n", "0"], 2, "expected -n 1 or more, got 0"),
-        ([], 2, "are required"),
+        ([], 2, "nothing to classify"),
     ],
 )
 def test_predictions(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chainrule.core.errors import DataError, UsageError
 from chainrule.data import PAIRS
 from chainrule.data.addition import addition
+from chainrule.data.fetch import data_folder
 from chainrule.data.pair_examples import PairExamples
 from chainrule.data.pairs import Pairs, read_lines
 from chainrule.data.parallel_files import parallel_files
@@ -121,6 +122,7 @@ def test_a_batch_holds_the_source_the_target_so_far_and_what_follows() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif(data_folder() is None, reason="real_data: CHAINRULE_DATA is not set")
 def test_multi30k_is_whole() -> None:
     pairs = PAIRS.resolve("multi30k")()
     assert {part: len(place) for part, place in pairs.parts.items()} == {"train": 29_000, "valid": 1_014, "test": 1_000}
@@ -134,6 +136,7 @@ def test_multi30k_is_whole() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif(data_folder() is None, reason="real_data: CHAINRULE_DATA is not set")
 def test_tatoeba_is_whole() -> None:
     pairs = PAIRS.resolve("tatoeba-eng-fra")()
     assert (len(pairs), len(set(pairs.source))) == (5_000, 2_597)
