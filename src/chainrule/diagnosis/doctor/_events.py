@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,6 +80,8 @@ class Backward:
         lines: Operation of the score -> where it was written.
         kept: Losses of earlier passes that somebody still holds with all that they were computed from.
         behind: Operations of earlier passes that tensors used in this one still hold; of recorded ones.
+        again: Share of the operations of the pass before, whose graph was left standing, that a larger one goes through
+            again before any step.
     """
 
     loss: float
@@ -91,6 +94,7 @@ class Backward:
     lines: Mapping[int, Line] = field(default_factory=dict, repr=False)
     kept: int = 0
     behind: int = 0
+    again: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,8 @@ class Observation:
         loaders: Data loaders that were made: their arguments, as far as they say something.
         reached: Ids of the tensors in whose `grad` a gradient ever stood.
         by_hand: Steps that were taken without an optimizer, while passes were recorded.
+        debugging: What is made for finding errors, and slow -> backward passes that ran under it.
+        frozen: Ids of the parameters that were kept from learning when an optimizer was made or a network first called.
         graphs: The most graphs of calls that were held at once without need: of evaluations, of earlier steps.
         second: A second training in the same program.
         error: What ended the training, if it did not end by itself.
@@ -264,6 +270,8 @@ class Observation:
     loaders: list[dict[str, Any]] = field(default_factory=list)
     reached: set[int] = field(default_factory=set, repr=False)
     by_hand: list[HandStep] = field(default_factory=list)
+    debugging: Counter[str] = field(default_factory=Counter)
+    frozen: set[int] = field(default_factory=set, repr=False)
     graphs: int = 0
     second: Second | None = None
     error: BaseException | None = None

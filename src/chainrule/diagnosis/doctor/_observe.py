@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -48,6 +48,7 @@ from chainrule.diagnosis.doctor._kept import copied, norm_of, summary_of
 from chainrule.diagnosis.doctor._measured import Meter
 from chainrule.diagnosis.doctor._passes import Passes, Tee
 from chainrule.diagnosis.doctor._places import user_line
+from chainrule.diagnosis.doctor._retained import Retained, debugging
 from chainrule.diagnosis.doctor._rows import example_numbers
 
 RECORDED = 24
@@ -112,6 +113,7 @@ class Watch:
         self._ledger, self._by_hand = Ledger(), ByHand()
         self._losses = HeldLosses()
         self._graphs = HeldGraphs()
+        self._retained = Retained()
         self._open = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -261,6 +263,10 @@ class Watch:
         self.seen.networks[title] = module
         for tensor in (*module.parameters(), *module.buffers()):
             self.seen.initial.setdefault(id(tensor), tensor.detach().clone())
+        self._add_frozen([module])
+
+    def _add_frozen(self, modules: Iterable[nn.Module]) -> None:
+        self.seen.frozen.update(id(p) for m in modules for p in m.parameters() if not p.requires_grad)
 
     def _add_loose(self, tape: Tape) -> None:
         """Weights that are in no module: leaves that gradients go to, as they are before the first step."""
@@ -288,6 +294,8 @@ class Watch:
             parameters = list(self.seen.parameters().values())
             by_hand = not self._taken and self._recorded < self.recorded  # or so it seems up to the first step
             self._ledger.before(parameters)
+            again = self._retained.add(losses, retained=bool(kwargs.get("retain_graph")))
+            self.seen.debugging.update(debugging())
             if by_hand:
                 self._by_hand.before(parameters)
             output = original(tensors, *args, **kwargs)
@@ -306,7 +314,7 @@ class Watch:
             kept = self._losses.count()
             if prepared is None:  # a recorded one is held by the tape
                 self._losses.add(losses)
-            event = Backward(value, shape, prepared, place, stale, at, line, lines, kept, held)
+            event = Backward(value, shape, prepared, place, stale, at, line, lines, kept, held, again)
             if self.seen.second and prepared is not None:
                 self.seen.second.passes[len(self.seen.events)] = event
                 event = replace(event, score=None, output=None, lines={})
@@ -349,6 +357,7 @@ class Watch:
         original(optimizer, *args, **kwargs)
         if not self._quiet:
             self._second_training(optimizer)
+            self._add_frozen(self.seen.networks.values())
             self.seen.events.append(Made(optimizer, self._now(), user_line()))
 
     def _second_training(self, optimizer: torch.optim.Optimizer) -> None:
@@ -403,6 +412,7 @@ class Watch:
             self.seen.events.append(self._move(optimizer))
         self._cut()  # what the optimizer computed
         self._taken += 1
+        self._retained.step()
         over = self.seconds is not None and self._now() > self.seconds
         if over or (self.steps is not None and self._taken >= self.steps):
             raise Enough

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.diagnosis.doctor.labels._label import Label
+from chainrule.diagnosis.doctor.labels.loop import LOOP, UPDATES
 
 _LOOP = {
     "gradients-not-cleared": Label(
@@ -426,4 +427,4 @@ _AMOUNT = {
         "LECTURES A8, B12",
     ),
 }
-LABELS: dict[str, Label] = {**_LOOP, **_WEIGHTS, **_RATES, **_MODES, **_AMOUNT}
+LABELS: dict[str, Label] = {**_LOOP, **LOOP, **UPDATES, **_WEIGHTS, **_RATES, **_MODES, **_AMOUNT}

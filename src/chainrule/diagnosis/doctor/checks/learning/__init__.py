@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.diagnosis.doctor.checks._check import Check
+from chainrule.diagnosis.doctor.checks.learning.again import through_same_past
 from chainrule.diagnosis.doctor.checks.learning.amount import (
     handful_of_steps,
     loss_oscillates,
@@ -12,7 +13,9 @@ from chainrule.diagnosis.doctor.checks.learning.amount import (
 from chainrule.diagnosis.doctor.checks.learning.anew import model_made_anew
 from chainrule.diagnosis.doctor.checks.learning.averages import average_too_slow, average_without_statistics
 from chainrule.diagnosis.doctor.checks.learning.clipping import clipped_to_nothing, clipping_without_effect
+from chainrule.diagnosis.doctor.checks.learning.debugging import debugging_left_on
 from chainrule.diagnosis.doctor.checks.learning.directions import best_in_wrong_direction, plateau_in_wrong_mode
+from chainrule.diagnosis.doctor.checks.learning.folds import kept_between_folds
 from chainrule.diagnosis.doctor.checks.learning.gradients import (
     accumulation_forgets,
     accumulation_not_divided,
@@ -21,6 +24,7 @@ from chainrule.diagnosis.doctor.checks.learning.gradients import (
     loss_cleared_away,
 )
 from chainrule.diagnosis.doctor.checks.learning.held_out import learns_from_validation
+from chainrule.diagnosis.doctor.checks.learning.held_out_rows import learns_in_its_phase, training_data_overwritten
 from chainrule.diagnosis.doctor.checks.learning.kept import (
     best_weights_not_copied,
     evaluated_another_model,
@@ -41,10 +45,18 @@ from chainrule.diagnosis.doctor.checks.learning.ownership import (
     optimizer_of_another_model,
     parameters_left_out,
 )
+from chainrule.diagnosis.doctor.checks.learning.pairs import (
+    copy_is_itself,
+    patience_never_reset,
+    schedule_of_another,
+    two_optimizers,
+)
 from chainrule.diagnosis.doctor.checks.learning.precision import updates_lost
 from chainrule.diagnosis.doctor.checks.learning.rarely import one_step_an_epoch
 from chainrule.diagnosis.doctor.checks.learning.rates import loss_at_the_end, rate
 from chainrule.diagnosis.doctor.checks.learning.regularizing import batch_norm, dropout_too_strong
+from chainrule.diagnosis.doctor.checks.learning.ruined import ruined_by_search
+from chainrule.diagnosis.doctor.checks.learning.scaling import clipped_before_unscaling, scale_not_undone
 from chainrule.diagnosis.doctor.checks.learning.schedules import (
     rate_is_zero,
     rate_rises,
@@ -62,6 +74,8 @@ from chainrule.diagnosis.doctor.checks.learning.steps import (
     step_never_called,
 )
 from chainrule.diagnosis.doctor.checks.learning.teachers import teacher_in_training_mode
+from chainrule.diagnosis.doctor.checks.learning.unmoved import update_of_a_copy
+from chainrule.diagnosis.doctor.checks.learning.unread import attribute_not_read, method_not_called
 from chainrule.diagnosis.doctor.checks.learning.unused import batches_without_backward
 from chainrule.diagnosis.doctor.checks.learning.uphill import steps_uphill
 from chainrule.diagnosis.doctor.checks.learning.waiting import time_beside_steps, time_between_epochs
@@ -121,4 +135,19 @@ CHECKS: tuple[Check, ...] = (
     batch_norm,
     one_batch,
     overfits,
+    through_same_past,
+    kept_between_folds,
+    learns_in_its_phase,
+    training_data_overwritten,
+    two_optimizers,
+    schedule_of_another,
+    copy_is_itself,
+    patience_never_reset,
+    ruined_by_search,
+    clipped_before_unscaling,
+    scale_not_undone,
+    update_of_a_copy,
+    attribute_not_read,
+    method_not_called,
+    debugging_left_on,
 )

@@ -70,6 +70,10 @@ def clipping_without_effect(case: Case) -> Iterator[Finding]:
     clipped = [c for c in seen if any(isinstance(e, Clipped) for e in c.events) and c.backwards]
     if len(clipped) < LEAST or len(clipped) < MOST * len(seen):
         return
+    blind = [e for c in clipped for e in c.events if isinstance(e, Clipped) and e.norm == 0.0 and c.norm > 0.0]
+    if len(blind) >= MOST * len(clipped):
+        yield _blind(case, blind)
+        return
     late = [not any(isinstance(e, Clipped) for e in cycle.since_backward()) for cycle in clipped]
     if share(late) < MOST or any(len(c.backwards) > 1 for c in clipped) or not case.seen.of(Backward):
         return
@@ -82,4 +86,18 @@ def clipping_without_effect(case: Case) -> Iterator[Finding]:
         "`clip_grad_norm_` between `loss.backward()` and `optimizer.step()`.",
         case.place(case.seen.of(Clipped)[0].line),
         explains=("loss-diverges",),
+    )
+
+
+def _blind(case: Case, clips: list[Clipped]) -> Finding:
+    """Clipping that is given no gradients: an iterator that is used up, weights of another network."""
+    return Finding(
+        "clipping-without-effect",
+        "What is clipped has no gradients: the weights of another network, or an iterator that is used up.",
+        "fault",
+        0.9,
+        (Fact("norm of what was clipped", "0 each time, though the steps have gradients"),),
+        "clip_grad_norm_(model.parameters(), limit): `parameters()` anew each time, of the network that learns.",
+        case.place(clips[0].line),
+        explains=("loss-diverges", "gradients-explode"),
     )

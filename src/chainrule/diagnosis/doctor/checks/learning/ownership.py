@@ -59,21 +59,28 @@ def parameters_left_out(case: Case) -> Iterator[Finding]:
 def _left_out(case: Case, still: list[Weight], moved: list[Weight]) -> Finding:
     """One network's weights that the optimizer should have, or a part that was made elsewhere and is kept."""
     random = [looks_random(w.tensor) for w in still if w.tensor.ndim >= 2]
-    trained = any(each is False for each in random) and not any(random)
+    thawed = [w for w in still if id(w.tensor) in case.seen.frozen]  # somebody wanted them to learn from then on
+    trained = any(each is False for each in random) and not any(random) and not thawed
     share = _elements(still) / (_elements(still) + _elements(moved))
     made = next((m for m in case.seen.of(Made)), None)
     names = ", ".join(w.name for w in still[:4]) + (" ..." if len(still) > 4 else "")
     return Finding(
         "parameters-left-out",
-        "Weights that get a gradient are in no optimizer and never change.",
+        "Weights that were frozen are thawed later on, and no optimizer ever gets them: they never change."
+        if thawed
+        else "Weights that get a gradient are in no optimizer and never change.",
         "note" if trained else "fault",
         0.4 if trained else 0.95 if any(random) or share > 0.02 else 0.8,
         (
             Fact("weights in no optimizer", names),
             Fact("their share of all that get a gradient", f"{share:.1%} (usual: 0 %)"),
-            Fact("they look", "trained" if trained else "as they were drawn at random, or set, at first"),
+            Fact("frozen when the optimizer was made, and thawed since", f"{len(thawed)} tensors")
+            if thawed
+            else Fact("they look", "trained" if trained else "as they were drawn at random, or set, at first"),
         ),
-        "Give the optimizer `model.parameters()`; set `requires_grad_(False)` for what is to stay as it is.",
+        "optimizer.add_param_group({'params': ...}) when they are thawed, or give it all `model.parameters()` at first."
+        if thawed
+        else "Give the optimizer `model.parameters()`; set `requires_grad_(False)` for what is to stay as it is.",
         case.place(made.line if made else None),
         explains=() if trained else ("rate-too-low", "underfits", "loss-does-not-move", "rate-too-high"),
     )
