@@ -301,6 +301,17 @@ _SIGHT: dict[str, Label] = {
         "Read the last step or the mean, not the first; look at slices and strides in forward.",
         "LECTURES D1, D4, G1",
     ),
+    "argument-ignored": Label(
+        "The network is given something of each example beside its input, such as a step or condition, and ignores it.",
+        "No operation of the recorded steps uses it, and exchanging it between the examples moves no answer.",
+        "Use it in forward, as an embedding that is added or joined.",
+    ),
+    "noise-level-not-given": Label(
+        "The network is to find noise of a level that differs by example, and is not told the level.",
+        "On the tape the noise is multiplied by a factor of each example, and nothing that the network is given beside "
+        "the mixture was computed from what the factor was.",
+        "model(noisy, step).",
+    ),
     "padding-mask-inverted": Label(
         "The mask of an attention hides what is there and shows the padding.",
         "The keys that may be looked at (key_padding_mask, attn_mask, weights of a written softmax) beside the places "

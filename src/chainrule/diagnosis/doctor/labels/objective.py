@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.diagnosis.doctor.labels._label import Label
+from chainrule.diagnosis.doctor.labels.measures import MEASURES
 
 _SCORES = {
     "softmax-twice": Label(
@@ -390,4 +391,4 @@ _METRICS = {
         "LECTURES C10",
     ),
 }
-LABELS: dict[str, Label] = {**_SCORES, **_LOSSES, **_FINITE, **_METRICS}
+LABELS: dict[str, Label] = {**_SCORES, **_LOSSES, **_FINITE, **_METRICS, **MEASURES}

@@ -44,7 +44,7 @@ def prepared_differently(case: Case) -> Iterator[Finding]:
     """Compare inputs of training and validation, and ask the network again after preparing the validation alike."""
     known = facts(case)
     train, valid = known.train, known.valid
-    if train is None or valid is None or min(len(train.inputs), len(valid.inputs)) < EXAMPLES:
+    if train is None or valid is None or min(len(train.inputs), len(valid.inputs)) < EXAMPLES or _another(case):
         return
     if tokens_of(case) is not None and not valid.inputs.is_floating_point():
         yield from _vocabulary(case, train, valid)
@@ -73,6 +73,12 @@ def prepared_differently(case: Case) -> Iterator[Finding]:
         tried=tried,
         explains=("overfits", "one-answer-for-all", "input-not-scaled", "labels-partly-wrong"),
     )
+
+
+def _another(case: Case) -> bool:
+    """Whether what is evaluated last is another network, which has learned from examples of its own."""
+    asked = case.evaluations[-1][0].forward.module if case.evaluations else case.network
+    return asked is not case.network and any(f.learning and f.module is asked for f in case.forwards)
 
 
 def _difference(train: Tensor, valid: Tensor) -> tuple[tuple[Fact, ...], bool]:

@@ -118,12 +118,13 @@ def _makers(tree: ast.AST) -> frozenset[str]:
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     names = {c.name for c in classes if any("Module" in spelled(base) or "nn." in spelled(base) for base in c.bases)}
     names |= {"Sequential", "build_model", "make_model", "create_model", "get_model", "Linear"}
+    made: set[str] = set()
     for name, function in functions(tree).items():
         for node in ast.walk(function):
-            if isinstance(node, ast.Return) and node.value is not None:
-                if any(name_of(each) in names for each in calls(node.value)):
-                    names.add(name)
-    return frozenset(names)
+            given = node.value if isinstance(node, ast.Return) else None
+            if given is not None and any(name_of(each) in names for each in calls(given)):
+                made.add(name)
+    return frozenset(names | made)
 
 
 def _leaves(loop: Loop) -> bool:

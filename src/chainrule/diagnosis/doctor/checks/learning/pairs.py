@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Moved, Scheduled, owned_by
@@ -34,7 +34,7 @@ def two_optimizers(case: Case) -> Iterator[Finding]:
         mine, theirs = ({id(p): p for p in owned_by(each[0].optimizer)} for each in (one, other))
         both = mine.keys() & theirs.keys() & case.seen.reached
         order = [id(m.optimizer) for m in case.moves if m.optimizer in (one[0].optimizer, other[0].optimizer)]
-        turns = sum(a != b for a, b in zip(order, order[1:]))
+        turns = sum(a != b for a, b in pairwise(order))
         if not both or turns < TURNS or not one[0].norm or not other[0].norm:
             continue
         if len(both) == len(mine) == len(theirs):

@@ -47,7 +47,7 @@ def clipped_before_unscaling(case: Case) -> Iterator[Finding]:
         ),
         "Divide the gradients by the scale first (`scaler.unscale_(optimizer)`), then clip, then step.",
         case.place(clip.line),
-        explains=(*LEARNS_NOTHING, "clipped-to-nothing", "initial-loss-off", "epsilon-too-large"),
+        explains=(*LEARNS_NOTHING, "clipped-to-nothing", "initial-loss-off", "epsilon-too-large", "loss-diverges"),
     )
 
 
@@ -91,7 +91,7 @@ def scale_not_undone(case: Case) -> Iterator[Finding]:
                 "norm of the gradients of the first step, and the one that it used", f"{number(norm)}, {number(used)}"
             ),
         ),
-        "Divide each gradient by the factor before the step (`scaler.unscale_(optimizer)`, `scaler.step`), or leave it.",
+        "Divide each gradient by the factor before the step (`scaler.step(optimizer)` does), or leave the factor.",
         case.place(batch.event.line),
         explains=(*LEARNS_BADLY, *LEARNS_NOTHING, "gradients-explode", "initial-loss-off", "loss-oscillates"),
     )

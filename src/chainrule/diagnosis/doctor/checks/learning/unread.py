@@ -31,7 +31,7 @@ LOSSES = frozenset({"weights", "label_smooth", "smoothing", "class_weight", "cla
 """What people set on one of torch's losses, by another name than it has."""
 RATES = frozenset({"lr", "learning_rate", "rate", "lr_rate", "base_lr"})
 CALLED = frozenset(
-    {"backward", "step", "zero_grad", "eval", "train", "update", "requires_grad_", "detach_", "reset", "update_bn", "cpu",
+    {"backward", "step", "zero_grad", "eval", "train", "update", "requires_grad_", "detach_", "reset", "update_bn",
      "shuffle", "clear", "reset_parameters"}
 )  # fmt: skip
 """Methods that are of no use when they are only named."""
@@ -111,7 +111,7 @@ def _unread(case: Case, kind: str, thing: Any, name: str, value: Any) -> Finding
         facts.append(Fact("rate that the steps were taken with", f"{number(used)} at most"))
     return Finding(
         "attribute-that-nothing-reads",
-        f"`{name}` is set {'for the' if '.' in name else 'on an' if kind == 'optimizer' else 'on a'} {kind}, and nothing reads it.",
+        f"`{name}` is set, and nothing reads it there: a{'n' if kind == 'optimizer' else ''} {kind} has no such setting.",
         "fault" if matters else "warning",
         0.97 if matters else 0.8,
         tuple(facts),

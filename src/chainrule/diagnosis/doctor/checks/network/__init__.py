@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.diagnosis.doctor.checks._check import Check
+from chainrule.diagnosis.doctor.checks.network.arguments import argument_ignored, noise_level_not_given
 from chainrule.diagnosis.doctor.checks.network.attention import attention_scale, softmax_axis
 from chainrule.diagnosis.doctor.checks.network.batchplace import place_in_batch
 from chainrule.diagnosis.doctor.checks.network.between import softmax_between
@@ -65,4 +66,6 @@ CHECKS: tuple[Check, ...] = (
     part_unseen,
     padding_seen,
     units,
+    argument_ignored,
+    noise_level_not_given,
 )

@@ -29,14 +29,19 @@ from chainrule.diagnosis.doctor.checks.objective._normalized import (
     normalized_twice,
     poisson_input,
 )
+from chainrule.diagnosis.doctor.checks.objective._overlap import scores_in_overlap
+from chainrule.diagnosis.doctor.checks.objective._paired import predictions_in_another_order
 from chainrule.diagnosis.doctor.checks.objective._pairs import exchanged_pairs, wrong_partner
 from chainrule.diagnosis.doctor.checks.objective._part import divided_twice, few_examples
+from chainrule.diagnosis.doctor.checks.objective._quantiles import exchanged_quantiles
+from chainrule.diagnosis.doctor.checks.objective._ratios import ratio_averaged
 from chainrule.diagnosis.doctor.checks.objective._reach import unreachable_targets
 from chainrule.diagnosis.doctor.checks.objective._reduction import sum_over_batch
 from chainrule.diagnosis.doctor.checks.objective._reversed import never_counts, run_against
 from chainrule.diagnosis.doctor.checks.objective._shapes import broadcast_in_loss, reshaped_scores
+from chainrule.diagnosis.doctor.checks.objective._spreads import spread_for_variance
 from chainrule.diagnosis.doctor.checks.objective._task import initial_loss, several_true, temperature, wrong_criterion
-from chainrule.diagnosis.doctor.checks.objective._written_out import exchanged_quantiles, free_variance, same_targets
+from chainrule.diagnosis.doctor.checks.objective._written_out import free_variance, same_targets
 from chainrule.diagnosis.doctor.findings import Finding
 
 _FIRST: tuple[Check, ...] = (
@@ -84,6 +89,10 @@ _FIRST: tuple[Check, ...] = (
     free_variance,
     exchanged_quantiles,
     same_targets,
+    scores_in_overlap,
+    predictions_in_another_order,
+    ratio_averaged,
+    spread_for_variance,
 )
 
 

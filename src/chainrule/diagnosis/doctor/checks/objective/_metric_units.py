@@ -47,6 +47,10 @@ _PLAIN = frozenset(
 )
 _ORDERED = ("r2_score", "explained_variance_score", "precision_score", "recall_score", "balanced_accuracy_score")
 """Metrics that are another number when their arguments are exchanged."""
+_VARIED = 8
+"""Different numbers from which on it is no chance that some are others, scaled."""
+_LINEAR = 1 - 1e-6
+"""Correlation from which on they are, but for rounding."""
 _ERRORS = (
     "r2_score",
     "explained_variance_score",
@@ -182,6 +186,8 @@ def exchanged(case: Case) -> Iterator[Finding]:
                 continue
             truth, predicted = (torch.from_numpy(a).double().reshape(-1) for a in (measured.truth, measured.predicted))
             first, second = _among(truth, made), _among(predicted, made)
+            if not first and not second and len(torch.unique(truth)) > _VARIED:  # scaled back outside of torch
+                first, second = _along(truth, made[0]), _along(predicted, made[0])
             if not first or second or len(torch.unique(truth)) < 2:
                 continue
             yield Finding(
@@ -198,6 +204,15 @@ def exchanged(case: Case) -> Iterator[Finding]:
 
 def _among(array: Tensor, made: list[Tensor]) -> bool:
     return any(len(array) == len(each) and torch.allclose(array, each, rtol=1e-4, atol=1e-5) for each in made)
+
+
+def _along(array: Tensor, made: Tensor) -> bool:
+    """Whether numbers are others times a factor, and a constant more."""
+    if len(array) != len(made) or not bool(array.isfinite().all()) or not bool(made.isfinite().all()):
+        return False
+    spread = float(array.std()), float(made.std())
+    together = torch.corrcoef(torch.stack([array, made]))[0, 1] if min(spread) > 0 else torch.zeros(())
+    return bool(together.abs() > _LINEAR)
 
 
 def _other_units(trained: Tensor, other: Tensor) -> bool:

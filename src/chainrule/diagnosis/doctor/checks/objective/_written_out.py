@@ -1,4 +1,4 @@
-"""Losses that somebody wrote out: a variance that nothing keeps small, quantiles the other way round."""
+"""Losses that somebody wrote out: a variance that nothing keeps small; targets that stay as they are."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ _ONE_SIGN = 0.995
 """Share of the gradients that point the same way: where a variance is weighed against errors, both ways are seen."""
 _PARTS = frozenset({"index", "select", "narrow", "chunk", "split", "unbind", "squeeze", "unsqueeze", "view", "reshape"})
 """What takes a part of an output."""
-_NEAR = 0.03
-"""How near a level that a gradient stands for must be to one that is written: it is exact but for rounding."""
 _BLOCKS = 4
 """Changes of value in a row of targets, up to which they were made on purpose: real ones, then drawn ones."""
 
@@ -102,59 +100,6 @@ def _followed(gradient: Tensor, taken: list[tuple[Operation, int]]) -> Tensor:
         made = operation.target(*given, **operation.options)
         gradient = made if isinstance(made, Tensor) else made[place_of]
     return gradient
-
-
-@check("quantiles-exchanged")
-def exchanged_quantiles(case: Case) -> Iterator[Finding]:
-    """The level that each output is drawn to, by the gradients above and below the target, beside those written."""
-    for each in comparisons(case)[:1]:
-        if each.kind != "own" or plain_name(each.criterion.operation) not in ("-", "sub", "rsub"):
-            return
-        target, prediction = each.target, each.prediction
-        if target is None or prediction.ndim != 2 or prediction.shape[1] < 2 or len(target) != len(prediction):
-            return
-        columns = prediction.shape[1]
-        levels = next((t for t in _levels(each.batch) if t.numel() == columns), None)
-        gradient = gradients(each.batch, case.rehearsal.start(), [each.criterion.prediction])
-        if levels is None or each.criterion.prediction not in gradient:
-            return
-        slope = gradient[each.criterion.prediction].double()
-        drawn = []
-        for k in range(columns):
-            up, down = -slope[:, k].clamp_max(0), slope[:, k].clamp_min(0)
-            if not bool((up > 0).any()) or not bool((down > 0).any()):
-                return
-            rise, fall = float(up[up > 0].median()), float(down[down > 0].median())
-            drawn.append(rise / (rise + fall))
-        wanted = levels.reshape(-1).double().tolist()
-        right = all(abs(a - b) < _NEAR for a, b in zip(drawn, wanted))
-        turned = all(abs(a - (1 - b)) < _NEAR for a, b in zip(drawn, wanted))
-        if right or not turned:
-            return
-        yield Finding(
-            "quantiles-exchanged",
-            "Each output is drawn to the other quantile: the sign of the difference is turned round.",
-            "fault",
-            0.94,
-            (
-                Fact("levels as written", ", ".join(f"{v:.2g}" for v in wanted)),
-                Fact("levels that the gradients draw to", ", ".join(f"{v:.2g}" for v in drawn)),
-            ),
-            "error = target - prediction; maximum(q * error, (q - 1) * error).",
-            each.where(case),
-            explains=("loss-with-wrong-sign", "underfits"),
-        )
-
-
-def _levels(batch: Batch) -> Iterator[Tensor]:
-    """Tensors of numbers between 0 and 1 that somebody wrote, and that meet the errors."""
-    for operation in batch.behind(batch.loss):
-        for index in operation.inputs:
-            tensor = batch.tape.values[index].tensor
-            if index in batch.learned or not batch.is_data(index) or not tensor.is_floating_point():
-                continue
-            if 2 <= tensor.numel() <= 32 and bool(((tensor > 0) & (tensor < 1)).all()):
-                yield tensor
 
 
 @check("same-targets-every-step")
