@@ -41,7 +41,7 @@ def diagnose(case: Case, subject: str, *, checks: Sequence[Check] = CHECKS) -> D
             skipped.update(dict.fromkeys(each.labels, "no time was left"))
             continue
         try:
-            with torch.random.fork_rng(), warnings.catch_warnings():
+            with torch.random.fork_rng(), warnings.catch_warnings(), torch.autograd.set_detect_anomaly(False):
                 warnings.simplefilter("ignore")
                 found.extend(each.look(case))
         except Exception as error:  # anybody's network may run in there, and may fail in any way

@@ -14,8 +14,8 @@ LOOP = {
     ),
     "model-kept-between-folds": Label(
         "One network is trained on from fold to fold, or from setting to setting, and has seen what is held out.",
-        "A loop over folds, seeds or settings around the whole training, one network that learns in it, and a loss that "
-        "never comes back to where it began.",
+        "A loop over folds, seeds or settings around the whole training, one network that learns in it, and a loss "
+        "that never comes back to where it began.",
         "Make network and optimizer in the loop.",
         "LECTURES A8",
     ),

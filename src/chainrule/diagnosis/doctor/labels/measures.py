@@ -13,8 +13,8 @@ MEASURES = {
     ),
     "predictions-in-another-order": Label(
         "Predictions are compared with the truth of other examples, for one of the two was shuffled or sorted.",
-        "The labels of the very examples that were asked, looked up in their data set; or examples that come in another "
-        "order from evaluation to evaluation, and a truth that does not.",
+        "The labels of the very examples that were asked, looked up in their data set; or examples that come in "
+        "another order from evaluation to evaluation, and a truth that does not.",
         "Collect labels and predictions in one loop, or shuffle=False.",
         "LECTURES A1",
     ),
@@ -26,8 +26,8 @@ MEASURES = {
     ),
     "spread-for-variance": Label(
         "A standard deviation is taken for a variance, or a variance for a standard deviation.",
-        "What a normal likelihood is given for its variance is called a spread, or is compared with plain errors in the "
-        "evaluation; noise is multiplied by the exponential of a logarithm of a variance.",
+        "What a normal likelihood is given for its variance is called a spread, or is compared with plain errors in "
+        "the evaluation; noise is multiplied by the exponential of a logarithm of a variance.",
         "Square the spread, or take the root of the variance: exp(0.5 * log_var).",
         "LECTURES A7",
     ),

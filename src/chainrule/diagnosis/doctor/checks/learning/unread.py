@@ -35,6 +35,7 @@ CALLED = frozenset(
      "shuffle", "clear", "reset_parameters"}
 )  # fmt: skip
 """Methods that are of no use when they are only named."""
+_ARTICLES = {"optimizer": "an"}
 APART = 1.5
 """How many times another rate must be to matter."""
 
@@ -111,7 +112,7 @@ def _unread(case: Case, kind: str, thing: Any, name: str, value: Any) -> Finding
         facts.append(Fact("rate that the steps were taken with", f"{number(used)} at most"))
     return Finding(
         "attribute-that-nothing-reads",
-        f"`{name}` is set, and nothing reads it there: a{'n' if kind == 'optimizer' else ''} {kind} has no such setting.",
+        f"`{name}` is set on {_ARTICLES.get(kind, 'a')} {kind}, where nothing reads it.",
         "fault" if matters else "warning",
         0.97 if matters else 0.8,
         tuple(facts),

@@ -47,14 +47,11 @@ def argument_ignored(case: Case) -> Iterator[Finding]:
                     "fault",
                     0.93,
                     (
-                        Fact(
-                            "its values",
-                            f"{float(other.min()):.4g} to {float(other.max()):.4g}, {_kinds(other)} of them",
-                        ),
+                        Fact("its values", _range(other)),
                         Fact("change of the answers when they are exchanged between the examples", "none"),
                         Fact("gradient that comes through it, in recorded steps", "none: no operation uses it"),
                     ),
-                    "use it in forward: an embedding of the step, level or condition, added to or joined with the input",
+                    "use it in forward: an embedding of the step, level or condition, added to the input or joined with it",
                     title,
                     explains=("underfits", "unused-layer", "part-of-input-unseen", "prediction-not-scaled-back"),
                 )
@@ -64,6 +61,10 @@ def argument_ignored(case: Case) -> Iterator[Finding]:
 def _rolled(given: Tensor, tensor: Tensor) -> Tensor:
     """An argument with its examples moved on by one; others as they are."""
     return given.roll(1, 0) if given.shape == tensor.shape and torch.equal(given, tensor) else given.clone()
+
+
+def _range(tensor: Tensor) -> str:
+    return f"{float(tensor.min()):.4g} to {float(tensor.max()):.4g}, {_kinds(tensor)} of them"
 
 
 def _kinds(tensor: Tensor) -> int:
@@ -119,9 +120,7 @@ def noise_level_not_given(case: Case) -> Iterator[Finding]:
         "warning",
         0.75,
         (
-            Fact(
-                "factors of the noise", f"{float(level.min()):.3g} to {float(level.max()):.3g}, {_kinds(level)} of them"
-            ),
+            Fact("factors of the noise", _range(level)),
             Fact("what the network is given beside the mixture", "nothing that they were computed from"),
         ),
         "model(noisy, step): an embedding of the step, or of the level, beside the input",
@@ -145,11 +144,7 @@ def _mixed(batch: Batch) -> tuple[Operation, Tensor] | None:
             continue
         if not way.intersection(operation.results):
             continue
-        factor = (
-            next(i for i in operation.inputs if i != target) if operation.inputs[0] != operation.inputs[1] else None
-        )
-        if factor is None:
-            return None
+        factor = next((i for i in operation.inputs if i != target), target)
         level = tape.values[factor].tensor
         each = level.ndim >= 1 and level.shape[0] == tape.values[target].shape[0] and level[0].numel() == 1
         if each and _kinds(level) > 2 and not _told(tape, call, factor, target):

@@ -27,23 +27,22 @@ RIGHT = 0.05
 """How near zero a loss must be where all answers are right, to be one that is best there: one minus an overlap."""
 BEYOND = 0.1
 """How far below that it must come with answers that no probability can have."""
-FACTORS = (2.0, 10.0, -10.0)
-"""Of the right answers, moved about a half: 2 p - 1/2 and so on, beyond zero and one."""
+STEPS, RATE = 20, 0.1
+"""How often, and by how much of one, each right answer is moved to where the loss falls."""
 
 
 @check("scores-where-overlap-takes-probabilities")
 def scores_in_overlap(case: Case) -> Iterator[Finding]:
-    """Give the loss answers that are all right, and then answers beyond zero and one: which does it like better?"""
+    """Give the loss answers that are all right, and follow it from there: does it lead beyond zero and one?"""
     for each in comparisons(case)[:2]:
         found = _perfect(each)
         if found is None:
             continue
         operation, perfect = found
         place = case.seen.recorded.index(each.batch.event)
-        right = _loss(case, place, operation, perfect)
-        beyond = [_loss(case, place, operation, (perfect - 0.5) * 2 * f + 0.5) for f in FACTORS]
-        lower = [value for value in beyond if math.isfinite(value) and value < right - BEYOND]
-        if not abs(right) < RIGHT or not lower:
+        right, beyond, moved = _from_right(case, place, operation, perfect)
+        outside = bool(((moved < -RATE / 2) | (moved > 1 + RATE / 2)).any())
+        if not abs(right) < RIGHT or not math.isfinite(beyond) or beyond > right - BEYOND or not outside:
             continue
         given = each.prediction
         yield Finding(
@@ -55,7 +54,7 @@ def scores_in_overlap(case: Case) -> Iterator[Finding]:
             (
                 Fact("what it is given", f"numbers from {float(given.min()):.3g} to {float(given.max()):.3g}"),
                 Fact("loss, were every answer right", f"{right:.3g}"),
-                Fact("loss of answers beyond 0 and 1", ", ".join(f"{value:.3g}" for value in beyond)),
+                Fact("loss of answers beyond 0 and 1, which it is led to from there", f"{beyond:.3g}"),
             ),
             "prediction = torch.sigmoid(scores) (softmax for several classes) before the overlap.",
             each.where(case),
@@ -83,8 +82,21 @@ def _perfect(each: Comparison) -> tuple[Operation, Tensor] | None:
     return made, target.to(prediction.dtype)
 
 
-def _loss(case: Case, batch: int, operation: Operation, answers: Tensor) -> float:
-    """The loss of a recorded step with these answers in place of the network's."""
+def _from_right(case: Case, batch: int, operation: Operation, perfect: Tensor) -> tuple[float, float, Tensor]:
+    """The loss of right answers, the lowest one on the way down from them, and the answers there."""
+    answers = perfect.clone().requires_grad_()
     instead: Action = lambda *_, **__: answers  # noqa: E731
-    with torch.no_grad():
-        return float(case.rehearsal.loss(batch, case.rehearsal.start(), actions={operation.index: instead}).sum())
+    start = case.rehearsal.start()
+    right = lowest = math.inf
+    best = perfect
+    for step in range(STEPS + 1):
+        with torch.enable_grad():
+            loss = case.rehearsal.loss(batch, start, actions={operation.index: instead}).sum()
+            slope = torch.autograd.grad(loss, answers)[0]
+        value = float(loss.detach())
+        right = value if step == 0 else right
+        if value < lowest:
+            lowest, best = value, answers.detach().clone()
+        with torch.no_grad():
+            answers -= RATE * slope.sign()
+    return right, lowest, best

@@ -41,7 +41,7 @@ def exchanged_quantiles(case: Case) -> Iterator[Finding]:
             "quantiles-exchanged",
             "Each output is drawn to the other quantile: the sign of the difference is turned round."
             if columns > 1
-            else f"The output is drawn to the quantile {drawn[0]:.2g}, and not {wanted[0]:.2g}: its weights are exchanged.",
+            else f"The output is drawn to the quantile {drawn[0]:.2g} instead of {wanted[0]:.2g}: exchanged weights.",
             "fault",
             0.94,
             (

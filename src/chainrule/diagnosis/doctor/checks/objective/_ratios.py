@@ -113,7 +113,7 @@ def _again(name: str, truth: Any, predicted: Any) -> float | None:
 
 
 def _recorded(case: Case) -> Finding | None:
-    """Divisions of one number by another that were recorded in each call of an evaluation, and printed as their mean."""
+    """Divisions of one number by another in each call of an evaluation, of which the mean was printed."""
     for answers in passes(case):
         sizes = [a.seen.forward.inputs.shape[0] for a in answers if a.seen.forward.inputs]
         if len(answers) < PIECES or len(sizes) < len(answers) or sizes[0] < 2 or sizes[-1] > sizes[0]:
@@ -184,9 +184,10 @@ def _elements(tree: ast.AST, given: ast.AST | None) -> Iterator[tuple[ast.AST, a
                 if isinstance(call.func, ast.Attribute) and spelled(call.func.value) == given.id and call.args:
                     yield call.args[0], loop.iter
         for each in ast.walk(tree):
-            if isinstance(each, ast.Assign) and spelled(each.targets[0]) == given.id and each.value is not given:
-                if isinstance(each.value, (ast.ListComp, ast.GeneratorExp)) and len(each.value.generators) == 1:
-                    yield each.value.elt, each.value.generators[0].iter
+            if isinstance(each, ast.Assign) and spelled(each.targets[0]) == given.id:
+                made = each.value
+                if isinstance(made, (ast.ListComp, ast.GeneratorExp)) and len(made.generators) == 1:
+                    yield made.elt, made.generators[0].iter
 
 
 def _ratio(element: ast.AST, known: dict[str, Any]) -> str:

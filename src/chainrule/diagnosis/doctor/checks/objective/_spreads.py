@@ -26,8 +26,8 @@ NOISE = re.compile(r"randn|normal|(^|_)(eps|epsilon|noise|z)(_|$|\d)", re.I)
 """What is drawn, with spread one."""
 SQUARED = re.compile(r"\*\*|square|pow|sqrt|exp\(0\.5|exp\(\.5|0\.5 \*|/ 2|log")
 """What makes one of the other."""
-SAME = frozenset({"squeeze", "unsqueeze", "view", "reshape", "select", "index", "clamp", "clamp_min", "expand", "detach",
-                  "*", "mul", "float", "flatten"})  # fmt: skip
+SAME = frozenset({"squeeze", "unsqueeze", "view", "reshape", "select", "index", "clamp", "clamp_min", "expand",
+                  "detach", "*", "mul", "float", "flatten"})  # fmt: skip
 """What leaves a spread one, but for a factor."""
 COMPARED = frozenset({"lt", "le", "gt", "ge"})
 
@@ -66,7 +66,7 @@ def _likelihood(case: Case) -> Finding | None:
                 return _finding(
                     "A normal likelihood takes a variance, and is given a standard deviation.",
                     (Fact("given as its variance", spelled(given)),),
-                    f"loss(mean, target, {spelled(given)} ** 2), or take what the network gives for a variance throughout.",
+                    f"loss(mean, target, {spelled(given)} ** 2), or take it for a variance throughout.",
                     case.place(line_of(case, node)),
                     0.93,
                 )
@@ -142,7 +142,7 @@ def _evaluated(case: Case) -> Finding | None:
                     line = _as_spread(answer, place)
                     if line is not None:
                         return _finding(
-                            "The likelihood takes an output for a variance, and the evaluation for a standard deviation.",
+                            "The likelihood takes an output for a variance, the evaluation for a standard deviation.",
                             (Fact("output", f"number {place + 1}"), Fact("compared there with", "the size of errors")),
                             "loss(mean, target, spread ** 2), or variance.sqrt() in the evaluation.",
                             case.place(line),
