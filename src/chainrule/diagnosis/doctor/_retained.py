@@ -74,5 +74,5 @@ def debugging() -> list[str]:
         ...     debugging()
         ['anomaly detection']
     """
-    found = {"anomaly detection": torch.is_anomaly_enabled(), "profiler": torch.autograd._profiler_enabled()}
+    found = {"anomaly detection": torch.is_anomaly_enabled(), "profiler": torch._C._autograd._profiler_enabled()}
     return [name for name, on in found.items() if on]

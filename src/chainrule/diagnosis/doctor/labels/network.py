@@ -308,8 +308,8 @@ _SIGHT: dict[str, Label] = {
     ),
     "noise-level-not-given": Label(
         "The network is to find noise of a level that differs by example, and is not told the level.",
-        "On the tape the noise is multiplied by a factor of each example, and nothing that the network is given beside "
-        "the mixture was computed from what the factor was.",
+        "The target is drawn from a normal distribution, and its share in the only input differs from example to "
+        "example by more than chance.",
         "model(noisy, step).",
     ),
     "padding-mask-inverted": Label(

@@ -73,14 +73,11 @@ def _is_torchs(thing: Any) -> bool:
 
 def _of_a_copy(case: Case, optimizer: torch.optim.Optimizer) -> tuple[str, Any] | None:
     """A rate that the program writes to the defaults, which count for groups to come, or to a copy of the state."""
-    for node in ast.walk(case.source.tree):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
+    for node in (each for each in ast.walk(case.source.tree) if isinstance(each, ast.Assign)):
+        for target in node.targets:
             text = spelled(target)
-            if (
-                isinstance(target, ast.Subscript)
-                and (".defaults[" in text or ".state_dict()[" in text)
-                and "lr" in text
-            ):
+            copied = ".defaults[" in text or ".state_dict()[" in text
+            if isinstance(target, ast.Subscript) and copied and "lr" in text:
                 return text, spelled(node.value)
     return None
 

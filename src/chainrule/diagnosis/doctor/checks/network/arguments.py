@@ -8,8 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from chainrule.analysis._tape import Operation, Tape
-from chainrule.analysis._tape_modules import Call
+from chainrule.analysis._tape import Tape
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.network._probe import askable, probing
@@ -17,8 +16,6 @@ from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 FEWEST = 4
 """Examples from which on an argument that differs among them says something of each."""
-JOINED = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "column_stack", "vstack"})
-"""What puts one thing beside another."""
 LOOKED = 3
 """Recorded steps in which it must be unused."""
 
@@ -51,7 +48,7 @@ def argument_ignored(case: Case) -> Iterator[Finding]:
                         Fact("change of the answers when they are exchanged between the examples", "none"),
                         Fact("gradient that comes through it, in recorded steps", "none: no operation uses it"),
                     ),
-                    "use it in forward: an embedding of the step, level or condition, added to the input or joined with it",
+                    "use it in forward: an embedding of the step, level or condition, added or joined",
                     title,
                     explains=("underfits", "unused-layer", "part-of-input-unseen", "prediction-not-scaled-back"),
                 )
@@ -105,55 +102,56 @@ def _leading(tape: Tape, wanted: set[int]) -> set[int]:
 @check("noise-level-not-given")
 def noise_level_not_given(case: Case) -> Iterator[Finding]:
     """Noise that is to be found again, mixed in at a level that differs from example to example and is told nowhere."""
-    levels: list[tuple[Batch, Operation, Tensor]] = []
-    for batch in case.batches[:LOOKED]:
-        found = _mixed(batch)
-        if found is None:
-            return
-        levels.append((batch, *found))
+    levels = [level for batch in case.batches[:LOOKED] if (level := _level(batch)) is not None]
     if len(levels) < LOOKED:
         return
-    batch, operation, level = levels[0]
+    batch, level = case.batches[0], torch.cat(levels)
+    assert batch.criterion is not None
     yield Finding(
         "noise-level-not-given",
         "The network is to find noise that is mixed in at another level in each example, and is not told the level.",
         "warning",
         0.75,
         (
-            Fact("factors of the noise", _range(level)),
-            Fact("what the network is given beside the mixture", "nothing that they were computed from"),
+            Fact("factor of the noise, by example", f"{_range(level)}, spread {float(level.std()):.3g}"),
+            Fact("what the network is given beside the mixture", "nothing"),
         ),
         "model(noisy, step): an embedding of the step, or of the level, beside the input",
-        case.place(batch.line(operation)),
+        case.place(batch.line(batch.criterion.operation)),
         explains=("underfits", "prediction-not-scaled-back"),
     )
 
 
-def _mixed(batch: Batch) -> tuple[Operation, Tensor] | None:
-    """The operation that multiplies the target of the loss by a level of each example, on the way to the input."""
-    target = batch.criterion.target if batch.criterion else None
-    if target is None or len(batch.calls) != 1 or not batch.calls[0].inputs:
+def _level(batch: Batch) -> Tensor | None:
+    """By how much the noise that is the target is in each example of the only input; None where it is one level."""
+    target = batch.targets
+    if len(batch.calls) != 1 or len(batch.calls[0].inputs) != 1 or target is None or not batch.inputs:
         return None
-    call, tape = batch.calls[0], batch.tape
-    way = _leading(tape, {call.inputs[0]})
-    made = [o for o in tape.operations if way.intersection((*o.results, *o.changed))]
-    if any(o.function in JOINED and set(o.results) <= way for o in made):
-        return None  # the level may stand beside the mixture
-    for operation in tape.operations:
-        if operation.function not in ("*", "mul") or target not in operation.inputs or len(operation.inputs) != 2:
-            continue
-        if not way.intersection(operation.results):
-            continue
-        factor = next((i for i in operation.inputs if i != target), target)
-        level = tape.values[factor].tensor
-        each = level.ndim >= 1 and level.shape[0] == tape.values[target].shape[0] and level[0].numel() == 1
-        if each and _kinds(level) > 2 and not _told(tape, call, factor, target):
-            return operation, level
-    return None
+    given = batch.inputs[0]
+    if given.shape != target.shape or not target.is_floating_point() or len(given) < FEWEST or given.ndim < 2:
+        return None
+    noise, mixed = target.flatten(1).double(), given.flatten(1).double()
+    if noise.shape[1] < WIDE or noise.numel() < MANY or not _drawn(noise) or bool((noise == mixed).all()):
+        return None
+    size = noise.square().sum(1)
+    level = (noise * mixed).sum(1) / size
+    rest = mixed - level[:, None] * noise
+    error = (rest.square().mean(1) / size).sqrt()
+    varies = float(level.var()) > VARIES * float(error.square().mean()) and float(level.std()) > LEAST_SPREAD
+    return level if varies and float(level.abs().mean()) > LEAST_SPREAD else None
 
 
-def _told(tape: Tape, call: Call, factor: int, target: int) -> bool:
-    """Whether anything that the network is given shares what the level was computed from, but the mixture itself."""
-    sources = {i for i in _leading(tape, {factor}) if len(tape.values[i].shape) and i != target}
-    varied = {i for i in sources if tape.values[i].shape[0] == tape.values[target].shape[0]}
-    return any(_leading(tape, {value}) & varied for value in call.inputs[1:])
+def _drawn(noise: Tensor) -> bool:
+    """Whether numbers look drawn from a normal distribution of mean zero and spread one."""
+    fourth = float(noise.pow(4).mean())
+    return abs(float(noise.mean())) < 0.1 and abs(float(noise.std()) - 1) < 0.1 and abs(fourth - 3) < 0.6
+
+
+WIDE = 16
+"""Numbers of an example from which on the share of noise in each is known well enough."""
+MANY = 1_000
+"""Numbers of a batch from which on their distribution is."""
+VARIES = 4.0
+"""How many times larger the levels' variance must be than what is left to chance."""
+LEAST_SPREAD = 0.05
+"""Spread of the levels, and their mean, below which they are one."""
