@@ -20,7 +20,7 @@ model = network()
 criterion = nn.CrossEntropyLoss()
 """
 FIT = """
-for epoch in range(4):
+for epoch in range(2):
     for index in torch.randperm(240).split(24):
         loss = criterion(model(x[index]), y[index])
         optimizer.zero_grad()
@@ -32,7 +32,7 @@ USUAL = START + "optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentu
 ONE_LINE = (
     USUAL
     + """
-for epoch in range(12):
+for epoch in range(6):
     for start in range(0, len(x), 10):
         loss = criterion(model(x[start : start + 10]), y[start : start + 10])
         optimizer.zero_grad()
@@ -365,7 +365,9 @@ def test_an_optimizer_of_ones_own_that_moves_a_copy(asked_of: Asked) -> None:
 
 def test_a_training_that_is_left_with_one_batch(asked_of: Asked) -> None:
     label = "training-data-overwritten"
-    text = ONE_LINE.format(x="a", y="b").replace(
-        "optimizer.step()\n", "optimizer.step()\n    x, y = x[-10:], y[-10:]\n"
+    text = (
+        ONE_LINE.format(x="a", y="b")
+        .replace("range(6)", "range(12)")
+        .replace("optimizer.step()\n", "optimizer.step()\n    x, y = x[-10:], y[-10:]\n")
     )
     assert asked_of(text, label).get(label) == "fault"

@@ -19,7 +19,7 @@ y, yv = level + 0.3 * torch.randn(240), level_v + 0.3 * torch.randn(90)
 """
 FIT = """
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-for epoch in range(6):
+for epoch in range(3):
     for index in torch.randperm(240).split(24):
         loss = {loss}
         optimizer.zero_grad()
