@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from chainrule.core.errors import DataError
+from chainrule.data.fetch import data_folder
 from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.data.sentiment_sentences import sentiment_sentences
 from chainrule.data.text_folder import text_folder
@@ -160,6 +161,7 @@ def test_sentences_need_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif(data_folder() is None, reason="real_data: CHAINRULE_DATA is not set")
 def test_the_sentences_themselves() -> None:
     found = sentiment_sentences()
     assert found.sources is not None
