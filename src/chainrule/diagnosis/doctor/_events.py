@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from chainrule.analysis._replay import Score
 from chainrule.analysis._tape import Tape
 from chainrule.diagnosis.doctor._by_hand import HandStep
+from chainrule.diagnosis.doctor._stored import Stored
 
 Line = tuple[str, int]
 """A file of the user's and a line in it, counted from 1."""
@@ -256,6 +257,7 @@ class Observation:
         debugging: What is made for finding errors, and slow -> backward passes that ran under it.
         frozen: Ids of the parameters that were kept from learning when an optimizer was made or a network first called.
         graphs: The most graphs of calls that were held at once without need: of evaluations, of earlier steps.
+        stored: Arrays that examples are taken from, at the beginning and at the end.
         second: A second training in the same program.
         error: What ended the training, if it did not end by itself.
         complete: Whether it ran to its end.
@@ -273,6 +275,7 @@ class Observation:
     debugging: Counter[str] = field(default_factory=Counter)
     frozen: set[int] = field(default_factory=set, repr=False)
     graphs: int = 0
+    stored: list[Stored] = field(default_factory=list, repr=False)
     second: Second | None = None
     error: BaseException | None = None
     complete: bool = False

@@ -50,6 +50,7 @@ from chainrule.diagnosis.doctor._passes import Passes, Tee
 from chainrule.diagnosis.doctor._places import user_line
 from chainrule.diagnosis.doctor._retained import Retained, debugging
 from chainrule.diagnosis.doctor._rows import example_numbers
+from chainrule.diagnosis.doctor._stored import Stores
 
 RECORDED = 24
 """Backward passes whose way to the loss is recorded."""
@@ -114,6 +115,7 @@ class Watch:
         self._losses = HeldLosses()
         self._graphs = HeldGraphs()
         self._retained = Retained()
+        self._stores = Stores()
         self._open = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -158,7 +160,7 @@ class Watch:
         with self._aside():
             self._end_evaluation()
             self.seen.evaluations = self._passes.kept()
-            self.seen.graphs = self._graphs.most
+            self.seen.graphs, self.seen.stored = self._graphs.most, self._stores.seen()
             self.seen.by_hand, self.seen.reached = self._by_hand.steps, self._ledger.reached
         self._open.close()
         self._quiet = True  # for whoever has imported one of the entry points by its name
@@ -245,6 +247,8 @@ class Watch:
         given = copied((args, options)) if few or (always and self._passes.room) else None
         facts = None if tensor is None else summary_of(tensor, keep=few)
         rows = example_numbers(tensors)
+        if tensor is not None and module.training:
+            self._stores.part(tensor)
         return Forward(module, mode[0], mixed, mode[1], facts, rows, self._now(), user_line(), given)
 
     def _end_evaluation(self) -> None:
@@ -394,6 +398,8 @@ class Watch:
 
     def _loader(self, original: Callable[..., Any], loader: Any, *args: Any, **kwargs: Any) -> None:
         original(loader, *args, **kwargs)
+        with self._aside():
+            self._stores.dataset(loader.dataset)
         sampler = type(loader.sampler).__name__ if getattr(loader, "sampler", None) is not None else ""
         facts = {name: getattr(loader, name, None) for name in ("batch_size", "num_workers", "drop_last")}
         size = len(loader.dataset) if hasattr(loader.dataset, "__len__") else None

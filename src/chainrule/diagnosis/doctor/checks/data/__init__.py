@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.diagnosis.doctor.checks._check import Check
 from chainrule.diagnosis.doctor.checks.data._augment import breaks_label, in_evaluation
 from chainrule.diagnosis.doctor.checks.data._balance import classes_uneven, weights_upside_down
+from chainrule.diagnosis.doctor.checks.data._codes import target_codes
 from chainrule.diagnosis.doctor.checks.data._columns import changing_order, scaled_over_wrong_axis
 from chainrule.diagnosis.doctor.checks.data._dealt import batches_overlap, empty_batches, examples_left_out
 from chainrule.diagnosis.doctor.checks.data._drift import changed_in_place
@@ -72,6 +73,7 @@ CHECKS: tuple[Check, ...] = (
     nearly_training,
     target_among_inputs,
     selected_with_all,
+    target_codes,
     iterator_used_up,
     few_again,
     in_evaluation,

@@ -1,4 +1,4 @@
-"""Features chosen, or codes of categories computed, with the labels of all examples, validation included."""
+"""Features chosen with the labels of all examples, validation included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Line
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._facts import class_targets, columns, facts
+from chainrule.diagnosis.doctor.checks.data._facts import class_targets, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 LEAST = 1.9
@@ -29,7 +29,7 @@ _SELECTORS = frozenset({"SelectKBest", "SelectPercentile", "SelectFpr", "SelectF
 _SPLITS = frozenset({"train_test_split", "random_split", "KFold", "StratifiedKFold", "permutation", "randperm"})
 
 
-@check("selection-before-split", "target-code-of-all-rows")
+@check("selection-before-split")
 def selected_with_all(case: Case) -> Iterator[Finding]:
     """Put training and validation together: were columns chosen by labels that the choice should not have seen?"""
     known = facts(case)
@@ -45,7 +45,6 @@ def selected_with_all(case: Case) -> Iterator[Finding]:
     if not bool(both.isfinite().all()):
         return
     yield from _chosen(case, both, wanted, len(first))
-    yield from _coded(case, both, wanted, len(first))
 
 
 def _numbers(targets: Tensor | None, labels: Tensor | None) -> Tensor | None:
@@ -99,45 +98,3 @@ def _selecting(case: Case) -> list[Line]:
             if name in _SELECTORS:
                 found.append((str(case.source.path), node.lineno))
     return found
-
-
-def _coded(case: Case, both: Tensor, wanted: Tensor, cut: int) -> Iterator[Finding]:
-    """A column that is, group by group, the mean target of all examples of the group, and not of those of training."""
-    table = columns(both)
-    for column in range(min(table.shape[1], 200)):
-        values, inverse, counts = table[:, column].unique(return_inverse=True, return_counts=True)
-        if not 6 <= len(values) <= len(table) // 2:
-            continue
-        all_rows = _means(inverse, wanted, len(values))
-        seen = torch.bincount(inverse[:cut], minlength=len(values)) > 0
-        training = _means(inverse[:cut], wanted[:cut], len(values))
-        whole = _agreement(values, all_rows, counts > 0)
-        part = _agreement(values, training, seen)
-        if whole > 0.9999 and part < 0.9995:
-            yield Finding(
-                "target-code-of-all-rows",
-                f"Column {column} is the mean target of each category, over all examples, validation included.",
-                "fault",
-                0.93,
-                (
-                    Fact("correlation with the mean targets of all examples", f"{whole:.5f}"),
-                    Fact("with those of the training part", f"{part:.5f}"),
-                    Fact("categories", str(len(values))),
-                ),
-                change="split first; compute the means on the training part only, each example's own target left out",
-                where=facts(case).place,
-                explains=("target-among-inputs", "overfits"),
-            )
-            return
-
-
-def _means(groups: Tensor, wanted: Tensor, count: int) -> Tensor:
-    sums = torch.bincount(groups, weights=wanted, minlength=count)
-    return sums / torch.bincount(groups, minlength=count).clamp_min(1)
-
-
-def _agreement(values: Tensor, means: Tensor, present: Tensor) -> float:
-    pair = torch.stack([values[present].double(), means[present].double()])
-    if pair.shape[1] < 6 or float(pair.std(1).min()) == 0:
-        return 0.0
-    return float(torch.corrcoef(pair)[0, 1].abs())

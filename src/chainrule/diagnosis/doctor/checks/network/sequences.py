@@ -37,7 +37,7 @@ class Told:
 
     Args:
         place: Which of the call's tensors.
-        time: The dimension along which time goes: 1, or 0.
+        time: The dimension along which time goes: 1, or 0; 2 where channels stand before it.
         shift: Target at t is the input at t + shift.
     """
 
@@ -53,20 +53,30 @@ def told(batch: Batch, forward: Forward) -> Told | None:
         return None
     tensors = [leaf for leaf in tree_leaves(forward.given) if isinstance(leaf, Tensor)]
     for place, tensor in enumerate(tensors):
-        flat = tensor[..., 0] if tensor.is_floating_point() and tensor.ndim == 3 else tensor
-        if flat.ndim != 2 or min(flat.shape) < 1 or flat.numel() != targets.numel():
-            continue
-        goal = targets.reshape(flat.shape)
-        for time in (1, 0):
-            if flat.shape[time] < 4:
+        if tensor.ndim == 3 and tensor.is_floating_point():
+            readings = [(tensor[..., 0], (1, 0)), (tensor[:, 0], (2,))]  # (rows, places, numbers), or numbers first
+        else:
+            readings = [(tensor, (1, 0))]
+        for flat, times in readings:
+            if flat.ndim != 2 or min(flat.shape) < 1 or flat.numel() != targets.numel():
                 continue
-            for shift in (1, 0):
-                size = flat.shape[time] - shift
-                one, other = flat.narrow(time, shift, size), goal.narrow(time, 0, size)
-                common = other.flatten().float().mode().values if not other.is_floating_point() else None
-                counted = other != common if common is not None and torch.unique(other).numel() > 2 else other == other
-                if counted.any() and float((one == other)[counted].float().mean()) > EQUAL:
+            for time in times:
+                if (shift := _shift(flat, targets.reshape(flat.shape), min(time, 1))) is not None:
                     return Told(place, time, shift)
+    return None
+
+
+def _shift(flat: Tensor, goal: Tensor, time: int) -> int | None:
+    """By how many places the targets are the inputs shifted; None where they are not."""
+    if flat.shape[time] < 4:
+        return None
+    for shift in (1, 0):
+        size = flat.shape[time] - shift
+        one, other = flat.narrow(time, shift, size), goal.narrow(time, 0, size)
+        common = other.flatten().float().mode().values if not other.is_floating_point() else None
+        counted = other != common if common is not None and torch.unique(other).numel() > 2 else other == other
+        if counted.any() and float((one == other)[counted].float().mean()) > EQUAL:
+            return shift
     return None
 
 
@@ -95,8 +105,8 @@ class Sight:
 def sight(probe: Probe, found: Told) -> Sight | None:
     """Change the sequence from its middle on, before it, and there alone; see which places move."""
     tensor = probe.tensors[found.place]
-    shape = (tensor.shape[0], tensor.shape[1])
-    size, middle = shape[found.time], shape[found.time] // 2
+    shape = (tensor.shape[0], tensor.shape[max(1, found.time)])
+    size, middle = tensor.shape[found.time], tensor.shape[found.time] // 2
     key = [i for i, t in enumerate(probe.tensors) if t.data_ptr() == tensor.data_ptr() and t.shape == tensor.shape]
 
     def moved(places: slice) -> Tensor | None:
@@ -106,7 +116,7 @@ def sight(probe: Probe, found: Told) -> Sight | None:
         if before is None or after is None or before.shape != after.shape:
             return None
         far = _by_place(difference(before, after), shape)
-        return None if far is None else far.amax(2).movedim(found.time, 1).amax(0)
+        return None if far is None else far.amax(2).movedim(min(found.time, 1), 1).amax(0)
 
     later, earlier, here = moved(slice(middle, size)), moved(slice(0, middle)), moved(slice(middle, middle + 1))
     if later is None or earlier is None or here is None:

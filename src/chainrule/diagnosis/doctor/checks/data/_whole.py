@@ -1,0 +1,113 @@
+"""The whole training set as it lies in memory, of which the recorded steps took their examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from chainrule.diagnosis.doctor._case import Batch, Case
+from chainrule.diagnosis.doctor._rows import row_numbers
+from chainrule.diagnosis.doctor.checks.data._facts import Fed, facts, fed_of, input_value, joined
+
+MOST = 1 << 26
+"""Numbers in it, at most."""
+LOOKED_AT = 4
+"""Recorded steps that are looked at."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Examples in the order in which they lie.
+
+    Args:
+        inputs: All of them; those of the validation as well, where both lie in one tensor.
+        targets: As many.
+        trained: Which of them training was given, (N,).
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    trained: Tensor
+
+
+@lru_cache(maxsize=1)
+def whole(case: Case) -> Whole | None:
+    """The tensors that examples and targets were taken out of; None where they are not to be found.
+
+    A step's inputs are rows of a larger tensor, and its targets the same rows of another.
+    """
+    for batch in case.batches[:LOOKED_AT]:
+        place, wanted = input_value(batch), batch.targets
+        if place is None or wanted is None or not wanted.ndim:
+            continue
+        given = batch.tape.values[place].tensor
+        found = _rows_of(batch, given, wanted)
+        if found is not None:
+            inputs, targets, numbers = found
+            return Whole(inputs, targets, torch.isin(numbers, facts(case).known))
+    return None
+
+
+def _rows_of(batch: Batch, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+    rows = row_numbers(given)
+    if rows is None or len(given) != len(wanted) or given.ndim < 2:
+        return None
+    larger = [t for t in _data(batch) if t.ndim and len(t) > len(given)]
+    for inputs in larger:
+        if inputs.shape[1:] != given.shape[1:] or inputs.dtype != given.dtype or inputs.numel() > MOST:
+            continue
+        numbers = row_numbers(inputs)
+        if numbers is None or not bool(torch.isin(rows, numbers).all()):
+            continue
+        places = _places(numbers, rows)
+        for targets in larger:
+            alike = targets.shape[1:] == wanted.shape[1:] and targets.dtype == wanted.dtype
+            if alike and len(targets) == len(inputs) and torch.equal(targets[places], wanted):
+                return inputs.detach(), targets.detach(), numbers
+    return None
+
+
+def _data(batch: Batch) -> list[Tensor]:
+    """The tensors of the user's in a step, each once, the largest first."""
+    found = {
+        id(v.tensor): v.tensor
+        for v in batch.tape.values
+        if v.operation is None and v.kind not in ("parameter", "buffer") and not v.tensor.requires_grad
+    }
+    return sorted(found.values(), key=lambda tensor: -tensor.numel())
+
+
+def _places(numbers: Tensor, rows: Tensor) -> Tensor:
+    """Where each row stands."""
+    order = torch.argsort(numbers)
+    return order[torch.searchsorted(numbers[order], rows).clamp_max(len(numbers) - 1)]
+
+
+@lru_cache(maxsize=1)
+def held_out(case: Case) -> Fed | None:
+    """Validation examples with what stands beside them in the shape of the targets of training.
+
+    For metrics that compare in a way of their own: the truth is the only tensor of that shape.
+    """
+    known = facts(case)
+    train, valid = known.train, known.valid
+    if train is None or train.targets is None or valid is None or (valid.targets is not None and valid.paired):
+        return valid
+    found = []
+    for seen in case.evaluations[-1]:
+        fed = fed_of(seen)
+        if fed is None or known.known_share(fed.inputs) >= 0.99:
+            continue
+        alike = {
+            id(v.tensor): v.tensor
+            for v in seen.tape.values
+            if v.operation is None and v.kind not in ("parameter", "buffer") and v.dtype == train.targets.dtype
+            and v.shape == (len(fed.inputs), *train.targets.shape[1:]) and tuple(v.tensor.shape) == v.shape
+            and not (v.shape == tuple(fed.inputs.shape) and torch.equal(v.tensor, fed.inputs))
+        }  # fmt: skip
+        if len(alike) == 1:
+            found.append(Fed(fed.inputs, *alike.values(), fed.answers))
+    return joined(found) or valid

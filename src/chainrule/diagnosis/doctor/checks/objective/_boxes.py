@@ -1,0 +1,111 @@
+"""Boxes as four numbers, that are written in one notation and read in another."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import functions, line_of, name_of, spelled
+from chainrule.diagnosis.doctor.checks.data._facts import facts
+from chainrule.diagnosis.doctor.findings import Fact, Finding
+
+_CORNERS = frozenset({"box_iou", "generalized_box_iou", "distance_box_iou", "complete_box_iou", "nms", "batched_nms",
+                      "generalized_box_iou_loss", "distance_box_iou_loss", "complete_box_iou_loss", "box_area"})  # fmt: skip
+"""Functions of torchvision's that take left, top, right, bottom."""
+_INTO = frozenset({"box_convert", "xywh2xyxy", "xywh_to_xyxy", "cxcywh2xyxy", "cxcywh_to_xyxy", "box_cxcywh_to_xyxy"})
+"""Functions that go from one notation to the other."""
+BOXES = 40
+"""Boxes that are needed."""
+INVERTED = 0.03
+"""Share of boxes whose right or lower edge would lie before the left or upper one, from which they are no corners."""
+
+
+@check("boxes-in-two-notations")
+def two_notations(case: Case) -> Iterator[Finding]:
+    """Can the boxes that are trained on be what the program reads: corners, or a corner and a size?"""
+    train = facts(case).train
+    boxes = train.targets if train is not None else None
+    if boxes is None or boxes.ndim < 2 or boxes.shape[-1] != 4 or not boxes.is_floating_point():
+        return
+    read = _reading(case)
+    boxes = boxes.reshape(-1, 4).double()
+    boxes = boxes[(boxes.abs().sum(1) > 0) & boxes.isfinite().all(1)]
+    if read is None or len(boxes) < BOXES or float(boxes.min()) < -1e-3 * float(boxes.max()):
+        return
+    node, corners = read
+    inverted = float((boxes[:, 2:] <= boxes[:, :2]).any(1).double().mean())
+    if (corners and inverted < INVERTED) or (not corners and (inverted > 0 or _may_be_sizes(boxes))):
+        return
+    yield Finding(
+        "boxes-in-two-notations",
+        "Boxes are given as a corner and a size, and their overlap is computed as if they were two corners."
+        if corners
+        else "Boxes are given as two corners, and their overlap is computed as if they were a corner and a size.",
+        "fault",
+        0.95 if corners else 0.85,
+        (
+            Fact("read as", "two corners" if corners else "a corner and a size"),
+            Fact("boxes whose second corner would lie before the first", f"{inverted:.0%} of {len(boxes)}"),
+            Fact("means of the four numbers", ", ".join(f"{v:.3g}" for v in boxes.mean(0).tolist())),
+        ),
+        change="boxes[:, 2:] + boxes[:, :2] before comparing, or the same notation everywhere",
+        where=case.place(line_of(case, node)),
+        explains=("underfits", "overfits"),
+    )
+
+
+def _may_be_sizes(boxes: Tensor) -> bool:
+    """Whether the last two numbers may be sizes: they do not grow with the first two, as right edges do with left."""
+    for near, far in ((0, 2), (1, 3)):
+        pair = boxes[:, [near, far]].T
+        if float(pair.std(1).min()) == 0 or float(torch.corrcoef(pair)[0, 1]) < 0.3:
+            return True
+    return False
+
+
+def _reading(case: Case) -> tuple[ast.AST, bool] | None:
+    """Where boxes meet, and whether as corners (True) or as a corner and a size; None where that cannot be read."""
+    tree = case.source.tree
+    called = {name_of(n) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    if called & _INTO:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) in _CORNERS and name_of(node) not in functions(tree):
+            return node, True
+    for body in functions(tree).values():
+        for node in ast.walk(body):
+            if isinstance(node, ast.Call) and name_of(node) in ("minimum", "min") and len(node.args) == 2:
+                kinds = [_edge(argument, body) for argument in node.args]
+                if kinds[0] == kinds[1] and kinds[0] is not None:
+                    return node, kinds[0]
+    return None
+
+
+def _edge(node: ast.AST, body: ast.AST) -> bool | None:
+    """Whether an expression is a far edge as it is written down (True), or a near one and a size (False)."""
+    parts = _selected(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        sides = {_selected(node.left), _selected(node.right)}
+        return False if sides == {"near", "far"} else None
+    if parts == "far":
+        return True
+    if isinstance(node, ast.Name):  # left, top, right, bottom = box: named after what they are read as
+        made = [n for n in ast.walk(body) if isinstance(n, ast.Assign) and spelled(n.targets[0]) == node.id]
+        return _edge(made[0].value, body) if len(made) == 1 and not isinstance(made[0].value, ast.Name) else None
+    return None
+
+
+def _selected(node: ast.AST) -> str:
+    """Which of the four numbers a subscript takes: "near" ones (0, 1), or "far" ones (2, 3)."""
+    if not isinstance(node, ast.Subscript):
+        return ""
+    last = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
+    text = spelled(last).replace(" ", "")
+    if text in ("2:", "2", "3", "2:4"):
+        return "far"
+    return "near" if text in (":2", "0", "1", "0:2") else ""
