@@ -57,7 +57,7 @@ class Stores:
 
     def dataset(self, dataset: Any) -> None:
         """Keep the arrays that a data set holds."""
-        for name, array in _arrays(dataset, "", 4):
+        for name, array in arrays_of(dataset):
             self._keep(name, array)
 
     def part(self, tensor: Tensor) -> None:
@@ -83,6 +83,11 @@ class Stores:
             Stored(name, tuple(array.shape), before, _at(array, places))
             for name, array, places, before in self._kept.values()
         ]
+
+
+def arrays_of(dataset: Any) -> Iterator[tuple[str, Array]]:
+    """The arrays of a data set, each by the name of its attribute."""
+    return _arrays(dataset, "", 4)
 
 
 def _plain(array: Array) -> bool:

@@ -318,4 +318,59 @@ LABELS: dict[str, Label] = {
         "A transform of its own for the validation, without anything random.",
         "LECTURES D5",
     ),
+    "own-target-in-code": Label(
+        "Categories are coded by mean targets that hold each example's own target.",
+        "A column is the mean target of each group over training, drawn to a common mean or not, and says far more of "
+        "the targets there than in validation.",
+        "Code each training example by the others of its category, or by other folds.",
+    ),
+    "target-not-turned-along": Label(
+        "Pictures are mirrored or turned at random, and their masks or boxes are not.",
+        "Each mask or box is laid over its picture as it is and turned: in training many fit far better turned, in "
+        "validation none.",
+        "Draw the turn once and apply it to both.",
+        "LECTURES D5",
+    ),
+    "mask-blended": Label(
+        "Masks of classes are resized or turned by interpolation, which makes up classes along every edge.",
+        "Places whose class lies between those on both sides, in training and in validation; how masks are resized in "
+        "the program.",
+        'mode="nearest" for masks.',
+    ),
+    "mixed-labels-do-not-fit": Label(
+        "Examples are mixed of two, and their labels with exchanged or other weights.",
+        "The place of each mixed example between the means of its two classes, beside the share in its label.",
+        "The same weights and partners for both.",
+        "Zhang et al., mixup",
+    ),
+    "circle-cut-open": Label(
+        "A target that closes to a circle (an angle, a time of day) is learned as a number.",
+        "Neighbors of examples at one end of the range are at the other end, and not in the middle.",
+        "Learn sine and cosine; atan2 gives the angle back.",
+        "LECTURES A7",
+    ),
+    "gross-errors-kept": Label(
+        "A few targets are far off all others, and rule scale and loss.",
+        "A gap of many spreads below or above few of them; training again with those drawn in explains far more of all "
+        "others.",
+        "Leave out what cannot be; scale by what is left.",
+        "LECTURES A7, A9",
+    ),
+    "unknown-taken-for-no": Label(
+        "Labels that nobody determined are filled with zero and learned as if they were negative.",
+        "Targets that were nan and are 0 in the loss; positives that are rarer in training than in validation, alike "
+        "for all labels.",
+        "Leave unknown labels out of the loss by a mask.",
+    ),
+    "smoothed-with-the-future": Label(
+        "The series was smoothed over later values as well before a forecast is made of it.",
+        "The last step of each window is a weighted mean of the targets around it, those that come later included.",
+        "Average over past values only.",
+        "LECTURES G4",
+    ),
+    "labels-in-another-order": Label(
+        "Inputs and labels are kept apart and lie in different orders: one sorted as text, moved by one, reversed.",
+        "Inputs tell nothing of the labels beside them and very much of them in that other order.",
+        "Keep name and label in one table, or sort both by the same key.",
+    ),
 }

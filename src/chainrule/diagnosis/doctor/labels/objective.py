@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.diagnosis.doctor.labels._judged import JUDGED
 from chainrule.diagnosis.doctor.labels._label import Label
 from chainrule.diagnosis.doctor.labels.measures import MEASURES
 
@@ -391,4 +392,4 @@ _METRICS = {
         "LECTURES C10",
     ),
 }
-LABELS: dict[str, Label] = {**_SCORES, **_LOSSES, **_FINITE, **_METRICS, **MEASURES}
+LABELS: dict[str, Label] = {**_SCORES, **_LOSSES, **_FINITE, **_METRICS, **MEASURES, **JUDGED}

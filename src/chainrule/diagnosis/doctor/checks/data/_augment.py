@@ -15,6 +15,7 @@ from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import Again, again, answers, score
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, facts, fed_of, input_value
+from chainrule.diagnosis.doctor.checks.data._whole import originals
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 LOSS = 0.1
@@ -24,6 +25,9 @@ LOSS_OF_TURNS = 0.05
 """The same where it is known that nothing is done but turning pictures."""
 ERRORS = 1.3
 """How many times as many errors it makes then."""
+FAR_MORE = 1.5
+"""How many times as many errors the whole training must make as a few steps on the stored examples: what a mild
+augmentation takes away at first it gives back later."""
 LIKER = 0.06
 """How much more alike (cosine) an example must be to what stands at its place in the other evaluation than to others of
 its class there: it is the same one, changed, and not another of the same class."""
@@ -54,6 +58,8 @@ def breaks_label(case: Case) -> Iterator[Finding]:
         with_it, without = again(case, seconds=SECONDS), again(case, inputs=plain, seconds=SECONDS)
         yield from _compared(case, with_it, without, known.valid, "examples changed at random before the network",
                              "the recorded examples as they were before it")  # fmt: skip
+    elif (stored := originals(case)) is not None:
+        yield from _on_stored(case, known.valid, stored)
     elif turned := _turned(case):
         yield from _on_validation(case, known.valid, turned)
 
@@ -101,6 +107,31 @@ def _turned(case: Case) -> list[str]:
     return found
 
 
+def _on_stored(case: Case, valid: Fed, stored: Fed) -> Iterator[Finding]:
+    """Train on the examples as they are stored, as many as were recorded, and judge by the validation."""
+    assert stored.targets is not None
+    generator = torch.Generator().manual_seed(0)
+    plain, labels = {}, {}
+    recorded = sum(len(fed.inputs) for fed in facts(case).fed)
+    known = torch.randperm(len(stored.inputs), generator=generator)[:recorded]
+    for i, fed in enumerate(facts(case).fed):
+        pick = known[torch.randint(len(known), (len(fed.inputs),), generator=generator)]
+        plain[i], labels[i] = stored.inputs[pick], stored.targets[pick]
+    with_it = again(case, seconds=SECONDS)
+    without = again(case, inputs=plain, targets=labels, seconds=SECONDS)
+    found = [*_compared(case, with_it, without, valid, "examples changed at random", "examples as they are stored",
+                        sure=0.93)]  # fmt: skip
+    network = case.network
+    if not found or network is None:
+        return
+    whole, good = (
+        score(answers(copy_with(network, state), valid.inputs[:1000]), _wanted(valid)[:1000])
+        for state in (case.final, without.state)
+    )
+    if whole is not None and good is not None and good - whole > LOSS and 1 - whole > FAR_MORE * (1 - good):
+        yield found[0]
+
+
 def _on_validation(case: Case, valid: Fed, ways: list[str]) -> Iterator[Finding]:
     """Train on one half of the validation, turned and not turned, and judge by the other half."""
     assert valid.targets is not None
@@ -127,7 +158,15 @@ def _on_validation(case: Case, valid: Fed, ways: list[str]) -> Iterator[Finding]
 
 
 def _compared(
-    case: Case, with_it: Again, without: Again, valid: Fed, how: str, change: str, *, exactly: bool = False
+    case: Case,
+    with_it: Again,
+    without: Again,
+    valid: Fed,
+    how: str,
+    change: str,
+    *,
+    exactly: bool = False,
+    sure: float = 0.85,
 ) -> Iterator[Finding]:
     network = case.network
     assert network is not None
@@ -142,9 +181,10 @@ def _compared(
         return
     yield Finding(
         "augmentation-breaks-label",
-        "The augmentation makes other classes of the examples: without it the validation is answered much better.",
+        "The augmentation makes other classes of the examples, or hides what they are: without it the validation is "
+        "answered much better.",
         "fault",
-        0.85,
+        sure,
         (Fact("accuracy on the validation, trained with it", f"{bad:.1%}"), Fact("trained without", f"{good:.1%}")),
         change="keep only changes that leave the class: no mirroring of digits or letters, small "
         "shifts and turns, mild noise",
@@ -155,7 +195,13 @@ def _compared(
             f"accuracy {good:.1%}",
             True,
         ),
-        explains=(*LEARNS_LITTLE, "validation-prepared-differently", "dropout-too-strong"),
+        explains=(
+            *LEARNS_LITTLE,
+            "validation-prepared-differently",
+            "dropout-too-strong",
+            "labels-partly-wrong",
+            "dead-units",
+        ),
     )
 
 

@@ -22,11 +22,11 @@ MET = 1.2
 AS_OFTEN = 0.35
 """How often they are there, over how often at their own end; on a circle as often, on a line hardly ever."""
 BETWEEN = 0.5
-"""How often neighbors may be in the middle half, over chance: of targets that are mere noise they are there as often."""
+"""How often neighbors may be in the middle half, over chance: of mere noise they are there as often."""
 FULL = 0.3
 """How full both ends of the range must be, over its mean: a circle goes on there, a distribution thins out."""
-_ROUND = re.compile(r"angle|degree|deg2rad|radian|direction|heading|azimuth|hour|hue|orient|phase|% *360|pi\b|month|week"
-                    r"|cos\(|arctan|atan2", re.IGNORECASE)  # fmt: skip
+_ROUND = re.compile(r"angle|degree|deg2rad|radian|direction|heading|azimuth|hour|hue|orient|phase|% *360|pi\b|month"
+                    r"|week|cos\(|arctan|atan2", re.IGNORECASE)  # fmt: skip
 """What programs with such targets speak of."""
 EXAMPLES, MOST = 300, 2500
 """Examples that are needed, and that are looked at."""

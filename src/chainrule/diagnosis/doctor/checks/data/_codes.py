@@ -96,7 +96,7 @@ def _sums(group: Tensor, target: Tensor, chosen: Tensor, count: int) -> tuple[Te
 
 
 def _explained(values: Tensor, sums: Tensor, counts: Tensor) -> float:
-    """How much of the groups' values their mean targets explain, drawn towards any common mean by any of the weights."""
+    """How much of the groups' values their mean targets explain, drawn to a common mean by one of the weights."""
     best = 0.0
     for weight in WEIGHTS:
         present = counts + weight > 0

@@ -71,14 +71,16 @@ def scaled_over_wrong_axis(case: Case) -> Iterator[Finding]:
     table = train.inputs.double()
     if not 4 <= table.shape[1] <= 64 or not bool(table.isfinite().all()) or len(known.fed) != len(case.batches):
         return
-    how = _of_rows(table)
-    if how is None or float(table.mean(0).std()) / max(float(table.std()), 1e-9) < 0.5 * UNLIKE:
+    how, node = _of_rows(table), _line(case)
+    if how is None:
+        return
+    if float(table.mean(0).std()) / max(float(table.std()), 1e-9) < 0.5 * UNLIKE:
+        yield from _alike(case, table, how)
         return
     mean, spread = statistics(train.inputs, per_column=True)
     scaled = {i: ((f.inputs - mean) / spread).to(f.inputs.dtype) for i, f in enumerate(known.fed)}
     before, after = again(case), again(case, inputs=scaled)
     old, new = compare(before, after)
-    node = _line(case)
     helped = new < 0.8 * old
     if not helped and node is None:
         return
@@ -96,6 +98,69 @@ def scaled_over_wrong_axis(case: Case) -> Iterator[Finding]:
         tried=Tried("columns scaled as well", f"loss {old:.4g}", f"loss {new:.4g}", helped),
         explains=(*LEARNS_LITTLE, "input-not-scaled", "input-squeezed", "labels-unrelated"),
     )
+
+
+def _alike(case: Case, table: Tensor, how: str) -> Iterator[Finding]:
+    """Columns of one scale, that were not scaled as such: the program says so, and rows are no signals or pictures."""
+    node = _rows_standardized(case)
+    if node is None or not how.startswith("mean") or _is_signal(table):
+        return
+    yield Finding(
+        "scaled-over-wrong-axis",
+        f"Each example is scaled by itself ({how}), and not each column: what differs between examples is lost.",
+        "fault",
+        0.9,
+        (
+            Fact("mean and spread of every example", how),
+            Fact("numbers of an example that are left once mean and spread are fixed", f"{table.shape[1] - 2} of "
+                 f"{table.shape[1]}"),
+            Fact("correlation of neighboring columns", f"{_near(table):.2f}: they are no series and no picture"),
+        ),
+        change="x.mean(0) and x.std(0): axis 0, over the examples, of the training part",
+        where=case.place(line_of(case, node)),
+        explains=(*LEARNS_LITTLE, "input-not-scaled", "input-squeezed", "labels-unrelated", "overfits"),
+    )  # fmt: skip
+
+
+def _near(table: Tensor) -> float:
+    """The mean correlation of each column with the next."""
+    return float(torch.corrcoef(table.T).nan_to_num().diagonal(1).mean())
+
+
+def _is_signal(table: Tensor) -> bool:
+    """Whether columns are like their neighbors, and far less like those far off."""
+    matrix = torch.corrcoef(table.T).nan_to_num()
+    size = len(matrix)
+    far = torch.cat([matrix.diagonal(k) for k in range(max(2, size // 2), size)])
+    return _near(table) > 0.25 and _near(table) > float(far.mean()) + 0.2
+
+
+def _rows_standardized(case: Case) -> ast.AST | None:
+    """Where rows of a table are brought to mean 0 and spread 1: both over axis 1 in one expression, or by a scaler."""
+    for node in ast.walk(case.source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            if name in ("scale", "zscore") and any(k.arg == "axis" and ast.unparse(k.value) in ("1", "-1")
+                                                   for k in node.keywords):  # fmt: skip
+                return node
+            if name == "fit_transform" and node.args and ast.unparse(node.args[0]).endswith(".T"):
+                return node
+        if isinstance(node, (ast.FunctionDef, ast.Module)):
+            over = {call for call in ("mean", "std", "var") if _over_rows(node, call)}
+            if "mean" in over and over & {"std", "var"}:
+                inner = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n is not node]
+                if not any(_over_rows(each, "mean") for each in inner):
+                    return _over_rows(node, "mean")
+    return None
+
+
+def _over_rows(tree: ast.AST, wanted: str) -> ast.AST | None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == wanted:
+            given = [*node.args[:2], *(k.value for k in node.keywords if k.arg in ("axis", "dim"))]
+            if any(ast.unparse(argument) in ("1", "-1") for argument in given):
+                return node
+    return None
 
 
 def _of_rows(table: Tensor) -> str | None:

@@ -93,8 +93,8 @@ def _left_out(case: Case) -> bool:
         other = wanted.clone()
         other[unknown] = 1.0
         with torch.no_grad():
-            plain, changed = (case.rehearsal.loss(0, case.rehearsal.start(), data=data).sum()
-                              for data in (None, {criterion.target: other} if criterion.target is not None else None))  # fmt: skip
+            given = {criterion.target: other} if criterion.target is not None else None
+            plain, changed = (case.rehearsal.loss(0, case.rehearsal.start(), data=data).sum() for data in (None, given))
         return bool((plain - changed).abs() <= 1e-6 * plain.abs())
     return True
 

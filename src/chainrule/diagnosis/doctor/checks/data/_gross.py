@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
+from chainrule.diagnosis.doctor._copies import copy_with
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, answers
 from chainrule.diagnosis.doctor.checks.data._facts import facts, input_value
-from chainrule.diagnosis.doctor._copies import copy_with
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 FEW = 0.03
@@ -47,9 +47,7 @@ def gross_errors(case: Case) -> Iterator[Finding]:
         return
     center, spread = float(kept.mean()), float(kept.std())
     dtype = batches[0].targets.dtype if batches[0].targets is not None else torch.float32
-    tamed = {
-        i: ((t.double() - center) / spread).clamp(-4, 4).to(dtype) for i, t in enumerate(targets) if t is not None
-    }
+    tamed = {i: ((t.double() - center) / spread).clamp(-4, 4).to(dtype) for i, t in enumerate(targets) if t is not None}
     before, after = _explains(case, None, center, spread), _explains(case, tamed, center, spread)
     if before is None or after is None or after - max(before, 0.0) < BETTER:
         return

@@ -41,7 +41,7 @@ def mask_blended(case: Case) -> Iterator[Finding]:
     more = theirs is not None and mine > max(TIMES * theirs, theirs + LEAST) and mine > LEAST
     strange = _strange(train, valid)
     whole = bool((train == train.round()).all())
-    if not more and strange == 0 and (node is None or whole and (len(train.unique()) < 3 or mine < LEAST)):
+    if not more and strange == 0 and (node is None or (whole and (len(train.unique()) < 3 or mine < LEAST))):
         return
     if node is None and not more:
         return
@@ -74,7 +74,7 @@ def _dense(fed: Fed | None) -> Tensor | None:
 
 
 def _between(maps: Tensor) -> tuple[float, int]:
-    """Share of the places between two different neighbors whose class is neither's and lies between, and their number."""
+    """Share of the places between two different neighbors whose class lies between theirs, and their number."""
     count = between = 0
     for axis in (1, 2):
         size = maps.shape[axis] - 2

@@ -15,8 +15,8 @@ from chainrule.diagnosis.doctor.checks.data._facts import class_targets, columns
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 AGREES, AGAINST = 0.15, -0.25
-"""Correlation of an example's share of a class, by its place between the means of both, with the label's share: below the
-first they have nothing to do with each other, below the second the weights are exchanged."""
+"""Correlation of an example's share of a class, by its place between the means of both, with the label's share: below
+the first they have nothing to do with each other, below the second the weights are exchanged."""
 EXAMPLES = 80
 """Mixed examples that are needed."""
 
@@ -39,7 +39,9 @@ def mixed_labels(case: Case) -> Iterator[Finding]:
     chosen = (weights[:, 1] > 0.02) & (way.square().sum(1) > 0) & share.isfinite()
     if int(chosen.sum()) < EXAMPLES or float(weights[chosen, 0].std()) < 0.02:
         return
-    turned = torch.rand(int(chosen.sum()), generator=torch.Generator().manual_seed(0)) < 0.5  # either class may be first
+    turned = (
+        torch.rand(int(chosen.sum()), generator=torch.Generator().manual_seed(0)) < 0.5
+    )  # either class may be first
     given = torch.where(turned, weights[chosen, 1], weights[chosen, 0])
     seen = torch.where(turned, 1 - share[chosen], share[chosen])
     fit = float(torch.corrcoef(torch.stack([given, seen.clamp(-1, 2)]))[0, 1])

@@ -87,7 +87,11 @@ def _maps(fed: Fed, like: str = "") -> tuple[str, Tensor] | None:
     size = tuple(fed.inputs.shape[-2:])
     if min(size) < 8:
         return None
-    if targets.ndim in (3, 4) and tuple(targets.shape[-2:]) == size and targets.numel() == len(targets) * size[0] * size[1]:
+    if (
+        targets.ndim in (3, 4)
+        and tuple(targets.shape[-2:]) == size
+        and targets.numel() == len(targets) * size[0] * size[1]
+    ):
         whole = targets[:MOST].reshape(-1, *size)
         return ("mask", whole) if 2 <= len(whole.unique()) <= 64 else None
     if targets.ndim == 2 and targets.shape[1] == 4 and targets.is_floating_point():
@@ -156,6 +160,4 @@ def _better(fits: Tensor, usual: float) -> tuple[float, str]:
 
 def _turned_in(case: Case) -> ast.AST | None:
     """Where pictures are turned in the program."""
-    return next(
-        (n for n in ast.walk(case.source.tree) if isinstance(n, ast.Call) and name_of(n) in _TURNING), None
-    )
+    return next((n for n in ast.walk(case.source.tree) if isinstance(n, ast.Call) and name_of(n) in _TURNING), None)

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._rows import row_numbers
+from chainrule.diagnosis.doctor._stored import arrays_of
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, facts, fed_of, input_value, joined
 
 MOST = 1 << 26
 """Numbers in it, at most."""
+SAME = 0.5
+"""Share of a step's examples that are given as they are stored, from which there is no augmentation to speak of."""
 LOOKED_AT = 4
 """Recorded steps that are looked at."""
 
@@ -122,3 +125,34 @@ def _named_alike(truth: Tensor, targets: Tensor) -> Tensor:
     if len(kinds) != len(wanted) or len(kinds) > 256 or torch.equal(kinds, wanted):
         return truth
     return wanted[torch.searchsorted(kinds, truth)]
+
+
+@lru_cache(maxsize=1)
+def originals(case: Case) -> Fed | None:
+    """The stored examples and classes that steps made theirs of; None where examples are given as they are stored."""
+    fed = facts(case).fed
+    if not fed or fed[0].targets is None or fed[0].inputs.ndim < 2 or not fed[0].inputs.is_floating_point():
+        return None
+    given, wanted = fed[0].inputs, fed[0].targets
+    held: list[Tensor] = _data(case.batches[0])
+    for made in case.seen.loaders:
+        held += [torch.as_tensor(array) for _, array in arrays_of(made["loader"].dataset)]
+    larger = [t for t in held if t.ndim and len(t) > len(given) and t.numel() <= MOST]
+    inputs = [t for t in larger if t.shape[1:] == given.shape[1:] and t.dtype == given.dtype]
+    labels = [t for t in larger if t.shape[1:] == wanted.shape[1:] and not t.is_floating_point()]
+    if wanted.is_floating_point() or not bool(given.isfinite().all()):
+        return None
+    for examples in inputs:
+        beside = [t for t in labels if len(t) == len(examples) and torch.isin(wanted, t).all()]
+        numbers, rows = row_numbers(examples), row_numbers(given)
+        if not beside or numbers is None or rows is None:
+            continue
+        if float(torch.isin(rows, numbers).double().mean()) < SAME and _alike(examples, given):
+            return Fed(examples.detach(), beside[0].to(wanted.dtype))
+    return None
+
+
+def _alike(stored: Tensor, given: Tensor) -> bool:
+    """Whether both are of one scale: nothing but the augmentation lies between them."""
+    mean, spread = float(stored.mean()), float(stored.std())
+    return float(given.min()) >= mean - 8 * spread and 0.2 < float(given.std()) / max(spread, 1e-9) < 2.5

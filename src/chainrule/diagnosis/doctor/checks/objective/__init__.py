@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import Check, check
+from chainrule.diagnosis.doctor.checks.objective._absent import absent_flatter
 from chainrule.diagnosis.doctor.checks.objective._balance import drowned_term, strong_penalty
+from chainrule.diagnosis.doctor.checks.objective._boxes import two_notations
 from chainrule.diagnosis.doctor.checks.objective._classes import ignored_class, padding_counted, smoothing
 from chainrule.diagnosis.doctor.checks.objective._detached import detached_loss
 from chainrule.diagnosis.doctor.checks.objective._direction import wrong_sign
@@ -34,6 +36,7 @@ from chainrule.diagnosis.doctor.checks.objective._paired import predictions_in_a
 from chainrule.diagnosis.doctor.checks.objective._pairs import exchanged_pairs, wrong_partner
 from chainrule.diagnosis.doctor.checks.objective._part import divided_twice, few_examples
 from chainrule.diagnosis.doctor.checks.objective._quantiles import exchanged_quantiles
+from chainrule.diagnosis.doctor.checks.objective._ranking import known_recommended, worst_for_best
 from chainrule.diagnosis.doctor.checks.objective._ratios import ratio_averaged
 from chainrule.diagnosis.doctor.checks.objective._reach import unreachable_targets
 from chainrule.diagnosis.doctor.checks.objective._reduction import sum_over_batch
@@ -82,6 +85,10 @@ _FIRST: tuple[Check, ...] = (
     wrong_partner,
     named_otherwise,
     rankings,
+    worst_for_best,
+    known_recommended,
+    two_notations,
+    absent_flatter,
     not_reset,
     errors_cancel,
     run_against,

@@ -15,7 +15,7 @@ from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 _CORNERS = frozenset({"box_iou", "generalized_box_iou", "distance_box_iou", "complete_box_iou", "nms", "batched_nms",
-                      "generalized_box_iou_loss", "distance_box_iou_loss", "complete_box_iou_loss", "box_area"})  # fmt: skip
+                      "generalized_box_iou_loss", "distance_box_iou_loss", "complete_box_iou_loss"})  # fmt: skip
 """Functions of torchvision's that take left, top, right, bottom."""
 _INTO = frozenset({"box_convert", "xywh2xyxy", "xywh_to_xyxy", "cxcywh2xyxy", "cxcywh_to_xyxy", "box_cxcywh_to_xyxy"})
 """Functions that go from one notation to the other."""

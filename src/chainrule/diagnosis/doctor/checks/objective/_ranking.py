@@ -68,7 +68,7 @@ def worst_for_best(case: Case) -> Iterator[Finding]:
 
 
 def _ends(function: ast.AST) -> Iterator[tuple[ast.AST, ast.AST, bool, str]]:
-    """Where one end of an order is taken: the expression, what is ordered, whether its small end, and for which name."""
+    """Where one end of an order is taken: where, of what, whether the small end, and for which name."""
     orders = {
         node.targets[0].id: found
         for node in _own(function)
@@ -211,7 +211,7 @@ def known_recommended(case: Case) -> Iterator[Finding]:
 def _list_made(case: Case) -> ast.AST | None:
     """Where the best of a list are taken, in a program that takes nothing out of it."""
     tree = case.source.tree
-    names = {n.attr if isinstance(n, ast.Attribute) else n.id for n in ast.walk(tree) if isinstance(n, (ast.Attribute, ast.Name))}  # fmt: skip
+    names = {name_of(n) for n in ast.walk(tree) if isinstance(n, (ast.Attribute, ast.Name))}
     if names & _TAKEN_OUT or any(isinstance(n, ast.NotIn) for n in ast.walk(tree)):
         return None
     if any(isinstance(n, ast.Constant) and n.value in ("inf", "-inf") for n in ast.walk(tree)):
@@ -266,5 +266,3 @@ def _share(case: Case, network: nn.Module, pairs: Tensor) -> tuple[float, float]
     known[pairs[:, 0], pairs[:, 1]] = True
     liked = known[users]
     return float(liked.gather(1, scores.topk(LIST).indices).double().mean()), float(liked.double().mean())
-
-
