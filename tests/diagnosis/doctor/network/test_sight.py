@@ -258,3 +258,25 @@ def test_padding_that_changes_the_answer(train: Train, found: Found) -> None:
     findings = found(train(Mean(masked=True), x, y, steps=20))
     assert above_note(findings) == []
     assert "padding-seen" not in {f.label for f in findings}
+
+
+class Stack(nn.Module):
+    """Two convolutions over a series (batch, 1, places), padded on both sides or on the left."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.enter, self.leave, self.left = nn.Conv1d(1, 8, 3), nn.Conv1d(8, 1, 3), left
+
+    def forward(self, x: Tensor) -> Tensor:
+        def padded(t: Tensor) -> Tensor:
+            return F.pad(t, (self.left, 2 - self.left))
+
+        answer: Tensor = self.leave(padded(torch.relu(self.enter(padded(x)))))
+        return answer
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_convolutions_over_a_series_with_channels_first(left: int, train: Train, found: Found) -> None:
+    values = torch.randn(64, 1, 17, generator=torch.Generator().manual_seed(0)).cumsum(2)
+    case = train(Stack(left), values[:, :, :-1], values[:, :, 1:], loss_of=F.mse_loss)
+    assert above_note(found(case, "no-causal-mask")) == ([] if left == 2 else ["no-causal-mask"])

@@ -19,7 +19,7 @@ END = 0.06
 """Part of the range at either end that is looked at."""
 MET = 1.2
 """How many times more often neighbors of examples at one end must be at the other than by chance."""
-AS_OFTEN = 0.35
+AS_OFTEN = 0.2
 """How often they are there, over how often at their own end; on a circle as often, on a line hardly ever."""
 BETWEEN = 0.5
 """How often neighbors may be in the middle half, over chance: of mere noise they are there as often."""

@@ -19,6 +19,8 @@ FEW = 0.03
 """Share of the targets that may be gross errors."""
 GAP = 8.0
 """How far from all others they must be, in spreads of these."""
+TAIL = 3.0
+"""How many times farther than the farthest of the others they must be: long tails have no such gap."""
 RULED = 0.6
 """Share of the squared distances from the mean that they make up."""
 BETTER = 0.1
@@ -42,6 +44,9 @@ def gross_errors(case: Case) -> Iterator[Finding]:
     if far is None or not bool(far.any()):
         return
     kept = every[~far, 0]
+    reach = float((kept - kept.median()).abs().max())
+    if float((every[far, 0] - kept.median()).abs().min()) < TAIL * reach:
+        return
     ruled = float((every[far, 0] - every.mean()).square().sum() / (every - every.mean()).square().sum())
     if ruled < RULED:
         return

@@ -142,8 +142,9 @@ def originals(case: Case) -> Fed | None:
     labels = [t for t in larger if t.shape[1:] == wanted.shape[1:] and not t.is_floating_point()]
     if wanted.is_floating_point() or not bool(given.isfinite().all()):
         return None
+    kinds = torch.cat([each.targets.reshape(-1) for each in fed if each.targets is not None]).unique()
     for examples in inputs:
-        beside = [t for t in labels if len(t) == len(examples) and torch.isin(wanted, t).all()]
+        beside = [t for t in labels if len(t) == len(examples) and float(torch.isin(t, kinds).double().mean()) > 0.99]
         numbers, rows = row_numbers(examples), row_numbers(given)
         if not beside or numbers is None or rows is None:
             continue
