@@ -76,7 +76,7 @@ class Factors(nn.Module):
 @pytest.mark.parametrize("taken_out", [False, True])
 def test_known_items_in_the_list(taken_out: bool) -> None:
     torch.manual_seed(0)
-    liked = torch.randn(60, 4) @ torch.randn(4, 80) > 1.5
+    liked = torch.randn(60, 4) @ torch.randn(4, 80) > 3.0
     pairs = liked.nonzero()
     net = Factors()
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-2)

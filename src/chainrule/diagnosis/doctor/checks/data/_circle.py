@@ -73,7 +73,8 @@ def circle_cut_open(case: Case) -> Iterator[Finding]:
         ),
         change="two outputs, sine and cosine of the angle; atan2 of them gives it back",
         where=case.place(case.batches[0].line(criterion.operation)) if criterion is not None else "",
-        explains=(*LEARNS_LITTLE, "target-not-scaled", "output-cannot-reach-target", "overfits"),
+        explains=(*LEARNS_LITTLE, "target-not-scaled", "output-cannot-reach-target", "overfits",
+                  "prediction-not-scaled-back"),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ FEW = 0.03
 """Share of the targets that may be gross errors."""
 GAP = 8.0
 """How far from all others they must be, in spreads of these."""
-TAIL = 3.0
+TAIL = 5.0
 """How many times farther than the farthest of the others they must be: long tails have no such gap."""
 RULED = 0.6
 """Share of the squared distances from the mean that they make up."""
@@ -41,7 +41,7 @@ def gross_errors(case: Case) -> Iterator[Finding]:
     if every.shape[1] != 1 or len(every) < 100 or not bool(every.isfinite().all()):
         return
     far = far_off(every[:, 0])
-    if far is None or not bool(far.any()):
+    if far is None or int(far.sum()) < 2:
         return
     kept = every[~far, 0]
     reach = float((kept - kept.median()).abs().max())

@@ -89,6 +89,9 @@ def _made_of_later(series: Tensor, target: Tensor) -> tuple[float, float] | None
         last = series[LAGS : len(series) - LAGS, -1, feature]
         if len(last) < 4 * LAGS or float(last.std()) == 0:
             continue
+        alone = torch.corrcoef(torch.cat([near, last[:, None]], 1).T)[-1, :-1].abs()
+        if float(alone.max()) > EXACT:
+            continue  # it is one of them, and no mean
         both, before = _explained(near, last), _explained(near[:, :LAGS], last)
         if both > EXACT and both - before > FUTURE:
             return both, before
