@@ -81,8 +81,8 @@ def test_known_items_in_the_list(taken_out: bool) -> None:
     net = Factors()
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-2)
     with Watch() as watch:
-        for _ in range(6):
-            for index in torch.randperm(len(pairs)).split(128):
+        for _ in range(15):
+            for index in torch.randperm(len(pairs)).split(32):
                 user, item = pairs[index].T
                 others = torch.randint(80, (len(index),))
                 scores = net(torch.cat([user, user]), torch.cat([item, others]))
