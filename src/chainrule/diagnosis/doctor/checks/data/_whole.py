@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,11 +137,11 @@ def originals(case: Case) -> Fed | None:
     given, wanted = fed[0].inputs, fed[0].targets
     held: list[Tensor] = _data(case.batches[0])
     for made in case.seen.loaders:
-        held += [torch.as_tensor(array) for _, array in arrays_of(made["loader"].dataset)]
+        held += [t for _, array in arrays_of(made["loader"].dataset) if (t := _as_tensor(array)) is not None]
     larger = [t for t in held if t.ndim and len(t) > len(given) and t.numel() <= MOST]
     inputs = [t for t in larger if t.shape[1:] == given.shape[1:] and t.dtype == given.dtype]
-    labels = [t for t in larger if t.shape[1:] == wanted.shape[1:] and not t.is_floating_point()]
-    if wanted.is_floating_point() or not bool(given.isfinite().all()):
+    labels = [t for t in larger if t.shape[1:] == wanted.shape[1:] and t.dtype in _CLASSES]
+    if wanted.dtype not in _CLASSES or not bool(given.isfinite().all()):
         return None
     kinds = torch.cat([each.targets.reshape(-1) for each in fed if each.targets is not None]).unique()
     for examples in inputs:
@@ -151,6 +152,18 @@ def originals(case: Case) -> Fed | None:
         if float(torch.isin(rows, numbers).double().mean()) < SAME and _alike(examples, given):
             return Fed(examples.detach(), beside[0].to(wanted.dtype))
     return None
+
+
+_CLASSES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+"""What classes are stored as."""
+
+
+def _as_tensor(array: Any) -> Tensor | None:
+    """An array as a tensor over the same memory; None where torch has no such numbers."""
+    try:
+        return array if isinstance(array, Tensor) else torch.from_numpy(array)
+    except (TypeError, ValueError):
+        return None
 
 
 def _alike(stored: Tensor, given: Tensor) -> bool:
