@@ -135,7 +135,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any], int]] = [
     ("densenet_cifar", (3, 8, 8), {"depth": 10}, 6),
     ("inception", (3, 16, 16), {"width": 0.125}, 1),  # that of the auxiliary head, which does not run
     ("mobilenet", (3, 32, 32), {"width": 0.25}, 0),
-    ("vit", (3, 16, 16), {"width": 16, "num_heads": 2, "depth": 1}, 0),
+    ("vit", (3, 16, 16), {"width": 16, "num_heads": 2, "layers": 1}, 0),
 ]
 
 
