@@ -25,19 +25,12 @@ from chainrule.analysis._tape import Operation, Tape
 from chainrule.diagnosis.doctor._by_hand import ByHand
 from chainrule.diagnosis.doctor._events import (
     Backward,
-    Cleared,
-    Clipped,
     Evaluated,
     Forward,
-    Judged,
     Line,
-    Loaded,
     Made,
-    Measured,
     Moved,
     Observation,
-    Printed,
-    Scheduled,
     Second,
     is_network,
     owned_by,
@@ -51,6 +44,7 @@ from chainrule.diagnosis.doctor._places import user_line
 from chainrule.diagnosis.doctor._retained import Retained, debugging
 from chainrule.diagnosis.doctor._rows import example_numbers
 from chainrule.diagnosis.doctor._stored import Stores
+from chainrule.diagnosis.doctor._tellers import Tellers
 
 RECORDED = 24
 """Backward passes whose way to the loss is recorded."""
@@ -116,6 +110,7 @@ class Watch:
         self._graphs = HeldGraphs()
         self._retained = Retained()
         self._stores = Stores()
+        self._tell = Tellers(self.seen, now=self._now, quiet=lambda: self._quiet, aside=self._aside)
         self._open = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -130,25 +125,25 @@ class Watch:
                 (torch.Tensor, "backward", self._backward),
                 (torch.autograd, "backward", self._backward),
                 (torch.autograd, "grad", self._backward),
-                (torch.optim.Optimizer, "zero_grad", self._zero_grad),
+                (torch.optim.Optimizer, "zero_grad", self._tell.zero_grad),
                 (torch.optim.Optimizer, "__init__", self._made),
                 (nn.Module, "__call__", self._called),
-                (nn.Module, "zero_grad", self._zero_grad),
-                (nn.Module, "load_state_dict", self._loaded),
-                (nn.utils, "clip_grad_norm_", self._clip_norm),
-                (nn.utils.clip_grad, "clip_grad_norm_", self._clip_norm),
-                (nn.utils, "clip_grad_value_", self._clip_value),
-                (nn.utils.clip_grad, "clip_grad_value_", self._clip_value),
+                (nn.Module, "zero_grad", self._tell.zero_grad),
+                (nn.Module, "load_state_dict", self._tell.loaded),
+                (nn.utils, "clip_grad_norm_", self._tell.clip_norm),
+                (nn.utils.clip_grad, "clip_grad_norm_", self._tell.clip_norm),
+                (nn.utils, "clip_grad_value_", self._tell.clip_value),
+                (nn.utils.clip_grad, "clip_grad_value_", self._tell.clip_value),
                 (DataLoader, "__init__", self._loader),
-                (ReduceLROnPlateau, "step", self._judged),
+                (ReduceLROnPlateau, "step", self._tell.judged),
             ):
                 self._replace(stack, owner, name, watcher)
             for kind in SCHEDULERS:
-                self._replace(stack, kind, "__init__", self._scheduled)
+                self._replace(stack, kind, "__init__", self._tell.scheduled)
             if self.prints:
-                stack.enter_context(contextlib.redirect_stdout(Tee(sys.stdout, self._printed)))
+                stack.enter_context(contextlib.redirect_stdout(Tee(sys.stdout, self._tell.printed)))
             stack.enter_context(self._recording)
-            self._meter = Meter(self._measured, stack.enter_context(ExitStack()))
+            self._meter = Meter(self._tell.measured, stack.enter_context(ExitStack()))
             self._open = stack.pop_all()
         self._begun = time.perf_counter()
         return self
@@ -325,38 +320,6 @@ class Watch:
             self.seen.events.append(event)
         return output
 
-    def _judged(self, original: Callable[..., Any], scheduler: Any, metrics: Any, *args: Any, **kwargs: Any) -> None:
-        original(scheduler, metrics, *args, **kwargs)
-        if not self._quiet:
-            self.seen.events.append(Judged(scheduler, float(metrics), self._now(), user_line()))
-
-    def _scheduled(self, original: Callable[..., Any], scheduler: Any, *args: Any, **kwargs: Any) -> None:
-        original(scheduler, *args, **kwargs)
-        if not self._quiet:
-            self.seen.events.append(Scheduled(scheduler, self._now(), user_line()))
-
-    def _zero_grad(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        found = original(*args, **kwargs)
-        if not self._quiet:
-            self.seen.events.append(Cleared(self._now(), user_line()))
-        return found
-
-    def _clip_norm(self, original: Callable[..., Any], tensors: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
-        norm = original(tensors, max_norm, *args, **kwargs)
-        if not self._quiet:
-            self.seen.events.append(Clipped(float(norm), float(max_norm), False, self._now(), user_line()))
-        return norm
-
-    def _clip_value(self, original: Callable[..., Any], tensors: Any, value: float, *args: Any, **kwargs: Any) -> Any:
-        with self._aside():
-            members = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-            most = max(
-                (float(t.grad.abs().max()) for t in members if t.grad is not None and t.grad.numel()), default=0.0
-            )
-            original(members, value, *args, **kwargs)
-        if not self._quiet:
-            self.seen.events.append(Clipped(most, float(value), True, self._now(), user_line()))
-
     def _made(self, original: Callable[..., Any], optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
         original(optimizer, *args, **kwargs)
         if not self._quiet:
@@ -374,27 +337,6 @@ class Watch:
             now = {id(t): t.detach().clone() for t in tensors}
             self.seen.second = Second(len(self.seen.events), now)
             self.recorded += LATER
-
-    def _loaded(self, original: Callable[..., Any], module: nn.Module, state: Any, *args: Any, **kwargs: Any) -> Any:
-        own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        shared = tuple(
-            name
-            for name, tensor in state.items()
-            if isinstance(tensor, Tensor) and name in own and tensor.data_ptr() == own[name].data_ptr() != 0
-        )
-        found = original(module, state, *args, **kwargs)
-        if not self._quiet:
-            names = tuple(tuple(getattr(found, kind, ())) for kind in ("missing_keys", "unexpected_keys"))
-            self.seen.events.append(Loaded(module, shared, self._now(), user_line(), *names))
-        return found
-
-    def _measured(self, name: str, truth: Any, predicted: Any, value: Any, line: Line | None) -> None:
-        if not self._quiet:
-            self.seen.events.append(Measured(name, truth, predicted, value, self._now(), line))
-
-    def _printed(self, text: str) -> None:
-        if text.strip():
-            self.seen.events.append(Printed(text, self._now()))
 
     def _loader(self, original: Callable[..., Any], loader: Any, *args: Any, **kwargs: Any) -> None:
         original(loader, *args, **kwargs)
