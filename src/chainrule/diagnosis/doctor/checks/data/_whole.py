@@ -18,6 +18,8 @@ MOST = 1 << 26
 """Numbers in it, at most."""
 SAME = 0.5
 """Share of a step's examples that are given as they are stored, from which there is no augmentation to speak of."""
+LEAST = 0.02
+"""Share of the validation that is among stored examples, from which these are those of the validation."""
 LOOKED_AT = 4
 """Recorded steps that are looked at."""
 
@@ -135,23 +137,31 @@ def originals(case: Case) -> Fed | None:
     if not fed or fed[0].targets is None or fed[0].inputs.ndim < 2 or not fed[0].inputs.is_floating_point():
         return None
     given, wanted = fed[0].inputs, fed[0].targets
-    held: list[Tensor] = _data(case.batches[0])
+    found: list[Tensor] = _data(case.batches[0])
     for made in case.seen.loaders:
-        held += [t for _, array in arrays_of(made["loader"].dataset) if (t := _as_tensor(array)) is not None]
-    larger = [t for t in held if t.ndim and len(t) > len(given) and t.numel() <= MOST]
+        found += [t for _, array in arrays_of(made["loader"].dataset) if (t := _as_tensor(array)) is not None]
+    larger = [t for t in found if t.ndim and len(t) > len(given) and t.numel() <= MOST]
     inputs = [t for t in larger if t.shape[1:] == given.shape[1:] and t.dtype == given.dtype]
     labels = [t for t in larger if t.shape[1:] == wanted.shape[1:] and t.dtype in _CLASSES]
     if wanted.dtype not in _CLASSES or not bool(given.isfinite().all()):
         return None
     kinds = torch.cat([each.targets.reshape(-1) for each in fed if each.targets is not None]).unique()
+    rows, valid = row_numbers(given), facts(case).valid
+    held = row_numbers(valid.inputs) if valid is not None else None
     for examples in inputs:
         beside = [t for t in labels if len(t) == len(examples) and float(torch.isin(t, kinds).double().mean()) > 0.99]
-        numbers, rows = row_numbers(examples), row_numbers(given)
-        if not beside or numbers is None or rows is None:
-            continue
-        if float(torch.isin(rows, numbers).double().mean()) < SAME and _alike(examples, given):
+        numbers = row_numbers(examples)
+        if numbers is None or rows is None or (held is not None and _share(held, numbers) > LEAST):
+            continue  # the validation is no original of what was trained on
+        if _share(rows, numbers) >= SAME:
+            return None
+        if beside and _alike(examples, given):
             return Fed(examples.detach(), beside[0].to(wanted.dtype))
     return None
+
+
+def _share(rows: Tensor, among: Tensor) -> float:
+    return float(torch.isin(rows, among).double().mean())
 
 
 _CLASSES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
