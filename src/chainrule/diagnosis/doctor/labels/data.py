@@ -186,9 +186,9 @@ LABELS: dict[str, Label] = {
     "labels-unrelated": Label(
         "Labels have nothing to do with their inputs.",
         "Neighbours and a linear fit say no more of the labels than of shuffled ones, though they do in the "
-        "validation; "
-        "and the network learns no more from them.",
-        "Shuffle and filter inputs and labels together.",
+        "validation, or once labels are taken in another order (as text, moved by one, in reverse); and the network "
+        "learns no more from them.",
+        "Shuffle and filter inputs and labels together; keep name and label in one table, or sort both by one key.",
         "LECTURES A2; Zhang et al., Understanding deep learning requires rethinking generalization",
     ),
     "labels-partly-wrong": Label(
@@ -367,10 +367,5 @@ LABELS: dict[str, Label] = {
         "The last step of each window is a weighted mean of the targets around it, those that come later included.",
         "Average over past values only.",
         "LECTURES G4",
-    ),
-    "labels-in-another-order": Label(
-        "Inputs and labels are kept apart and lie in different orders: one sorted as text, moved by one, reversed.",
-        "Inputs tell nothing of the labels beside them and very much of them in that other order.",
-        "Keep name and label in one table, or sort both by the same key.",
     ),
 }

@@ -25,7 +25,7 @@ EXAMPLES, MOST = 200, 1000
 """Examples that are needed, and that are looked at."""
 
 
-@check("labels-in-another-order", experiment=True)
+@check("labels-unrelated", experiment=True)
 def another_order(case: Case) -> Iterator[Finding]:
     """Do inputs tell nothing of the labels as they stand, and very much of them in another order?"""
     every = whole(case)
@@ -49,7 +49,7 @@ def another_order(case: Case) -> Iterator[Finding]:
         return
     node = _files(case)
     yield Finding(
-        "labels-in-another-order",
+        "labels-unrelated",
         f"Inputs and labels lie in different orders: {how}.",
         "fault",
         0.97,
@@ -61,7 +61,7 @@ def another_order(case: Case) -> Iterator[Finding]:
         ),
         change="keep name and label in one table, or sort both by the same key: key=lambda path: int(...)",
         where=case.place(line_of(case, node)) if node is not None else facts(case).place,
-        explains=(*LEARNS_LITTLE, "labels-unrelated", "overfits", "labels-partly-wrong"),
+        explains=(*LEARNS_LITTLE, "overfits", "labels-partly-wrong"),
     )
 
 
