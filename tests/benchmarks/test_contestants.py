@@ -126,7 +126,9 @@ def page(found: dict[str, Any], text: str | None = None) -> str:
 
 def test_each_result_has_its_place_on_the_page() -> None:
     speed = module("speed_page")
-    text = (BENCHMARKS.parent / "docs" / "speed.md").read_text(encoding="utf-8")
+    text = "".join(
+        (BENCHMARKS.parent / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("speed", "attention")
+    )
     assert sorted(name for _, name, _ in speed.MARKED.findall(text)) == sorted(speed.PARTS)
 
 

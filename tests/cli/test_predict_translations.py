@@ -108,4 +108,4 @@ def test_data_of_pairs_are_looked_through(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.startswith("addition: 20,000 pairs, 20,000 different source sentences")
     assert main(["data", "fetch", "addition"]) == 0
     assert main(["data", "fetch", "parallel-files"]) == 2
-    assert "--data.source A --data.target B" in capsys.readouterr().err
+    assert "--data.source FILE --data.target FILE" in capsys.readouterr().err

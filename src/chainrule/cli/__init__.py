@@ -12,12 +12,15 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.core.errors import ChainruleError, NotationError, UsageError, unknown
 from chainrule.core.paths import shown, visible
 from chainrule.core.store import storage_error
 from chainrule.core.version import __version__
+
+if TYPE_CHECKING:
+    from chainrule.cli.answer import Answer
 
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("Start here", "train a small network on handwritten digits and open its report"),
@@ -132,15 +135,22 @@ def _dispatch(words: list[str]) -> int:
     answer = module.run(arguments)
     if arguments.json:
         print(json.dumps({"format": 1, "verb": verb, "status": answer.status, "result": answer.data}, allow_nan=False))
-    elif isinstance(answer.text, str):
-        if answer.text:
-            print(visible(answer.text))
     else:
+        _show(answer)
+    sys.stdout.flush()
+    return int(answer.status)
+
+
+def _show(answer: Answer) -> None:
+    """Print an answer for a reader."""
+    if not isinstance(answer.text, str):
         from chainrule.cli._console import console
 
         console().print(answer.text)
-    sys.stdout.flush()
-    return int(answer.status)
+    elif answer.text:
+        print(visible(answer.text))
+    if answer.written:
+        print(visible(answer.written))
 
 
 def _divided(words: list[str]) -> tuple[list[str], list[str]]:

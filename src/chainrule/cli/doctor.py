@@ -66,19 +66,17 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule.diagnosis.doctor._words import verdict
 
     data: dict[str, Any] = {"verdict": verdict(found), **found.as_dict()}
-    text: Any = Shown(found, short=args.quiet)
+    text, written = Shown(found, short=args.quiet), ""
     if traceback:
         data["traceback"] = traceback
     if args.html:
-        from rich.console import Group
-
         from chainrule.core.store import write_file
         from chainrule.diagnosis.doctor._page import diagnosis_page
 
         write_file(Path(args.html), diagnosis_page(found, command=args.command).encode())
         data["file"] = args.html
-        text = Group(text, f"page  {args.html}")
-    return Answer(json.loads(to_json(data)), text, 9 if args.strict and not found.healthy else 0)
+        written = f"page  {args.html}"
+    return Answer(json.loads(to_json(data)), text, 9 if args.strict and not found.healthy else 0, written)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -51,18 +51,16 @@ def run(args: argparse.Namespace) -> Answer:
             raise UsageError("--units are those of --method gates", got=f"--method {args.method}")
         options["units"] = args.units
     found = opened.explain(args.method, module=module, **options)
-    data, shown = dict(found.facts), found.shown
+    data, written = dict(found.facts), ""
     if out is not None:
-        from rich.console import Group
-
         from chainrule.core.store import write_file
 
         kind = out.suffix.lower()
         page = kind in (".html", ".htm")
         write_file(out, found.html().encode() if page else found.picture(kind[1:], args.theme))  # type: ignore[arg-type]
         data["file"] = str(out)
-        shown = Group(shown, "", f"{'page' if page else 'picture'}  {out}")
-    return Answer(data, shown)
+        written = f"{'page' if page else 'picture'}  {out}"
+    return Answer(data, found.shown, written=written)
 
 
 def _out(name: str | None) -> Path | None:
