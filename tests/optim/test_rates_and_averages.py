@@ -20,7 +20,7 @@ SETTINGS = settings(deadline=None, max_examples=80, derandomize=True)
 
 @SETTINGS
 @given(
-    st.sampled_from(SCHEDULES.names()),
+    st.sampled_from([name for name in SCHEDULES.names() if name != "noam"]),  # its later rate depends on the warm-up
     st.integers(1, 60),
     st.one_of(st.integers(0, 99).map(lambda percent: percent / 100), st.integers(1, 80)),
 )

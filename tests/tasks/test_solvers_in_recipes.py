@@ -20,7 +20,7 @@ from chainrule.losses import penalty
 from chainrule.optim import is_weight
 from chainrule.optim.solvers import SOLVERS, newton_cg
 from chainrule.tasks import Classification, Run, open_recipe
-from chainrule.tasks._scoring import Measure
+from chainrule.tasks._scoring import Measure, per_example_loss
 from chainrule.tasks._solve import linear_layer
 
 SOLVED: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ def objective(run: Run) -> float:
     batch = part.fetch(index, index)
     with torch.no_grad():
         batch = type(batch)(batch.inputs.double(), batch.targets, batch.key, batch.index)
-        loss = float(Measure(run.recipe)(model, batch)["loss"].result())
+        loss = float(Measure(per_example_loss(run.recipe))(model, batch)["loss"].result())
         on = run.recipe.penalty
         named = [p for name, p in model.named_parameters() if on.on == "all" or is_weight(name, p)]
         return loss + float(penalty(named, l2=on.l2))
