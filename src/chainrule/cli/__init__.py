@@ -28,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "new": ("Train", "write a recipe to start from"),
     "resume": ("Train", "go on with a run where it stopped"),
     "evaluate": ("Use", "measure a run on its validation or test part"),
-    "predict": ("Use", "what a run makes of new inputs: classes of pictures, translations"),
+    "predict": ("Use", "what a run makes of new inputs: classes of pictures and texts, translations"),
     "generate": ("Use", "write text with a run"),
     "words": ("Use", "nearest words, sums of words, and the vectors of a run or a file"),
     "report": ("Use", "write the page of one run, or compare several"),
