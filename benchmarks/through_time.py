@@ -24,7 +24,6 @@ from torch.nn import functional
 from chainrule import api
 from chainrule.analysis import record_gates
 from chainrule.draw import PALETTES, matplotlib_style
-from chainrule.tasks.language._language import build_language_model
 
 CELLS = ("rnn", "gru", "lstm")
 RUNS = Path("runs", "measured", "through-time")
@@ -77,7 +76,7 @@ def main() -> None:
         job = run.job()
         with torch.random.fork_rng():
             torch.manual_seed(run.recipe.train.seed)
-            fresh = build_language_model(run.recipe, len(job.tokenizer.vocabulary)).eval()  # type: ignore[arg-type]
+            fresh = job.model().eval()
         tokens = pieces(job)
         for when, model in (("at the start", fresh), ("after training", run.model())):
             found[when] |= {f"{cell} {state}": values for state, values in reach(model, tokens).items()}

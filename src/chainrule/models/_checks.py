@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from chainrule.core.errors import RecipeError
+from chainrule.core.errors import RecipeError, unknown
+from chainrule.nn._cells import CELLS
 
 
 def check_image(shape: tuple[int, ...], least: int, what: str, *, remedy: str | None = None) -> None:
@@ -58,3 +59,27 @@ def check_width(width: float) -> None:
     """
     if not 0 < width < math.inf:
         raise RecipeError("width is the factor of all channels", expected="above 0, finite", got=width)
+
+
+def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool = False) -> None:
+    """Check the options of recurrent layers over embeddings.
+
+    Args:
+        model: What errors call the network.
+        cell: One of rnn, lstm and gru.
+        width: Numbers of the state.
+        layers: How many.
+        embedding: Numbers of a token; 0: as many as `width`.
+        both_ways: Whether two directions share the width.
+
+    Raises:
+        RecipeError: One is out of its range.
+    """
+    if cell not in CELLS:
+        raise RecipeError(f'{model}: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
+    if width < 1 or layers < 1 or embedding < 0 or (both_ways and width % 2):
+        raise RecipeError(
+            f"{model}: nothing can be built",
+            expected="width and layers at least 1" + (", and an even width for two directions" if both_ways else ""),
+            got=f"width {width}, layers {layers}, embedding {embedding}",
+        )

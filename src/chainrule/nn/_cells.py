@@ -11,6 +11,27 @@ CELLS: Mapping[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM
 """Name of a cell -> its layers."""
 
 
+def fused_layers(
+    cell: str, inputs: int, width: int, layers: int = 1, *, dropout: float = 0.0, both_ways: bool = False
+) -> nn.RNNBase:
+    """Return recurrent layers on top of each other, with the batch first; `begin_recurrent` draws their weights.
+
+    Args:
+        cell: One of `CELLS`.
+        inputs: Numbers of a step.
+        width: Numbers of the state of each layer and direction.
+        layers: How many.
+        dropout: Between them; torch warns of it where there is one layer alone, which has no between.
+        both_ways: Whether a second direction reads from the end.
+
+    Example:
+        >>> fused_layers("gru", 3, 5, dropout=0.5)(torch.zeros(2, 7, 3))[0].shape
+        torch.Size([2, 7, 5])
+    """
+    between = dropout if layers > 1 else 0.0
+    return CELLS[cell](inputs, width, layers, dropout=between, bidirectional=both_ways, batch_first=True)
+
+
 def layers_first(state: Mapping[str, Tensor] | None) -> Tensor | tuple[Tensor, Tensor] | None:
     """Return a state of (B, layers, H) tensors as torch's layers take it, (layers, B, H); None for none.
 

@@ -31,7 +31,7 @@ from chainrule.tasks._facts import evaluation_facts, write_data_facts, write_fin
 from chainrule.tasks._features import check_features, features_of
 from chainrule.tasks._image_processing import ImageProcessing
 from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase
+from chainrule.tasks._learning import phase, steps_in_all
 from chainrule.tasks._network import build_network
 from chainrule.tasks._pretrained import card_normalization, check_images, check_pretrained, load_given_weights
 from chainrule.tasks._scoring import (
@@ -201,7 +201,7 @@ class Classification:
         train = self.recipe.train
         if train.steps != 0:
             self.require_training_part("a network learns")
-        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+        return steps_in_all(train, self.per_epoch)
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chainrule.analysis import network_table
-from chainrule.core.errors import StorageError
 from chainrule.core.folder import RunFolder
-from chainrule.core.log import warn
 from chainrule.core.store import write_file
 from chainrule.data import Batch
 from chainrule.draw.picture import filter_pictures, png_uri, template_pictures
 from chainrule.metrics import Confusion, Mean, Mistakes, Tally, shares_right
 from chainrule.models import NearestNeighbors
+from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._region_facts import write_projected_regions
 from chainrule.tasks._scoring import answer, per_example_loss
 from chainrule.training.evaluate import tally
@@ -123,8 +121,7 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
     Returns:
         `{"valid": {"loss", "accuracy", and "top5" of many classes}, "test": the same}`; None for what was not measured.
     """
-    wanted = ["valid", "test"] if job.recipe.train.test else ["valid"]
-    parts = [part for part in wanted if part in job.parts]
+    parts = parts_to_measure(job.recipe, job.parts)
     evaluation = {part: evaluation_facts(job, model, part, task=task) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     with left_out("network table"):
@@ -133,8 +130,7 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
     if weights is not None:
         folder.write_json(folder.facts / "weights.json", weights)
     write_projected_regions(folder, job, model)
-    short = {part: {name: facts[name] for name in METRICS if name in facts} for part, facts in evaluation.items()}
-    return {"valid": None, "test": None, **short}
+    return brief(evaluation, METRICS)
 
 
 def write_data_facts(folder: RunFolder, job: Classification) -> None:
@@ -280,15 +276,3 @@ def first_layer(model: nn.Module, shape: tuple[int, ...], classes: list[str]) ->
 
 def _scale(picture: Any) -> int:
     return max(1, 64 // int(picture.shape[-1]))
-
-
-@contextmanager
-def left_out(what: str) -> Iterator[None]:
-    """Let a network that fails where it was not trained cost a section of the report, not the run."""
-    try:
-        yield
-    except (MemoryError, StorageError):
-        raise
-    except Exception as error:  # a network of one's own can fail in any way
-        said = (str(error).splitlines() or [""])[0]
-        warn(f"the report has no {what}: the network fails outside its data: {type(error).__name__}: {said}")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from chainrule.analysis import network_table, region_panels
 from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
-from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, left_out, picture_of
+from chainrule.tasks._facts import FullMeasure, counted, evaluation_of, first_layer, picture_of
+from chainrule.tasks._final import left_out
 from chainrule.tasks._region_facts import line_panel, write_regions
 from chainrule.tasks._solve import linear_layer
 from chainrule.training.evaluate import tally

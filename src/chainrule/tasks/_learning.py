@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 from chainrule.core.recipe import Recipe
+from chainrule.core.sections import Train
 from chainrule.losses import penalty
 from chainrule.optim import OPTIMIZERS, SCHEDULES, At, Group, clip_gradients, ema_decay, is_weight
 from chainrule.tasks.tables import TABLES, options
@@ -51,6 +52,17 @@ def phase(recipe: Recipe, objective: Objective) -> Phase:
         clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
         averages=() if train.ema is None else (Average("ema", decay=_ema(train.ema)),),
     )
+
+
+def steps_in_all(train: Train, per_epoch: int) -> int:
+    """Return how many steps a training takes: as many as it says, or those of its epochs.
+
+    Example:
+        >>> from chainrule.core.sections import Train
+        >>> steps_in_all(Train(epochs=2.5), 10), steps_in_all(Train(steps=7), 10)
+        (25, 7)
+    """
+    return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * per_epoch))
 
 
 def _moves(recipe: Recipe) -> Callable[[str], bool]:

@@ -7,6 +7,7 @@ from torch import nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.core.recipe import ImageRecipe, Recipe
+from chainrule.core.registry import Registry
 from chainrule.core.sections import OWN
 from chainrule.models import MODELS
 from chainrule.nn import initialize
@@ -31,9 +32,36 @@ def build_network(
             model = build(shape, classes, **chosen)
         except RecipeError as error:
             raise with_size_of_card(error, recipe, shape) from error
+    return drawn(recipe, model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def build_text_network(recipe: Recipe, table: Registry, network: Network | None, *sizes: int) -> nn.Module:
+    """Build the network of a recipe whose inputs are tokens.
+
+    Args:
+        recipe: Which network, and how its layers begin.
+        table: Where its name stands.
+        network: What builds it, where it is one's own.
+        sizes: What it is built for: of a vocabulary, of two, of a vocabulary and classes.
+
+    Raises:
+        RecipeError: The model's name is "own" and no network is given, it cannot be built, or filters of images are
+            asked for.
+    """
+    if recipe.init.first != "as the others":
+        raise RecipeError(
+            "init.first makes filters from patches of images", got=f"task: {recipe.task}", remedy="leave it out"
+        )
+    if recipe.model.name == OWN:
+        return drawn(recipe, own_network(recipe, network, *sizes))
+    return drawn(recipe, table.resolve(recipe.model.name)(*sizes, **options(TABLES["model"], recipe.model, "model")))
+
+
+def drawn(recipe: Recipe, model: nn.Module) -> nn.Module:
+    """Return a network whose layers begin as its recipe says."""
     if recipe.init.scheme != "own":
         initialize(model, recipe.init.scheme, bias=recipe.init.bias)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def own_network(recipe: Recipe, network: Network | None, *given: int) -> nn.Module:

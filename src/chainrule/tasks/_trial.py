@@ -55,3 +55,23 @@ def tried(model: nn.Module, examples: Examples, what: str, call: Callable[[nn.Mo
         ) from error
     finally:
         model.train()
+
+
+def require_scores_and_state(given: Any, expected: tuple[int, ...]) -> Any:
+    """Check what a network that writes gave, and return its state.
+
+    Args:
+        given: What it gave.
+        expected: Shape of its scores, (N, T, V).
+
+    Raises:
+        RecipeError: There is no score for each token that may follow, or no state beside the scores.
+    """
+    scores, state = given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+    if tuple(getattr(scores, "shape", ())) != expected:
+        raise RecipeError(
+            "the network does not give a score for each token that may follow, and its state",
+            expected=f"(scores of shape {expected}, state)",
+            got=tuple(getattr(scores, "shape", ())) if scores is not None else type(given).__name__,
+        )
+    return state

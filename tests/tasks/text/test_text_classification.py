@@ -301,3 +301,15 @@ def test_a_network_of_ones_own(table: Path, tmp_path: Path) -> None:
 
     with pytest.raises(RecipeError, match="one score for each class"):
         chainrule.train(plain, out=tmp_path / "other", model=Flat)
+
+
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[3]], ids=lambda model: model["name"])
+def test_a_recipe_begins_with_the_weights_that_it_gives(model: dict[str, Any], table: Path, tmp_path: Path) -> None:
+    first = chainrule.train(recipe(table, model=model, train={"epochs": 1}), out=tmp_path / "first")
+    weights, given = first.model().state_dict(), {**model, "weights": str(first.path / "model.safetensors")}
+    again = {**recipe(table, model=given), "train": {"steps": 0, "threads": 1}}
+    found = chainrule.train(again, out=tmp_path / "again").model().state_dict()
+    assert all(torch.equal(found[name], value) for name, value in weights.items())
+    with pytest.raises(RecipeError, match="patches of images"):
+        chainrule.train({**recipe(table, model=model), "init": {"first": "whiten"}}, out=tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import chainrule
-from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError
+from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError, WeightsError
 from chainrule.data.pairs import Pairs
 from chainrule.recipes import recipe_names
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
@@ -284,3 +284,14 @@ def test_each_recipe_of_the_package_runs_two_steps(name: str, files: dict[str, s
     assert run.result["steps"] == 2
     assert 0 < run.result["test"]["loss"] < 10
     assert ("bleu" in run.result["test"]) == (name != "addition-transformer")
+
+
+def test_a_recipe_begins_with_the_weights_that_it_gives(files: dict[str, str], tmp_path: Path) -> None:
+    first = chainrule.train(recipe(files, model=MODELS["attention"], train={"steps": 2}), out=tmp_path / "first")
+    weights, file = first.model().state_dict(), first.path / "model.safetensors"
+    again = recipe(files, model={**MODELS["attention"], "weights": str(file)}, train={"steps": 0})
+    found = chainrule.train(again, out=tmp_path / "again").model().state_dict()
+    assert all(torch.equal(found[name], value) for name, value in weights.items())
+    wrong = recipe(files, model={**MODELS["attention"], "width": 16, "weights": str(file)}, train={"steps": 0})
+    with pytest.raises(WeightsError):
+        chainrule.train(wrong, out=tmp_path / "wrong")

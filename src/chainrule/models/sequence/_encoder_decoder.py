@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError, UsageError, unknown
+from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
 from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._state import State, read_first
 from chainrule.nn.attention import Decoder, Encoder, rotary
 from chainrule.nn.attention._multi_head import KeysValues
 
-State = Mapping[str, Tensor]
-"""What has been read, by name; each (B, ...): `memory.` the source, the others the target so far."""
 TIES = ("none", "target", "all")
 
 
@@ -136,9 +135,7 @@ class EncoderDecoder(nn.Module):
         Raises:
             UsageError: No source was read, or the target is longer than a learned table of positions.
         """
-        if not state:
-            raise UsageError("the source was not read", remedy="state = model.encode(source) comes first")
-        count = len(self.decoder.blocks)
+        state, count = read_first(state), len(self.decoder.blocks)
         memory = [KeysValues(state[f"memory.keys.{i}"], state[f"memory.values.{i}"]) for i in range(count)]
         read = (
             [KeysValues(state[f"keys.{i}"], state[f"values.{i}"]) for i in range(count)] if "keys.0" in state else None

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError, unknown
-from chainrule.models._checks import check_share
-from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, layers_first
-
-State = Mapping[str, Tensor]
-"""What a network remembers, by name; each (B, ...)."""
+from chainrule.models._checks import check_recurrent, check_share
+from chainrule.models.sequence._state import State
+from chainrule.nn._cells import batch_first, begin_recurrent, fused_layers, layers_first
 
 
 class Recurrent(nn.Module):
@@ -52,16 +47,11 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_share(dropout)
-        if cell not in CELLS:
-            raise RecipeError(f'recurrent: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
-        if width < 1 or layers < 1 or embedding < 0:
-            got = f"width {width}, layers {layers}, embedding {embedding}"
-            raise RecipeError("recurrent: nothing can be built", expected="width and layers at least 1", got=got)
+        check_recurrent("recurrent", cell=cell, width=width, layers=layers, embedding=embedding)
         size = embedding or width
         self.embed = nn.Embedding(vocabulary, size)
         self.drop_embedding = nn.Dropout(dropout)
-        between = dropout if layers > 1 else 0.0
-        self.recurrent = CELLS[cell](size, width, layers, dropout=between, batch_first=True)
+        self.recurrent = fused_layers(cell, size, width, layers, dropout=dropout)
         self.drop_output = nn.Dropout(dropout)
         self.project = nn.Linear(width, size, bias=False) if tie and size != width else nn.Identity()
         self.head = nn.Linear(size if tie else width, vocabulary)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from chainrule.core.errors import RecipeError, UsageError, unknown
+from chainrule.core.errors import RecipeError, UsageError
 from chainrule.data.tokenizers import PADDING
-from chainrule.models._checks import check_share
-from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, layers_first
+from chainrule.models._checks import check_recurrent, check_share
+from chainrule.models.sequence._state import State, read_first
+from chainrule.nn._cells import batch_first, begin_recurrent, fused_layers, layers_first
 from chainrule.nn.attention import AttentionDecoder
-
-State = Mapping[str, Tensor]
-"""What a network remembers, by name; each (B, ...)."""
 
 
 class SourceReader(nn.Module):
@@ -42,13 +38,8 @@ class SourceReader(nn.Module):
         self.embed = nn.Embedding(vocabulary, embedding)
         self.drop = nn.Dropout(dropout)
         self.layers, self.directions = layers, 2 if both_ways else 1
-        self.recurrent = CELLS[cell](
-            embedding,
-            width // self.directions,
-            layers,
-            dropout=dropout if layers > 1 else 0.0,
-            bidirectional=both_ways,
-            batch_first=True,
+        self.recurrent = fused_layers(
+            cell, embedding, width // self.directions, layers, dropout=dropout, both_ways=both_ways
         )
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         begin_recurrent(self.recurrent)
@@ -129,9 +120,7 @@ class Seq2Seq(nn.Module):
         )
         self.embed = nn.Embedding(target_vocabulary, size)
         self.drop_embedding = nn.Dropout(dropout)
-        self.recurrent = CELLS[cell](
-            size + width, width, layers, dropout=dropout if layers > 1 else 0.0, batch_first=True
-        )
+        self.recurrent = fused_layers(cell, size + width, width, layers, dropout=dropout)
         self.drop_output = nn.Dropout(dropout)
         self.project = nn.Linear(width, size, bias=False) if tie and size != width else nn.Identity()
         self.head = nn.Linear(size if tie else width, target_vocabulary)
@@ -257,30 +246,3 @@ class Seq2SeqAttention(nn.Module):
     def looks(self, tokens: Int64[Tensor, "b t"], state: State) -> Float[Tensor, "b t s"]:
         """Return what was looked at for the score after each token; the rows sum to 1."""
         return self.decoder.looks(tokens, state)
-
-
-def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool) -> None:
-    """Check the options of a recurrent translator.
-
-    Raises:
-        RecipeError: One is out of its range.
-    """
-    if cell not in CELLS:
-        raise RecipeError(f'{model}: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
-    if width < 1 or layers < 1 or embedding < 0 or (both_ways and width % 2):
-        raise RecipeError(
-            f"{model}: nothing can be built",
-            expected="width and layers at least 1" + (", and an even width for two directions" if both_ways else ""),
-            got=f"width {width}, layers {layers}, embedding {embedding}",
-        )
-
-
-def read_first(state: State | None) -> State:
-    """Return the state; there must be one.
-
-    Raises:
-        UsageError: No sentence was read.
-    """
-    if not state:
-        raise UsageError("the sentence was not read", remedy="state = model.encode(source) comes first")
-    return state

@@ -12,7 +12,7 @@ from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
 from chainrule.models.sequence._text_average import check_counts, max_of, mean_of
-from chainrule.nn._cells import CELLS, begin_recurrent
+from chainrule.nn._cells import CELLS, begin_recurrent, fused_layers
 
 Read = Literal["last", "mean", "max"]
 READS = get_args(Read)
@@ -67,14 +67,7 @@ class TextRecurrent(nn.Module):
         self.read = read
         self.embed = nn.Embedding(vocabulary, embedding or width)
         self.drop_embedding = nn.Dropout(dropout)
-        self.recurrent: nn.RNNBase = CELLS[cell](
-            embedding or width,
-            width,
-            layers,
-            dropout=dropout if layers > 1 else 0.0,
-            bidirectional=both_ways,
-            batch_first=True,
-        )
+        self.recurrent = fused_layers(cell, embedding or width, width, layers, dropout=dropout, both_ways=both_ways)
         self.drop_output = nn.Dropout(dropout)
         self.head = nn.Linear(width * (1 + both_ways), classes)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)

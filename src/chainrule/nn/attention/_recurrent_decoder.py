@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError, unknown
-from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, layers_first
+from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, fused_layers, layers_first
 from chainrule.nn.attention._attention import Attention
 from chainrule.nn.attention._scores import make_score
 
@@ -90,8 +90,8 @@ class AttentionDecoder(nn.Module):
         )
         self.first = nn.Linear(memory_dim, layers * width)
         into = size + found if enters == "state" else size
-        self.recurrent = CELLS[cell](into, width, layers, dropout=dropout if layers > 1 else 0.0, batch_first=True)
-        self.upper = CELLS[cell](width + found, width, 1, batch_first=True) if enters == "next" else None
+        self.recurrent = fused_layers(cell, into, width, layers, dropout=dropout)
+        self.upper = fused_layers(cell, width + found, width) if enters == "next" else None
         self.join = nn.Linear(width + found, width) if enters == "readout" else None
         self.drop_output, self.head = nn.Dropout(dropout), nn.Linear(width, vocabulary)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)

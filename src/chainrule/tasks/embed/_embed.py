@@ -11,22 +11,20 @@ from torch import Tensor, nn
 from chainrule.core.errors import DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import EmbedRecipe
-from chainrule.core.sections import OWN
 from chainrule.data import Shuffled
 from chainrule.data.texts import Text
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.word_pairs import WordPairs
 from chainrule.models import WORD_MODELS
 from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase
-from chainrule.tasks._network import own_network
+from chainrule.tasks._learning import phase, steps_in_all
+from chainrule.tasks._network import build_text_network
 from chainrule.tasks._tokenizer import stored_tokenizer
 from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
 from chainrule.tasks._trial import first_of, tried
 from chainrule.tasks._vectors import load_vectors
 from chainrule.tasks.embed._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.embed._scoring import Measure, pair_objective
-from chainrule.tasks.tables import TABLES, options
 from chainrule.training.task import Examples, Task
 
 
@@ -80,18 +78,15 @@ class Embedding:
         cls, recipe: EmbedRecipe, processing: Mapping[str, Any], network: Network | None = None
     ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_word_model(recipe, len(stored_tokenizer(processing).vocabulary), network)
+        return build_text_network(recipe, WORD_MODELS, network, len(stored_tokenizer(processing).vocabulary))
 
     def steps(self) -> int:
         """Steps in all."""
-        train = self.recipe.train
-        if train.steps is not None:
-            return train.steps
-        return max(1, round(float(train.epochs or 0) * self._order.per_epoch))
+        return steps_in_all(self.recipe.train, self._order.per_epoch)
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""
-        return build_word_model(self.recipe, len(self.tokenizer.vocabulary), self.network)
+        return build_text_network(self.recipe, WORD_MODELS, self.network, len(self.tokenizer.vocabulary))
 
     def examples(self, part: str) -> Examples:
         """Return the examples of a part, made once: its words, each of which gives pairs."""
@@ -195,16 +190,3 @@ def _check(recipe: EmbedRecipe) -> None:
         what = "init draws the weights of layers, and there are none"
     if what is not None:
         raise RecipeError(what, remedy="words take their first vectors from a text file: --model.vectors FILE")
-
-
-def build_word_model(recipe: EmbedRecipe, vocabulary: int, network: Network | None = None) -> nn.Module:
-    """Build the network of a recipe.
-
-    Raises:
-        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
-    """
-    if recipe.model.name == OWN:
-        return own_network(recipe, network, vocabulary)
-    build = WORD_MODELS.resolve(recipe.model.name)
-    model: Any = build(vocabulary, **options(TABLES["model"], recipe.model, "model"))
-    return model

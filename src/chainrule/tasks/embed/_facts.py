@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.core.folder import RunFolder
 from chainrule.data.embeddings import WordVectors
-from chainrule.tasks._facts import left_out
+from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._tokens import token_facts
 from chainrule.tasks._vectors import vectors_of
 from chainrule.training.evaluate import tally
@@ -47,14 +47,13 @@ def write_final_facts(folder: RunFolder, job: Embedding, task: Task, model: nn.M
     Returns:
         `{"valid": {"loss", "accuracy"}, "test": the same}`; None for what was not measured.
     """
-    parts = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    parts = parts_to_measure(job.recipe, job.parts)
     evaluation = {part: evaluation_facts(job, task, model, part) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     with left_out("map of words"):
         vectors = vectors_of(model, job.tokenizer.vocabulary)
         folder.write_json(folder.facts / "words.json", word_facts(vectors, job.counts[-len(vectors) :]))
-    short = {part: {name: facts[name] for name in ("loss", "accuracy")} for part, facts in evaluation.items()}
-    return {"valid": None, "test": None, **short}
+    return brief(evaluation, ("loss", "accuracy"))
 
 
 def word_facts(vectors: WordVectors, counts: Tensor) -> dict[str, Any]:

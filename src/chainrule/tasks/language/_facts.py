@@ -9,7 +9,7 @@ from torch import nn
 
 from chainrule.core.folder import RunFolder
 from chainrule.decoding import Sampling
-from chainrule.tasks._facts import left_out
+from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._tokens import token_facts
 from chainrule.tasks.language._generate import generate
 from chainrule.training.evaluate import tally
@@ -53,14 +53,12 @@ def write_final_facts(folder: RunFolder, job: Language, task: Task, model: nn.Mo
     Returns:
         `{"valid": {"loss", "bits", "perplexity", "accuracy"}, "test": the same}`; None for what was not measured.
     """
-    parts = ["valid", "test"] if job.recipe.train.test else ["valid"]
+    parts = parts_to_measure(job.recipe, job.parts)
     evaluation = {part: evaluation_facts(job, task, model, part) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     with left_out("samples"):
         folder.write_json(folder.facts / "samples.json", samples(job, model))
-    names = ("loss", "bits", "perplexity", "accuracy")
-    short = {part: {name: facts[name] for name in names} for part, facts in evaluation.items()}
-    return {"valid": None, "test": None, **short}
+    return brief(evaluation, ("loss", "bits", "perplexity", "accuracy"))
 
 
 def samples(job: Language, model: nn.Module) -> dict[str, Any]:

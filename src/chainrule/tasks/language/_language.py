@@ -9,28 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import LanguageRecipe
-from chainrule.core.sections import OWN
 from chainrule.data import Shuffled
 from chainrule.data.lanes import Lanes
 from chainrule.data.texts import Text
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.windows import Scored, Windows
 from chainrule.models import LANGUAGE_MODELS
-from chainrule.nn import initialize
 from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase
-from chainrule.tasks._network import own_network
+from chainrule.tasks._learning import phase, steps_in_all
+from chainrule.tasks._network import build_text_network
 from chainrule.tasks._pretrained import load_given_weights
 from chainrule.tasks._tokenizer import stored_tokenizer
 from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
-from chainrule.tasks._trial import first_of, tried
+from chainrule.tasks._trial import first_of, require_scores_and_state, tried
 from chainrule.tasks._vectors import load_vectors
 from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.language._scoring import Measure, next_token_objective
-from chainrule.tasks.tables import TABLES, options
 from chainrule.training.task import Examples, Order, Task
 
 
@@ -81,7 +77,7 @@ class Language:
         cls, recipe: LanguageRecipe, processing: Mapping[str, Any], network: Network | None = None
     ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_language_model(recipe, len(stored_tokenizer(processing).vocabulary), network)
+        return build_text_network(recipe, LANGUAGE_MODELS, network, len(stored_tokenizer(processing).vocabulary))
 
     @property
     def per_epoch(self) -> int:
@@ -95,12 +91,11 @@ class Language:
 
     def steps(self) -> int:
         """Steps in all."""
-        train = self.recipe.train
-        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+        return steps_in_all(self.recipe.train, self.per_epoch)
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""
-        return build_language_model(self.recipe, len(self.tokenizer.vocabulary), self.network)
+        return build_text_network(self.recipe, LANGUAGE_MODELS, self.network, len(self.tokenizer.vocabulary))
 
     def examples(self, part: str) -> Examples:
         """Return the examples of a part, made once."""
@@ -144,13 +139,7 @@ class Language:
         given = tried(model, examples, f"tokens of shape (N, {self.recipe.data.length})")
         index = torch.arange(min(2, len(examples)))
         expected = (*examples.fetch(index, index).inputs.shape, len(self.tokenizer.vocabulary))
-        scores = given[0] if isinstance(given, tuple) and len(given) == 2 else None
-        if tuple(getattr(scores, "shape", ())) != tuple(expected):
-            raise RecipeError(
-                "the network does not give a score for each token that may follow, and its state",
-                expected=f"(scores of shape {tuple(expected)}, state)",
-                got=tuple(getattr(scores, "shape", ())) if scores is not None else type(given).__name__,
-            )
+        require_scores_and_state(given, expected)
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the text is."""
@@ -200,20 +189,3 @@ class Language:
         if self.carries:
             return Lanes(tokens, train.batch, data.length, train.parts)
         return Windows(tokens, data.length)
-
-
-def build_language_model(recipe: LanguageRecipe, vocabulary: int, network: Network | None = None) -> nn.Module:
-    """Build the network of a recipe.
-
-    Raises:
-        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
-    """
-    if recipe.model.name == OWN:
-        model = own_network(recipe, network, vocabulary)
-    else:
-        model = LANGUAGE_MODELS.resolve(recipe.model.name)(
-            vocabulary, **options(TABLES["model"], recipe.model, "model")
-        )
-    if recipe.init.scheme != "own":
-        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
-    return model

@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from chainrule.core.errors import DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import TextClassesRecipe
-from chainrule.core.sections import OWN
 from chainrule.data import LABELED_TEXTS, Shuffled
 from chainrule.data.buckets import Buckets
 from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.data.ragged import Ragged
 from chainrule.data.text_examples import TextExamples
 from chainrule.models import TEXT_MODELS, Prepared
-from chainrule.nn import initialize
 from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase
-from chainrule.tasks._network import own_network
+from chainrule.tasks._learning import phase, steps_in_all
+from chainrule.tasks._network import build_text_network
+from chainrule.tasks._pretrained import load_given_weights
 from chainrule.tasks._scoring import Measure, classification_objective, per_example_loss
 from chainrule.tasks._tokenizer import made_tokenizer
 from chainrule.tasks._trial import tried
@@ -91,7 +90,7 @@ class TextClassification:
     ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
         stored = TextProcessing.read(processing)
-        return build_text_model(recipe, len(stored.tokenizer.vocabulary), len(stored.classes), network)
+        return build_text_network(recipe, TEXT_MODELS, network, len(stored.tokenizer.vocabulary), len(stored.classes))
 
     @property
     def per_epoch(self) -> int:
@@ -110,13 +109,12 @@ class TextClassification:
 
     def steps(self) -> int:
         """Steps in all."""
-        train = self.recipe.train
-        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+        return steps_in_all(self.recipe.train, self.per_epoch)
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""
         vocabulary = len(self.prepared.tokenizer.vocabulary)
-        return build_text_model(self.recipe, vocabulary, len(self.prepared.classes), self.network)
+        return build_text_network(self.recipe, TEXT_MODELS, self.network, vocabulary, len(self.prepared.classes))
 
     def examples(self, part: str) -> TextExamples:
         """Return the examples of a part, made once."""
@@ -177,28 +175,11 @@ class TextClassification:
         return made_tokenizer(self.recipe.data.tokenizer, texts)
 
 
-def build_text_model(
-    recipe: TextClassesRecipe, vocabulary: int, classes: int, network: Network | None = None
-) -> nn.Module:
-    """Build the network of a recipe.
-
-    Raises:
-        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
-    """
-    if recipe.model.name == OWN:
-        model = own_network(recipe, network, vocabulary, classes)
-    else:
-        chosen = options(TABLES["model"], recipe.model, "model")
-        model = TEXT_MODELS.resolve(recipe.model.name)(vocabulary, classes, **chosen)
-    if recipe.init.scheme != "own":
-        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
-    return model
-
-
 def _prepare(job: TextClassification, model: nn.Module, task: Task) -> None:
-    """Let a network look at the training part, where it wants to."""
+    """Let a network look at the training part, where it wants to, and give it the weights that it begins with."""
     if isinstance(model, Prepared):
         model.prepare(job.tokens[number] for number in job.parts["train"].tolist())
+    load_given_weights(job.recipe, model)
 
 
 def _check(recipe: TextClassesRecipe) -> None:

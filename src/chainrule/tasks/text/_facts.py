@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from chainrule.core.folder import RunFolder
 from chainrule.data import Shuffled
 from chainrule.data.ragged import padding_share
-from chainrule.tasks._facts import METRICS, FullMeasure, counted, evaluation_of, left_out
+from chainrule.tasks._facts import METRICS, FullMeasure, counted, evaluation_of
+from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._scoring import per_example_loss
 from chainrule.tasks.text._telling import telling_words
 from chainrule.training.evaluate import tally
@@ -109,12 +110,10 @@ def write_final_facts(folder: RunFolder, job: TextClassification, task: Task, mo
     Returns:
         `{"valid": {"loss", "accuracy"}, "test": the same}`; None for what was not measured.
     """
-    wanted = ["valid", "test"] if job.recipe.train.test else ["valid"]
-    parts = [part for part in wanted if part in job.parts]
+    parts = parts_to_measure(job.recipe, job.parts)
     evaluation = {part: evaluation_facts(job, task, model, part) for part in parts}
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     with left_out("list of telling words"):
         if (words := telling_words(model, job.prepared)) is not None:
             folder.write_json(folder.facts / "telling.json", words)
-    short = {part: {name: facts[name] for name in METRICS if name in facts} for part, facts in evaluation.items()}
-    return {"valid": None, "test": None, **short}
+    return brief(evaluation, METRICS)

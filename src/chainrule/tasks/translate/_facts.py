@@ -11,7 +11,7 @@ from torch import nn
 from chainrule.core.folder import RunFolder
 from chainrule.data.ragged import padding_share
 from chainrule.metrics import bleu
-from chainrule.tasks._facts import left_out
+from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks.translate._attention import looked_at
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.training.evaluate import tally
@@ -122,13 +122,12 @@ def write_final_facts(folder: RunFolder, job: Translation, task: Task, model: nn
     evaluation: dict[str, Mapping[str, Any]] = {}
     shown: list[tuple[Translated, list[str]]] = []
     part = "valid"
-    for part in ("valid", "test") if job.recipe.train.test else ("valid",):
+    for part in parts_to_measure(job.recipe, job.parts):
         evaluation[part], shown = _measured(job, task, model, part)
     folder.write_json(folder.facts / "evaluation.json", evaluation)
     with left_out("translations"):
         folder.write_json(folder.facts / "translations.json", translations(job, model, part, shown[:EXAMPLES]))
-    short = {part: {name: facts[name] for name in RESULTS if name in facts} for part, facts in evaluation.items()}
-    return {"valid": None, "test": None, **short}
+    return brief(evaluation, RESULTS)
 
 
 def translations(

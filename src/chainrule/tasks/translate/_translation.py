@@ -18,11 +18,11 @@ from chainrule.data.pair_examples import PairExamples, Told
 from chainrule.data.pairs import Pairs
 from chainrule.metrics import require_sacrebleu
 from chainrule.models import TRANSLATION_MODELS
-from chainrule.nn import initialize
 from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase
-from chainrule.tasks._network import own_network
-from chainrule.tasks._trial import first_of, tried
+from chainrule.tasks._learning import phase, steps_in_all
+from chainrule.tasks._network import build_text_network
+from chainrule.tasks._pretrained import load_given_weights
+from chainrule.tasks._trial import first_of, require_scores_and_state, tried
 from chainrule.tasks.tables import TABLES, options
 from chainrule.tasks.translate._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.translate._scoring import TOLD, Measure, translation_objective
@@ -87,7 +87,7 @@ class Translation:
         cls, recipe: TranslateRecipe, processing: Mapping[str, Any], network: Network | None = None
     ) -> nn.Module:
         """Return the network of a stored run; it draws its weights from torch's generator."""
-        return build_translator(recipe, Tokens.stored(recipe, processing).sizes, network)
+        return build_text_network(recipe, TRANSLATION_MODELS, network, *Tokens.stored(recipe, processing).sizes)
 
     @property
     def per_epoch(self) -> int:
@@ -96,12 +96,11 @@ class Translation:
 
     def steps(self) -> int:
         """Steps in all."""
-        train = self.recipe.train
-        return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * self.per_epoch))
+        return steps_in_all(self.recipe.train, self.per_epoch)
 
     def model(self) -> nn.Module:
         """Build the network; it draws its weights from torch's generator."""
-        return build_translator(self.recipe, self.tokens.sizes, self.network)
+        return build_text_network(self.recipe, TRANSLATION_MODELS, self.network, *self.tokens.sizes)
 
     def texts(self, part: str) -> tuple[list[str], list[str]]:
         """Return the sentences of a part and their translations, as text."""
@@ -128,6 +127,7 @@ class Translation:
             orders={"train": self._order},
             phases=[phase(self.recipe, translation_objective(self.recipe, TOLD[self._teaching]))],
             measure=Measure(self.recipe),
+            prepare=lambda model, task: load_given_weights(self.recipe, model),
             predict=_probabilities,
             deploy="model" if self.recipe.train.ema is None else "ema",
         )
@@ -147,13 +147,7 @@ class Translation:
         given = tried(model, examples, "a sentence and its translation", _translated)
         index = torch.arange(min(2, len(examples)))
         expected = (*examples.fetch(index, index).inputs.target.shape, self.tokens.sizes[1])
-        scores, state = given if isinstance(given, tuple) and len(given) == 2 else (None, None)
-        if tuple(getattr(scores, "shape", ())) != expected:
-            raise RecipeError(
-                "the network does not give a score for each token that may follow, and its state",
-                expected=f"(scores of shape {expected}, state)",
-                got=tuple(getattr(scores, "shape", ())) if scores is not None else type(given).__name__,
-            )
+        state = require_scores_and_state(given, expected)
         if not isinstance(state, Mapping) or not all(_by_sentence(value, len(index)) for value in state.values()):
             raise RecipeError(
                 "the state of the network cannot be taken apart by sentence",
@@ -189,26 +183,6 @@ class Translation:
         """How the network reads its own words; step by step fits every one."""
         name = self.recipe.model.name
         return "steps" if name == OWN else str(TRANSLATION_MODELS.entry(name).card.get("teaching", "steps"))
-
-
-def build_translator(recipe: TranslateRecipe, sizes: tuple[int, int], network: Network | None = None) -> nn.Module:
-    """Build the network of a recipe.
-
-    Args:
-        recipe: Which network.
-        sizes: How many tokens each side has.
-        network: What builds it, where it is one's own.
-
-    Raises:
-        RecipeError: The model's name is "own" and no network is given, or it cannot be built.
-    """
-    if recipe.model.name == OWN:
-        model = own_network(recipe, network, *sizes)
-    else:
-        model = TRANSLATION_MODELS.resolve(recipe.model.name)(*sizes, **options(TABLES["model"], recipe.model, "model"))
-    if recipe.init.scheme != "own":
-        initialize(model, recipe.init.scheme, bias=recipe.init.bias)
-    return model
 
 
 def _translated(model: nn.Module, told: Told) -> Any:
