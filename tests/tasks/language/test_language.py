@@ -190,7 +190,7 @@ def test_a_network_of_ones_own(text: Path, tmp_path: Path) -> None:
         def forward(self, tokens: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             return self.out(self.embed(tokens)), {}
 
-    plain = {**recipe(text, train={"steps": 3}), "model": {"name": "own"}}
+    plain = {**recipe(text, train={"steps": 3}, data={"order": "windows"}), "model": {"name": "own"}}
     run = chainrule.train(plain, out=tmp_path / "run", model=Own)
     assert run.result is not None
     text_written = "".join(run.generate("the", length=4, module=Own(len(Language(run.recipe).tokenizer.vocabulary))))  # type: ignore[arg-type]
@@ -202,6 +202,30 @@ def test_a_network_of_ones_own(text: Path, tmp_path: Path) -> None:
 
     with pytest.raises(RecipeError, match="a score for each token that may follow, and its state"):
         chainrule.train(plain, out=tmp_path / "other", model=Alone)
+
+    class NoState(Own):
+        def forward(self, tokens: torch.Tensor) -> Any:  # type: ignore[override]
+            return super().forward(tokens)
+
+    with pytest.raises(RecipeError, match="cannot take tokens of shape .* and a state: TypeError"):
+        chainrule.train(plain, out=tmp_path / "other", model=NoState)
+    with pytest.raises(RecipeError, match="gives no state that goes on from piece to piece.*windows"):
+        chainrule.train({**plain, "data": {**plain["data"], "order": "lanes"}}, out=tmp_path / "other", model=Own)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("changes", [{}, GPT], ids=["lanes", "windows"])
+def test_what_is_read_in_parts_is_measured_alike(
+    changes: dict[str, Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network without a state keeps its context: its rows are parted, never its steps."""
+    plain = recipe(text, **{**changes, "train": {"steps": 10}})
+    plain["model"] = changes.get("model", plain["model"])
+    run = chainrule.train(plain, out=tmp_path / "run")
+    whole, figures = run.evaluate("valid"), ("bits", "loss", "accuracy")
+    monkeypatch.setattr("chainrule.tasks.language._scoring.PIECE", 64)
+    parted = run.evaluate("valid")
+    assert [parted[name] for name in figures] == pytest.approx([whole[name] for name in figures], rel=1e-4)
 
 
 def test_runs_of_other_tasks_say_what_they_are(text: Path, tmp_path: Path) -> None:

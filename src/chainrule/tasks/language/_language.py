@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.data import Shuffled
@@ -133,13 +134,21 @@ class Language:
         """Give the network two pieces of text.
 
         Raises:
-            RecipeError: It fails, or does not give scores for every token and a state.
+            RecipeError: It fails, does not give scores for every token and a state, or has no state to carry on.
         """
         examples = self.examples(first_of(self.parts))
-        given = tried(model, examples, f"tokens of shape (N, {self.recipe.data.length})")
+        what = f"tokens of shape (N, {self.recipe.data.length}) and a state"
+        given = tried(model, examples, what, call=lambda network, tokens: network(tokens, None))
         index = torch.arange(min(2, len(examples)))
         expected = (*examples.fetch(index, index).inputs.shape, len(self.tokenizer.vocabulary))
-        require_scores_and_state(given, expected)
+        state = require_scores_and_state(given, expected)
+        if self.carries and not state:
+            raise RecipeError(
+                "data.order lanes: the network gives no state that goes on from piece to piece",
+                expected="(scores, state), the state a mapping of tensors",
+                got=f"(scores, {state!r})",
+                remedy="use data.order windows",
+            )
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the text is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,8 @@ def next_token_objective(recipe: LanguageRecipe, lanes: Lanes | None) -> Separab
 class Measure:
     """`(model, batch) -> tallies` of loss, accuracy and bits a character, over the tokens that count.
 
-    Long pieces are read in parts, each with the state that the one before left.
+    What would need too much memory at once is read in parts: some of the rows; or, where the state goes on, some of the
+    steps of all rows, each part with the state that the one before left.
 
     Args:
         recipe: Which loss.
@@ -64,17 +66,12 @@ class Measure:
 
     def __init__(self, recipe: LanguageRecipe, *, vocabulary: int, tokens_a_character: float) -> None:
         self.loss = per_example_loss(recipe)
+        self.goes_on = recipe.data.order == "lanes"
         self.vocabulary, self.tokens_a_character = vocabulary, tokens_a_character
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:
         losses, entropies, right = [], [], []
-        state = None
-        rows, width = batch.inputs.shape
-        length = max(1, PIECE // (rows * self.vocabulary))
-        for begin in range(0, width, length):
-            piece = slice(begin, begin + length)
-            scores, state = model(batch.inputs[:, piece], state)
-            targets = batch.targets[:, piece]
+        for scores, targets in self._scores(model, batch):
             counts = targets != IGNORED
             kept, truth = scores[counts].float(), targets[counts]  # (n, V), (n,)
             losses.append(self.loss(kept, truth))
@@ -82,3 +79,17 @@ class Measure:
             right.append((kept.argmax(1) == truth).float())
         bits = torch.cat(entropies) * (self.tokens_a_character / math.log(2))
         return {"loss": Mean.of(torch.cat(losses)), "accuracy": Mean.of(torch.cat(right)), "bits": Mean.of(bits)}
+
+    def _scores(self, model: nn.Module, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+        """Scores and targets, part by part."""
+        rows, width = batch.inputs.shape
+        state = None
+        if self.goes_on:
+            steps = max(1, PIECE // (rows * self.vocabulary))
+            for inputs, targets in zip(batch.inputs.split(steps, 1), batch.targets.split(steps, 1), strict=True):
+                scores, state = model(inputs, state)
+                yield scores, targets
+            return
+        count = max(1, PIECE // (width * self.vocabulary))
+        for inputs, targets in zip(batch.inputs.split(count), batch.targets.split(count), strict=True):
+            yield model(inputs, None)[0], targets
