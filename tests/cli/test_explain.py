@@ -149,6 +149,7 @@ def test_gates_of_an_rnn_and_a_gru(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--method", "attention", "--text", "the"], 2, "no attention"),
         (["--method", "attention", "--text", "the", "--units", "3"], 2, "--method gates"),
         (["--method", "gates", "--text", "the", "-o", "a.pdf"], 2, "ends in .html, .png or .svg"),
+        (["--method", "gates", "--text", "the", "--theme", "dark"], 2, "--theme is that of a picture"),
         (["--method", "gates", "--text", "cat " * 300], 2, "at most 1,000 tokens"),
     ],
 )
@@ -175,7 +176,7 @@ def test_other_networks_and_tasks(gpt: chainrule.Run, tmp_path: Path) -> None:
 def test_text_comes_from_standard_input(
     lstm: chainrule.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("the dog"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the dog")))
     assert answer(capsys, str(lstm.path), "--method", "gates", "--text", "-")["text"] == "the dog"
 
 
@@ -208,6 +209,7 @@ def test_a_network_of_ones_own_is_explained(tmp_path: Path, capsys: pytest.Captu
     assert found["layers"][0]["count"] == 7
     assert main(["generate", str(tmp_path / "run"), "--prompt", "the", "-n", "3", *own]) == 0
     assert main(["evaluate", str(tmp_path / "run"), *own]) == 0
+    assert main(["words", str(tmp_path / "run"), "c", "-n", "2", *own]) == 0
     capsys.readouterr()
     assert main(["explain", *words]) == 4
     assert "--model FILE.py:NAME" in capsys.readouterr().err

@@ -68,8 +68,8 @@ def test_lines_of_files_and_a_table(run: Path, tmp_path: Path, capsys: pytest.Ca
     ("content", "words", "status", "message"),
     [
         (b"sea\nqqq\n", [], 3, "knows nothing of .*lines.txt.*, line 2"),
-        (b"sea \xff\n", [], 3, "no text in utf-8.*0xff"),
-        (b"\n\n", [], 3, "holds no text"),
+        (b"sea \xff\n", [], 3, "no text in UTF-8.*0xff"),
+        (b"\n\n", [], 3, "hold no text"),
         (None, [], 3, "cannot be read"),
         (b"sea\n", ["-o", "page.html"], 2, "ending in .csv"),
         (b"sea\n", ["--compile"], 2, "not compiled"),
@@ -91,6 +91,22 @@ def test_what_cannot_be_answered(
         path.write_bytes(content)
     assert main(["predict", str(run), str(path), *words]) == status
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_lines_of_standard_input(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line ends with a line feed only, as in files; what is not UTF-8 is told."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\ufeffsea\u2028sun\r\nsea\n".encode())))
+    assert main(["predict", str(run), "-", "--json"]) == 0
+    texts = [row["text"] for row in json.loads(capsys.readouterr().out)["result"]]
+    assert texts == ["sea\u2028sun", "sea"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"sea\n\xff\n")))
+    assert main(["predict", str(run), "-"]) == 3
+    assert "line 2 of standard input is no text in UTF-8" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"sea\nqqq\n")))
+    assert main(["predict", str(run), "-"]) == 3
+    assert "knows nothing of standard input, line 2" in capsys.readouterr().err
 
 
 def test_nothing_to_classify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,5 +131,8 @@ def test_data_check_looks_through_texts(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_text("text,label\nsea,a\nrain,b\n")
     assert main(["data", "check", str(path)]) == 0
     assert "2 texts in 2 classes" in capsys.readouterr().out
-    assert main(["data", "fetch", "text-table"]) == 2
-    assert "--data.name text-table --data.file FILE" in capsys.readouterr().err
+    for action in ("fetch", "check"):
+        assert main(["data", action, "text-table"]) == 2
+        assert "--data.name text-table --data.file FILE" in capsys.readouterr().err
+        assert main(["data", action, "text-folder"]) == 2
+        assert "text-folder is your own data" in capsys.readouterr().err

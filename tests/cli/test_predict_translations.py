@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ def test_several_translations_and_the_beam_are_shown(run: Path, capsys: pytest.C
         (["--text", "1+1=", "--beam", "0"], 2, "beam: input should be greater"),
         (["--text", "1+1=", "--text", "2+2=", "--show-beam"], 2, "one sentence"),
         (["none.txt"], 3, "cannot be read"),
+        (["--text", "1+1=", "--compile"], 2, "not compiled"),
+        (["--text", "1+1=", "--show-beam", "-o", "a.json"], 2, "--show-beam draws in the terminal"),
+        (["--text", "1+1=", "-n", "2", "-o", "a.txt"], 2, "a line holds one translation"),
     ],
 )
 def test_what_cannot_be_translated_is_said_in_a_line(
@@ -90,11 +94,16 @@ def test_what_cannot_be_translated_is_said_in_a_line(
     assert error.count("\n") == 1
 
 
-def test_a_file_that_is_not_utf_8_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_utf_8_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "a.txt"
     file.write_bytes(b"1+1=\n\xff\n")
     assert main(["predict", str(run), str(file)]) == 3
     assert "line 2 of" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1+1=\n\xff\n")))
+    assert main(["predict", str(run), "-"]) == 3
+    assert "line 2 of standard input" in capsys.readouterr().err
 
 
 def test_it_is_evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

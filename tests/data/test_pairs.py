@@ -14,8 +14,9 @@ from chainrule.core.errors import DataError, UsageError
 from chainrule.data import PAIRS
 from chainrule.data.addition import addition
 from chainrule.data.fetch import data_folder
+from chainrule.data.lines import read_lines
 from chainrule.data.pair_examples import PairExamples
-from chainrule.data.pairs import Pairs, read_lines
+from chainrule.data.pairs import Pairs
 from chainrule.data.parallel_files import parallel_files
 from chainrule.data.ragged import Ragged
 from chainrule.data.windows import IGNORED

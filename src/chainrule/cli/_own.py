@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from chainrule.tasks import Run
 
 
 def own_network(target: str | None) -> Any:
@@ -24,3 +29,14 @@ def own_network(target: str | None) -> Any:
         "sha256": program.source_hash,
     }
     return OwnNetwork(build=program.objects[0], facts=facts, source=program.source)
+
+
+def module_of(run: Run, target: str | None) -> nn.Module | None:
+    """Return the named network as the run built it, with weights of its own; None without a target.
+
+    Raises:
+        RecipeError: It cannot be built.
+        UsageError: The file or the name is not there, or the file fails.
+    """
+    own = own_network(target)
+    return None if own is None else run.own_module(own.build)

@@ -27,7 +27,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         UsageError: Nothing was given, or something that does not go with pictures.
         DataError: A picture cannot be read.
     """
-    from chainrule.cli._own import own_network
+    from chainrule.cli._own import module_of
 
     count = CLASSES if args.count is None else args.count
     if count < 1:
@@ -37,8 +37,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     if not args.sources:
         raise UsageError("there is nothing to classify", remedy="name pictures, a folder of them, or -")
     page = _page(args.out)
-    own = own_network(args.model)
-    module = opened.own_module(own.build) if own else None
+    module = module_of(opened, args.model)
     pictures = _pictures(args.sources)
     answers = opened.predict(pictures, top=count, module=module, compile_it=args.compile_it)
     lines = [line for one in answers for line in _lines(one)]
@@ -47,8 +46,8 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         from chainrule.tasks._prediction_page import prediction_page
 
         write_file(page, prediction_page(opened, pictures, answers).encode())
-        lines.append(f"page  {page}")
-    return Answer([_data(one) for one in answers], "\n".join(lines))
+    written = "" if page is None else f"page  {page}"
+    return Answer([_data(one) for one in answers], "\n".join(lines), written=written)
 
 
 def _page(out: str | None) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,7 +45,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         DataError: A file cannot be read, or a text has nothing that the network knows; says which.
         UsageError: There is nothing to classify, or something that does not go with classes of texts.
     """
-    from chainrule.cli._own import own_network
+    from chainrule.cli._own import module_of
 
     top = CLASSES if args.count is None else args.count
     if top < 1:
@@ -55,26 +54,28 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         raise UsageError("the run classifies texts", expected="texts", got="--beam or --show-beam")
     if args.compile_it:
         raise UsageError("a network that reads texts is not compiled", remedy="leave --compile out")
-    own = own_network(args.model)
-    module = opened.own_module(own.build) if own else None
+    module = module_of(opened, args.model)
     return _classified(opened, args.text or [], args.sources, top=top, module=module, out=args.out)
 
 
 def _classified(
     run: Run, words: Sequence[str], files: Sequence[str], *, top: int, module: nn.Module | None, out: str | None
 ) -> Answer:
+    from chainrule.cli._given import given_lines
     from chainrule.tasks.text import predict_texts
 
     table = _table(out)
     given = [Said("", 0, text) for text in words]
     empty = 0
     for file in files:
-        lines = _lines(file)
+        lines = given_lines(file)
         given += [Said(file, number, text) for number, text in enumerate(lines, 1) if text.strip()]
         empty += sum(not text.strip() for text in lines)
+    if not given and files:
+        raise DataError("the files hold no text", got=", ".join(shown(file) for file in files))
     if not given:
         raise UsageError("there is no text to classify", expected='--text "..." or a file with a text a line')
-    names = [f"{shown(one.source)}, line {one.line}" if one.line else shown(one.text[:40]) for one in given]
+    names = [f"{_place(one.source)}, line {one.line}" if one.line else shown(one.text[:40]) for one in given]
     answers = predict_texts(run, [one.text for one in given], top=top, module=module, names=names)
     said = [_line(one, answer) for one, answer in zip(given, answers)]
     if empty:
@@ -83,25 +84,12 @@ def _classified(
         from chainrule.core.store import write_file
 
         write_file(table, _csv(given, answers).encode())
-        said.append(f"table  {table}")
-    return Answer([_data(one, answer) for one, answer in zip(given, answers)], "\n".join(said))
+    data = [_data(one, answer) for one, answer in zip(given, answers)]
+    return Answer(data, "\n".join(said), written="" if table is None else f"table  {table}")
 
 
-def _lines(file: str) -> list[str]:
-    if file == "-":
-        text = sys.stdin.buffer.read()
-        try:
-            found = text.decode().removeprefix("\ufeff").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                "standard input is no text in utf-8", got=f"the byte {text[error.start]:#04x} at place {error.start:,}"
-            ) from None
-    else:
-        from chainrule.data.texts import read_text
-
-        found = read_text(Path(file), name="the texts")
-    lines = found.split("\n")
-    return lines[:-1] if lines and not lines[-1] else lines
+def _place(source: str) -> str:
+    return "standard input" if source == "-" else shown(source)
 
 
 def _table(out: str | None) -> Path | None:

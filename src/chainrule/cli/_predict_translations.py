@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +17,27 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     """Translate what was given, and show or write the translations, a line each.
 
     Raises:
-        UsageError: Nothing was given, or `--show-beam` with more than one sentence.
+        UsageError: Nothing was given, or something that does not go with translations.
         DataError: A file cannot be read, or the network knows nothing of the text.
     """
-    from chainrule.cli._own import own_network
+    from chainrule.cli._own import module_of
     from chainrule.core.paths import visible
-    from chainrule.tasks.translate import Translation
 
     best = 1 if args.count is None else args.count
     if best < 1:
         raise UsageError("predict shows translations", expected="-n 1 or more", got=best)
-    texts = lines_given(args)
+    if args.compile_it:
+        raise UsageError("a network that translates is not compiled", remedy="leave --compile out")
+    out = _out(args.out, best, show_beam=args.show_beam)
+    texts = _given(args)
     if args.show_beam and len(texts) != 1:
         raise UsageError("the beam of one sentence can be shown", expected="one sentence", got=len(texts))
-    own = own_network(args.model)
-    recipe: Any = opened.recipe
-    module = Translation.network_of(recipe, opened.processing, own.build) if own else None
     candidates: list[dict[str, Any]] | None = [] if args.show_beam else None
     found = opened.translate(
         texts,
         beam=args.beam,
         best=best,
-        module=module,
+        module=module_of(opened, args.model),
         candidates=candidates,
     )
     rows: list[dict[str, Any]] = [
@@ -54,8 +52,8 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         }
         for one in found
     ]
-    if args.out is not None:
-        return _written(args.out, rows)
+    if out is not None:
+        return _written(out, rows)
     shown = [text for one in found for text in (one.output, *(f"    {other}" for other, _ in one.others))]
     text = "\n".join(visible(line) for line in shown)
     if candidates is None:
@@ -63,34 +61,37 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     return _with_tree(opened, rows, text, candidates, found[0].tokens)
 
 
-def lines_given(args: argparse.Namespace) -> list[str]:
-    """Return the lines of `--text`, of files, and of standard input (`-`).
+def _given(args: argparse.Namespace) -> list[str]:
+    """The sentences: those of `--text`, and the lines of files."""
+    from chainrule.cli._given import given_lines
 
-    Raises:
-        UsageError: There are none.
-        DataError: A file cannot be read, or is not UTF-8.
-    """
-    from chainrule.data.pairs import read_lines
-
-    lines = list(args.text or [])
-    for source in args.sources:
-        lines += sys.stdin.read().splitlines() if source == "-" else read_lines(Path(source), name="the text")
+    lines = [*(args.text or []), *(line for file in args.sources for line in given_lines(file))]
     if not lines:
         raise UsageError("there is nothing to read", remedy='--text "...", a file of lines, or - for standard input')
     return lines
 
 
-def _written(out: str, rows: list[dict[str, Any]]) -> Answer:
+def _out(out: str | None, best: int, *, show_beam: bool) -> Path | None:
+    """Where the translations go."""
+    if out is None:
+        return None
+    if Path(out).is_dir():
+        raise UsageError("-o names the file to write", expected="a file", got=out)
+    if show_beam:
+        raise UsageError("--show-beam draws in the terminal", remedy="leave -o out, or use --json")
+    if best > 1 and not out.lower().endswith(".json"):
+        raise UsageError("a line holds one translation", expected="-n 1, or -o FILE.json", got=f"-n {best} -o {out}")
+    return Path(out)
+
+
+def _written(out: Path, rows: list[dict[str, Any]]) -> Answer:
     """Write the translations: as JSON where the file's name says so, else a line each."""
     from chainrule.core.plain import to_json
     from chainrule.core.store import write_file
 
-    path = Path(out)
-    if path.is_dir():
-        raise UsageError("-o names the file to write", expected="a file", got=out)
     plain = "".join(" ".join(row["output"].splitlines()) + "\n" for row in rows).encode()
-    write_file(path, to_json(rows) if path.suffix.lower() == ".json" else plain)
-    return Answer(rows, f"{len(rows):,} lines in {out}")
+    write_file(out, to_json(rows) if out.suffix.lower() == ".json" else plain)
+    return Answer(rows, written=f"{len(rows):,} translations are in {out}")
 
 
 def _with_tree(

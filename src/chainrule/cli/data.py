@@ -106,9 +106,10 @@ def fetch(name: str, *, quiet: bool = False) -> Answer:
     from chainrule.data.fetch import locate, verify
     from chainrule.data.known import KNOWN
 
-    EVERY_SET.entry(name)
+    _refuse_own(name)
     if name not in KNOWN:
-        return _fetched_without_network(name)
+        EVERY_SET.resolve(name)()
+        return Answer({"name": name, "files": []}, f"{name} is complete ({EVERY_SET.entry(name).card['origin']})")
     shown = None if quiet else _Shown("MB", 1e6)
     if name == "cifar10":
         from chainrule.data.cifar10 import binary_files
@@ -123,16 +124,20 @@ def fetch(name: str, *, quiet: bool = False) -> Answer:
     return Answer({"name": name, "files": [str(path) for path in paths]}, f"{name} is complete in {', '.join(places)}")
 
 
-def _fetched_without_network(name: str) -> Answer:
+def _refuse_own(name: str) -> None:
+    """Refuse the names of sets that are somebody's own files.
+
+    Raises:
+        UsageError: It is one; says how it is named.
+    """
     from chainrule.data import EVERY_SET
 
-    if name == "folder":
-        raise UsageError("a folder of pictures is your own", remedy="`chainrule data check FOLDER` looks through it")
     origin = EVERY_SET.entry(name).card.get("origin", "")
     if origin.startswith("--data."):
-        raise UsageError(f"{name} is your own data", remedy=f"--data.name {name} {origin}")
-    EVERY_SET.resolve(name)()
-    return Answer({"name": name, "files": []}, f"{name} is complete ({origin})")
+        raise UsageError(
+            f"{name} is your own data",
+            remedy=f"train with --data.name {name} {origin}; `chainrule data check` takes a folder or a table",
+        )
 
 
 class _Shown:
@@ -155,19 +160,21 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
-    if name in TEXTS and name != "text-file":
-        return _check_text(name)
-    if name in LABELED_TEXTS or is_table(name):
-        return check_labeled_texts(name, _checksums(name))
-    if name in PAIRS and name != "parallel-files":
-        return _check_pairs(name)
-    if name in DATA and name != "folder":
-        images = DATA.resolve(name)()
-        problems = _checksums(name)
-    elif Path(name).exists():
+    if is_table(name):
+        return check_labeled_texts(name, [])
+    if Path(name).exists():
         from chainrule.data.folder import folder
 
         images, problems = folder(folder=name), []
+    elif name in EVERY_SET:
+        _refuse_own(name)
+        if name in TEXTS:
+            return _check_text(name)
+        if name in LABELED_TEXTS:
+            return check_labeled_texts(name, _checksums(name))
+        if name in PAIRS:
+            return _check_pairs(name)
+        images, problems = DATA.resolve(name)(), _checksums(name)
     else:
         raise DataError(
             f'there is no data set and no folder "{name}"', remedy=unknown("data set", name, EVERY_SET.names())

@@ -22,12 +22,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Measure, and show the figures; of classes the confusions too."""
-    from chainrule.cli._own import own_network
+    from chainrule.cli._own import module_of
     from chainrule.tasks import Run
 
     opened = Run.open(args.run)
-    own = own_network(args.model)
-    module = opened.own_module(own.build) if own else None
+    module = module_of(opened, args.model)
     facts = opened.evaluate(args.part, module=module)
     return ANSWERS[opened.recipe.task](facts)
 

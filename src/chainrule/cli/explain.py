@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import UsageError
 
-KINDS = (".html", ".htm", ".png", ".svg")
+PAGES = (".html", ".htm")
+PICTURES = (".png", ".svg")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", type=int, metavar="N", help="ask about the N-th token of the text (what follows it)")
     parser.add_argument("--units", type=int, metavar="N", help="gates: how many units of each layer (default: 32)")
     parser.add_argument("-o", "--out", metavar="FILE", help="write a page (.html) or a picture (.png, .svg)")
-    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="of a picture (default: light)")
+    parser.add_argument("--theme", choices=("light", "dark"), help="of a picture (default: light)")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
 
 
@@ -37,14 +37,16 @@ def run(args: argparse.Namespace) -> Answer:
     Raises:
         UsageError: There is no such method, or it has nothing to explain here.
     """
-    from chainrule.cli._own import own_network
+    from chainrule.cli._given import given_text
+    from chainrule.cli._own import module_of
     from chainrule.tasks import Run
 
     out = _out(args.out)
+    if args.theme is not None and (out is None or out.suffix.lower() not in PICTURES):
+        raise UsageError("--theme is that of a picture", expected="-o FILE.png or FILE.svg", got=args.out)
     opened = Run.open(args.run)
-    own = own_network(args.model)
-    module = opened.own_module(own.build) if own else None
-    text = sys.stdin.read() if args.text == "-" else args.text
+    module = module_of(opened, args.model)
+    text = given_text(args.text)
     options: dict[str, Any] = {"text": text, "at": args.at}
     if args.units is not None:
         if args.method != "gates":
@@ -56,8 +58,8 @@ def run(args: argparse.Namespace) -> Answer:
         from chainrule.core.store import write_file
 
         kind = out.suffix.lower()
-        page = kind in (".html", ".htm")
-        write_file(out, found.html().encode() if page else found.picture(kind[1:], args.theme))  # type: ignore[arg-type]
+        page = kind in PAGES
+        write_file(out, found.html().encode() if page else found.picture(kind[1:], args.theme or "light"))  # type: ignore[arg-type]
         data["file"] = str(out)
         written = f"{'page' if page else 'picture'}  {out}"
     return Answer(data, found.shown, written=written)
@@ -67,6 +69,6 @@ def _out(name: str | None) -> Path | None:
     if name is None:
         return None
     path = Path(name)
-    if path.suffix.lower() not in KINDS or path.is_dir():
+    if path.suffix.lower() not in (*PAGES, *PICTURES) or path.is_dir():
         raise UsageError("-o names the file to write", expected="a name that ends in .html, .png or .svg", got=name)
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import UsageError
@@ -23,16 +22,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Write, and show each piece as soon as it is there."""
-    from chainrule.cli._own import own_network
+    from chainrule.cli._given import given_text
+    from chainrule.cli._own import module_of
     from chainrule.core.paths import visible
     from chainrule.tasks import Run
 
     if args.count is not None and args.count < 1:
         raise UsageError("generate writes tokens", expected="-n 1 or more", got=args.count)
-    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+    prompt = given_text(args.prompt)
     opened = Run.open(args.run)
-    own = own_network(args.model)
-    module = opened.own_module(own.build) if own else None
+    module = module_of(opened, args.model)
     pieces = opened.generate(
         prompt,
         length=args.count,

@@ -29,13 +29,15 @@ def run(args: argparse.Namespace) -> Answer:
         raise UsageError("words are needed, or a file to write to", expected="chainrule words RUN WORD ...")
     vectors = _vectors(args.run, args.model)
     found = [{"query": query, "nearest": vectors.nearest(query, count=args.count)} for query in args.queries]
+    written = ""
     data: dict[str, Any] = {"words": len(vectors), "dim": vectors.dim, "queries": found}
     if args.save is not None:
         if Path(args.save).exists():
             raise UsageError(f"{args.save} exists already", remedy="choose another name")
         write_vectors(args.save, vectors)
         data["file"] = args.save
-    return Answer(data, _shown(data))
+        written = f"{len(vectors):,} vectors of {vectors.dim} numbers are in {args.save}"
+    return Answer(data, _shown(found), written=written)
 
 
 def _vectors(place: str, model: str | None) -> Any:
@@ -44,29 +46,22 @@ def _vectors(place: str, model: str | None) -> Any:
         from chainrule.data.embeddings import read_vectors
 
         return read_vectors(place)
-    from chainrule.cli._own import own_network
+    from chainrule.cli._own import module_of
     from chainrule.tasks import Run
 
-    opened, own = Run.open(place), own_network(model)
-    if own is None:
-        return opened.vectors()
-    from chainrule.tasks._tokenizer import stored_tokenizer
-
-    size = len(stored_tokenizer(opened.processing).vocabulary)
-    return opened.vectors(module=own.build(size, **opened.recipe.model.options))
+    opened = Run.open(place)
+    return opened.vectors(module=module_of(opened, model))
 
 
-def _shown(data: dict[str, Any]) -> Any:
+def _shown(queries: list[dict[str, Any]]) -> Any:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     blocks: list[Any] = []
-    for one in data["queries"]:
+    for one in queries:
         table = Table(box=None, pad_edge=False, show_header=False)
         for word, cosine in one["nearest"]:
             table.add_row("  ", Text(word), f"{cosine:.3f}")
         blocks += [Text(one["query"], style="bold"), table]
-    if "file" in data:
-        blocks.append(Text(f"{data['words']:,} vectors of {data['dim']} numbers are in {data['file']}"))
     return Group(*blocks)

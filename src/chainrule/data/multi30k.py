@@ -7,7 +7,8 @@ from typing import Literal
 from chainrule.core.errors import DataError, UsageError
 from chainrule.data.fetch import locate, verify
 from chainrule.data.known import KNOWN
-from chainrule.data.pairs import Pairs, read_lines
+from chainrule.data.lines import read_lines
+from chainrule.data.pairs import Pairs
 
 NAME = "multi30k"
 PARTS = {"train": "train", "valid": "val", "test": "test_2016_flickr"}

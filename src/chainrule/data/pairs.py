@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +11,6 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from chainrule.core.errors import DataError
-from chainrule.core.paths import shown
 from chainrule.runtime.rng import keys
 
 MEASURES = ("bleu", "exact")
@@ -107,40 +103,3 @@ class Pairs:
 
 def _official(parts: Mapping[str, range], name: str, found: Tensor) -> Tensor:
     return torch.tensor(parts[name], dtype=torch.int64) if name in parts else found
-
-
-def read_lines(path: Path, *, name: str) -> list[str]:
-    """Return the lines of a file, packed by gzip or not.
-
-    A line ends with a line feed, and with nothing else: other signs that Unicode calls line breaks may stand inside a
-    sentence.
-
-    Args:
-        path: The file.
-        name: What errors call the data.
-
-    Raises:
-        DataError: It cannot be read or unpacked, or a line is not UTF-8; says which.
-    """
-    try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-    except OSError as error:
-        raise DataError(f"{name}: {shown(path)} cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error):
-        raise DataError(f"{name}: {shown(path)} is damaged or cut short") from None
-    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found.append(line.removesuffix(b"\r").decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{name}: line {number:,} of {shown(path)} is no text in UTF-8",
-                got=f"the byte {line[error.start]:#04x}",
-                remedy="convert the file, for example with `iconv -f latin1 -t utf-8`",
-            ) from None
-    return found

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from chainrule.core.errors import DataError
 from chainrule.core.paths import shown
-from chainrule.data.pairs import Pairs, read_lines
+from chainrule.data.lines import read_lines
+from chainrule.data.pairs import Pairs
 
 NAME = "parallel-files"
 

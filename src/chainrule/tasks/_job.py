@@ -81,15 +81,11 @@ JOBS = Registry(
 PREDICTORS = Registry(
     "task",
     [
-        (
-            "classify",
-            Entry("chainrule.tasks._predict_pictures:predict_pictures", "classes of pictures", {"sources": "pictures"}),
-        ),
-        ("classify-text", Entry("chainrule.tasks.text:predict_texts", "classes of texts", {"sources": "texts"})),
+        ("classify", Entry("chainrule.tasks._predict_pictures:predict_pictures", "classes of pictures")),
+        ("classify-text", Entry("chainrule.tasks.text:predict_texts", "classes of texts")),
     ],
 )
-"""Task -> what answers to new inputs: `(run, sources, top=, module=, compile_it=) -> answers`; the card says which
-sources it takes."""
+"""Task -> what answers to new inputs: `(run, sources, top=, module=, compile_it=) -> answers`."""
 
 
 def job_type(recipe: Recipe) -> type[Job]:

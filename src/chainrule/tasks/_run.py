@@ -201,22 +201,13 @@ class Run:
             DataError: A picture cannot be read, or a text has no word that is known; says which.
             UsageError: Runs of this task answer otherwise.
         """
-        predict = PREDICTORS.resolve(self.predicts)
-        found: list[Prediction] = predict(self, sources, top=top, module=module, compile_it=compile_it)
-        return found
-
-    @property
-    def predicts(self) -> str:
-        """The task, if runs of it answer to single inputs.
-
-        Raises:
-            UsageError: They do not.
-        """
         if self.recipe.task not in PREDICTORS:
             raise UsageError(
                 f"{self.path} does not classify pictures or texts", got=f"a run of the task {self.recipe.task}"
             )
-        return self.recipe.task
+        predict = PREDICTORS.resolve(self.recipe.task)
+        found: list[Prediction] = predict(self, sources, top=top, module=module, compile_it=compile_it)
+        return found
 
     def generate(
         self,
