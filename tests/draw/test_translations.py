@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,17 @@ def test_translations_are_shown_with_what_was_looked_at(tmp_path: Path) -> None:
     assert "<b>go" not in page
     assert "va ! / vas-y" in page
     assert "by a beam of 5" in page
-    assert 'title="0.90"' in page
     assert "What it looked at" in page
+    data = json.loads(re.search(r'data-heat>.*?json">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert data == {"values": [100, 900], "limit": 1.0, "rows": ["va"], "columns": ["<b>", "go"]}
+    assert page.count("data-heat") > page.count("<figure")  # the script of the maps comes with them
+
+
+def test_a_report_without_maps_has_no_script_for_them(tmp_path: Path) -> None:
+    one = {"source": "go", "output": "va", "references": ["va"], "log_p": -0.25}
+    page = report_html(run_of(tmp_path / "run", {"part": "test", "examples": [one]}))
+    assert "va" in page
+    assert "data-heat" not in page
 
 
 @pytest.mark.parametrize(

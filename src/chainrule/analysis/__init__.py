@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from chainrule.analysis._activation import ActivationReport as ActivationReport
     from chainrule.analysis._activation import report_activation as report_activation
     from chainrule.analysis._activation_source import find_activation as find_activation
-    from chainrule.analysis._attention_seen import AttentionRecord as AttentionRecord
     from chainrule.analysis._attention_seen import record_attention as record_attention
     from chainrule.analysis._gates import LayerRecord as LayerRecord
     from chainrule.analysis._gates import record_gates as record_gates
@@ -25,7 +24,6 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "ActivationReport": "_activation",
-        "AttentionRecord": "_attention_seen",
         "Components": "projection",
         "LayerRecord": "_gates",
         "find_activation": "_activation_source",

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from chainrule.draw.gates import explanation_page
-from chainrule.draw.heat import HeatMap, heat_colors, heat_html, token_mark
+from chainrule.draw.heat import EXTRAS, HeatMap, heat_colors, heat_html, token_mark
 from chainrule.draw.page import Part
 from chainrule.draw.palette import Theme, matplotlib_style
 from chainrule.draw.table import Column, Table, table_html
@@ -57,6 +57,7 @@ def attention_page(facts: Mapping[str, Any]) -> str:
             Markup('<div class="heats">{}</div>').format(Markup().join(_head(facts, block, n) for n in _count(block))),
             lead,
             ("H1", "H3"),
+            EXTRAS,
         )
         for number, block in enumerate(facts["blocks"], 1)
     ]

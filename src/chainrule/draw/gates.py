@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule.core.version import __version__
 from chainrule.draw.chart import Chart, Line, chart_html
 from chainrule.draw.curve import Curve
-from chainrule.draw.heat import HeatMap, heat_colors, heat_html, token_mark
+from chainrule.draw.heat import EXTRAS, HeatMap, heat_colors, heat_html, token_mark
 from chainrule.draw.page import Part, page_html, render
 from chainrule.draw.palette import PALETTES, Theme, matplotlib_style
 from chainrule.draw.table import Column, Table, table_html
@@ -104,7 +104,7 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
         ],
     ) + Markup('<p class="asked"><bdi>{}</bdi></p>').format(plain_text(facts["text"], limit=4000))
     foot = render("foot.html", absent=[], lectures=[], version=__version__, made="a run and a text")
-    return page_html(f"{plain_text(facts['name'], limit=100)} · {kind}", head, parts, foot=foot, extras=("heat",))
+    return page_html(f"{plain_text(facts['name'], limit=100)} · {kind}", head, parts, foot=foot)
 
 
 def _layer(facts: Mapping[str, Any], number: int) -> Part:
@@ -112,7 +112,7 @@ def _layer(facts: Mapping[str, Any], number: int) -> Part:
     body = Markup().join(heat_html(one) for one in layer_maps(facts, layer))
     lead = f"{len(layer['units'])} of {layer['count']} units, those that change most, similar ones beside each other."
     items = {"lstm": ("G2",), "gru": ("G3",), "rnn": ("G1",)}[layer["cell"]]
-    return Part(f"layer-{number + 1}", plain_text(layer["name"], limit=80), body, lead, items)
+    return Part(f"layer-{number + 1}", plain_text(layer["name"], limit=80), body, lead, items, EXTRAS)
 
 
 def layer_maps(facts: Mapping[str, Any], layer: Mapping[str, Any]) -> list[HeatMap]:

@@ -18,6 +18,8 @@ from chainrule.draw.picture import png_uri
 from chainrule.draw.wording import number_text, plain_text
 
 Array = NDArray[np.float64]
+EXTRAS: Final = ("heat",)
+"""What a `Part` with maps in it needs of a page."""
 STEPS: Final = 64
 """Colors from nothing to the most."""
 WIDE: Final = 58.0
@@ -88,7 +90,7 @@ def heat_colors(values: Array, *, limit: float, signed: bool, theme: Theme = "li
 
 
 def heat_html(one: HeatMap, *, share: float = 1.0) -> Markup:
-    """Return a map as HTML; needs the extra `heat` of `page_html`.
+    """Return a map as HTML; the part of the page that holds it has `EXTRAS`.
 
     Args:
         one: The map.

@@ -36,6 +36,7 @@ class Part:
         body: What stands under the heading.
         lead: One sentence that says what to look for.
         items: The items of the lectures that it shows ("A3").
+        extras: Names of this package's assets, style and script of each, that the section needs ("heat").
     """
 
     key: str
@@ -43,6 +44,7 @@ class Part:
     body: Markup
     lead: str = ""
     items: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def policy(extras: Sequence[str] = ()) -> str:
     """Return the page's content security policy: no source but the page itself, no script but this package's.
 
     Args:
-        extras: As `page_html` takes them.
+        extras: Those of the page's parts.
 
     Example:
         >>> policy().split("; ")[0]
@@ -143,9 +145,7 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def page_html(
-    title: str, head: Markup, parts: Sequence[Part], *, foot: Markup | None = None, extras: Sequence[str] = ()
-) -> str:
+def page_html(title: str, head: Markup, parts: Sequence[Part], *, foot: Markup | None = None) -> str:
     """Return a whole page.
 
     Args:
@@ -153,13 +153,13 @@ def page_html(
         head: What stands above the sections.
         parts: The sections.
         foot: What stands below them.
-        extras: Names of this package's assets that come with some sections only: style and script of each.
 
     Example:
         >>> page = page_html("a run", Markup("<h1>a run</h1>"), [Part("curves", "Curves", Markup("<p>none</p>"))])
         >>> page[:15], 'id="curves"' in page
         ('<!doctype html>', True)
     """
+    extras = sorted({name for part in parts for name in part.extras})
     return str(
         render(
             "page.html",

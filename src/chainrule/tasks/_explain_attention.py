@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from chainrule.analysis import AttentionRecord, record_attention
+from chainrule.analysis import record_attention
 from chainrule.core.errors import UsageError
 from chainrule.draw.attention import attention_page, attention_picture, attention_table
+from chainrule.nn.attention import AttentionMap
 from chainrule.tasks._explain import Explanation, read_text
 from chainrule.tasks._explain_gates import answers_text
 
@@ -63,7 +64,7 @@ def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | N
     return Explanation("attention", facts, records, _shown(facts), lambda: attention_page(facts), picture)
 
 
-def _square(record: AttentionRecord, tokens: int) -> bool:
+def _square(record: AttentionMap, tokens: int) -> bool:
     """Whether it is the tokens that look at each other."""
     return record.weights.shape[2:] == (tokens, tokens)
 

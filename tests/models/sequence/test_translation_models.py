@@ -119,12 +119,3 @@ def test_what_cannot_be_built_is_refused(name: str, options: dict[str, Any], sai
 def test_a_source_must_be_read_first(model: Any) -> None:
     with pytest.raises(UsageError, match="was not read"):
         model(TARGET, None)
-
-
-def test_attention_says_what_it_looked_at() -> None:
-    torch.manual_seed(0)
-    model: Any = TRANSLATION_MODELS.resolve("attention")(11, 13, width=12)
-    looked = model.eval().looks(TARGET, model.encode(SOURCE))
-    assert looked.shape == (3, 4, 5)
-    assert torch.allclose(looked.sum(2), torch.ones(3, 4))
-    assert bool((looked[1, :, 2:] == 0).all())

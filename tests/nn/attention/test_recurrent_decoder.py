@@ -54,10 +54,10 @@ def test_in_pieces_as_at_once_and_blind_to_padding(enters: str, cell: str, layer
     torch.testing.assert_close(torch.cat(pieces, 1), whole)
     alone, _ = decoder(said[1:], decoder.begin(memory[1:, :2]))
     torch.testing.assert_close(whole[1:], alone)
-    weights = decoder.looks(said, decoder.begin(memory, seen))
-    assert weights.shape == (2, 7, 4)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 7, dtype=torch.float64))
-    assert weights[1, :, 2:].abs().max() == 0
+    weights = decoder.weights(said, decoder.begin(memory, seen))
+    assert weights.shape == (2, 1, 7, 4)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 1, 7, dtype=torch.float64))
+    assert weights[1, :, :, 2:].abs().max() == 0
     later = said.clone()
     later[:, 4:] = (later[:, 4:] + 1) % VOCABULARY
     torch.testing.assert_close(decoder(later, decoder.begin(memory, seen))[0][:, :4], whole[:, :4])
@@ -73,7 +73,7 @@ def test_it_is_the_formula() -> None:
         wanted_scores, wanted_weights = written_out(decoder, memory.numpy(), said.numpy())
         state = decoder.begin(memory)
         np.testing.assert_allclose(decoder(said, state)[0].detach().numpy(), wanted_scores, atol=1e-12)
-        np.testing.assert_allclose(decoder.looks(said, state).detach().numpy(), wanted_weights, atol=1e-12)
+        np.testing.assert_allclose(decoder.weights(said, state)[:, 0].detach().numpy(), wanted_weights, atol=1e-12)
 
 
 def written_out(decoder: AttentionDecoder, memory: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

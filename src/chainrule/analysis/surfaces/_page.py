@@ -143,7 +143,7 @@ def comparison_page(several: Sequence[Comparison], *, command: str) -> str:
         for note in notes(found):
             body += Markup('<p class="note">{}</p>').format(note)
         key = landscape_key(found) + (f"-{number}" if landscape_key(found) == "surface" else "")
-        parts.append(Part(key, found.surface.name, body, found.surface.about, ("B13",)))
+        parts.append(Part(key, found.surface.name, body, found.surface.about, ("B13",), ("landscape",)))
     methods = [path.method for path in several[0].paths]
     head = render(
         "head.html",
@@ -159,4 +159,4 @@ def comparison_page(several: Sequence[Comparison], *, command: str) -> str:
     foot = lead.format(search_text(methods), COLUMNS) + render(
         "foot.html", absent=[], lectures=[], version=__version__, made="the formulas of the lectures"
     )
-    return page_html("Optimizers at work · chainrule", head, parts, foot=foot, extras=("landscape",))
+    return page_html("Optimizers at work · chainrule", head, parts, foot=foot)

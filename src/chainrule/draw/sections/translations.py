@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 from markupsafe import Markup
 
 from chainrule.draw.facts import Facts
+from chainrule.draw.heat import EXTRAS, HeatMap, heat_html, token_mark
 from chainrule.draw.page import Absent, Part, render
-from chainrule.draw.palette import LEVELS
 from chainrule.draw.sections.absence import absent
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import count_text, listing, mapping, plain_text, real, whole
@@ -21,6 +21,7 @@ LONGEST: Final = 1000
 """Characters of a sentence that are shown."""
 TOKENS: Final = 60
 """Tokens of a sentence whose weights are drawn."""
+ROWS: Final = "Each row is a token that was written, each column one of the sentence; a row sums to 1."
 COLUMNS: Final = [Column("sentence"), Column("translation"), Column("right"), Column("log p", "number")]
 
 
@@ -42,10 +43,9 @@ def translations_part(facts: Facts) -> Part | Absent:
     blocks: list[tuple[str, Markup]] = [("", table_html(Table("Translations", COLUMNS, rows)))]
     drawn = [one for one in map(_looked_html, listing(found.get("attention"))[:6]) if one]
     if drawn:
-        body = Markup().join(drawn)
-        blocks.append(("What it looked at", body))
-    items = ("G6", "G7", "H1") if drawn else ("G6", "G7")
-    return Part("translations", "Translations", render("stack.html", blocks=blocks), _lead(facts, found), items)
+        blocks.append(("What it looked at", Markup('<div class="heats">{}</div>').format(Markup().join(drawn))))
+    body, items = render("stack.html", blocks=blocks), ("G6", "G7", "H1") if drawn else ("G6", "G7")
+    return Part("translations", "Translations", body, _lead(facts, found), items, EXTRAS if drawn else ())
 
 
 def _lead(facts: Facts, found: Mapping[str, Any]) -> str:
@@ -64,14 +64,12 @@ def _lead(facts: Facts, found: Mapping[str, Any]) -> str:
 
 
 def _looked_html(one: Any) -> Markup | None:
-    """The weights of one translation as a table of shades; None where they are damaged."""
+    """The weights of one translation as a map; None where they are damaged."""
     told = mapping(one)
     source = [plain_text(text, limit=40) for text in listing(told.get("source"))[:TOKENS]]
     output = [plain_text(text, limit=40) for text in listing(told.get("output"))[:TOKENS]]
     weights = [[real(value) or 0.0 for value in listing(row)[:TOKENS]] for row in listing(told.get("weights"))[:TOKENS]]
-    if not source or len(weights) != len(output) or any(len(row) != len(source) for row in weights):
+    if not source or not output or len(weights) != len(output) or any(len(row) != len(source) for row in weights):
         return None
-    rows = [
-        [(f"{value:.2f}", max(0, min(LEVELS, math.ceil(value * LEVELS - 0.5)))) for value in row] for row in weights
-    ]
-    return render("looked.html", source=source, rows=list(zip(output, rows, strict=True)))
+    title = " ".join(token_mark(text) for text in output)
+    return heat_html(HeatMap(title, np.array(weights), source, output, named=True, note=ROWS))

@@ -176,7 +176,7 @@ class Seq2SeqAttention(nn.Module):
         >>> model = Seq2SeqAttention(20, 30, width=16).eval()
         >>> state = model.encode(torch.tensor([[5, 7, 3], [6, 3, 0]]))
         >>> scores, _ = model(torch.tensor([[2, 8], [2, 9]]), state)
-        >>> scores.shape, model.looks(torch.tensor([[2], [2]]), state)[1, 0, 2].item()
+        >>> scores.shape, model.decoder.weights(torch.tensor([[2], [2]]), state)[1, 0, 0, 2].item()
         (torch.Size([2, 2, 30]), 0.0)
 
     Source:
@@ -242,7 +242,3 @@ class Seq2SeqAttention(nn.Module):
         """
         found: tuple[Tensor, dict[str, Tensor]] = self.decoder(tokens, read_first(state))
         return found
-
-    def looks(self, tokens: Int64[Tensor, "b t"], state: State) -> Float[Tensor, "b t s"]:
-        """Return what was looked at for the score after each token; the rows sum to 1."""
-        return self.decoder.looks(tokens, state)

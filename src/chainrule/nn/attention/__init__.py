@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._block import CrossBlock as CrossBlock
     from chainrule.nn.attention._block import FeedForward as FeedForward
     from chainrule.nn.attention._block import SelfBlock as SelfBlock
+    from chainrule.nn.attention._maps import ATTENTIONS as ATTENTIONS
+    from chainrule.nn.attention._maps import AttentionMap as AttentionMap
     from chainrule.nn.attention._maps import attention_maps as attention_maps
     from chainrule.nn.attention._masks import causal_mask as causal_mask
     from chainrule.nn.attention._masks import padding_mask as padding_mask
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "ATTENTIONS": "_maps",
         "AdditiveScore": "_scores",
         "Attention": "_attention",
         "AttentionDecoder": "_recurrent_decoder",
+        "AttentionMap": "_maps",
         "BilinearScore": "_scores",
         "CrossAttention": "_multi_head",
         "CrossBlock": "_block",

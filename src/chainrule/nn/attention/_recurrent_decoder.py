@@ -51,8 +51,8 @@ class AttentionDecoder(nn.Module):
         >>> scores, state = decoder(torch.tensor([[2, 7, 9]]), state)
         >>> scores.shape
         torch.Size([1, 3, 20])
-        >>> decoder.looks(torch.tensor([[2, 7, 9]]), decoder.begin(torch.randn(1, 5, 6))).shape
-        torch.Size([1, 3, 5])
+        >>> decoder.weights(torch.tensor([[2, 7, 9]]), decoder.begin(torch.randn(1, 5, 6))).shape
+        torch.Size([1, 1, 3, 5])
 
     Source:
         LECTURES G6, G8, H1; Bahdanau et al. 2015; Luong et al. 2015; Xu et al. 2015.
@@ -138,9 +138,13 @@ class AttentionDecoder(nn.Module):
         outputs, _, after = self._written(tokens, state)
         return self.head(self.drop_output(outputs)), after
 
-    def looks(self, tokens: Int64[Tensor, "b t"], state: State) -> Float[Tensor, "b t n"]:
-        """Return what was looked at for the score after each token; the rows sum to 1."""
-        return self._written(tokens, state)[1]
+    def weights(self, tokens: Int64[Tensor, "b t"], state: State | None) -> Float[Tensor, "b 1 t n"]:
+        """Return what is looked at for the score after each token, by its one head; the rows sum to 1.
+
+        Raises:
+            UsageError: There is no state.
+        """
+        return self._written(tokens, state)[1].unsqueeze(1)
 
     def _written(self, tokens: Tensor, state: State | None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """What scores are taken of, (B, T, H), the weights, (B, T, N), and the state."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from chainrule.data.tokenizers import END, START
-from chainrule.nn.attention import AttentionDecoder, CrossAttention
+from chainrule.nn.attention import AttentionDecoder, CrossAttention, attention_maps
 from chainrule.tasks.translate._decode import Translated
 from chainrule.tasks.translate._tokens import Tokens
+
+TO_THE_SOURCE = (CrossAttention, AttentionDecoder)
+"""Attentions of what is written to what was read."""
 
 
 def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, Any] | None:
@@ -32,36 +35,16 @@ def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, An
         return None
     source = tokens.sources([one.source])[0][0].unsqueeze(0)
     given = torch.tensor([[START, *one.tokens[:-1]]])
-    with torch.inference_mode():
-        weights = _weights(model, given, model.encode(source))  # type: ignore[operator]
-    if weights is None:
+    with torch.inference_mode(), attention_maps(model) as found:
+        model(given, model.encode(source))  # type: ignore[operator]
+    last = [seen.weights[0] for seen in found if isinstance(model.get_submodule(seen.name), TO_THE_SOURCE)][-1:]
+    if not last:
         return None
     return {
         "source": _pieces(tokens.source, source[0].tolist()),
         "output": _pieces(tokens.target, list(one.tokens)),
-        "weights": [[round(value, 4) for value in row] for row in weights.tolist()],
+        "weights": [[round(value, 4) for value in row] for row in last[0].mean(0).tolist()],  # (heads, T, S)
     }
-
-
-def _weights(model: nn.Module, given: Tensor, state: Any) -> Tensor | None:
-    """(T, S): of a recurrent decoder, or of the last block of a transformer, the mean of its heads."""
-    recurrent = [module for module in model.modules() if isinstance(module, AttentionDecoder)]
-    if recurrent:
-        return recurrent[-1].looks(given, state)[0]
-    blocks = [module for module in model.modules() if isinstance(module, CrossAttention)]
-    if not blocks:
-        return None
-    seen: list[Tensor] = []
-
-    def watch(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        seen.append(blocks[-1].weights(*args, **kwargs))  # (1, heads, T, S)
-
-    handle = blocks[-1].register_forward_hook(watch, with_kwargs=True)
-    try:
-        model(given, state)
-    finally:
-        handle.remove()
-    return seen[0][0].mean(0) if seen else None
 
 
 def _pieces(tokenizer: Any, tokens: list[int]) -> list[str]:
