@@ -8,14 +8,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 import chainrule
 from chainrule.core.errors import DataError, RecipeError, UsageError
 from chainrule.data.embeddings import WordVectors, read_vectors, write_vectors
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
 from chainrule.tasks.embed import Embedding
+from chainrule.tasks.embed._facts import word_facts
 
 SEA, LAND = ("ship", "wave", "sail", "coast"), ("tree", "field", "hill", "barn")
 
@@ -79,6 +82,31 @@ def test_words_that_stand_together_come_near_each_other(kind: str, text: Path, t
     assert len({sides[word] for word in SEA}) == len({sides[word] for word in LAND}) == 1
     assert sides["ship"] != sides["tree"]  # the first axis tells sea from land
     assert 0.3 < facts["variance"] <= 1
+
+
+@pytest.mark.parametrize(("count", "dim"), [(0, 3), (1, 3), (2, 1), (40, 1), (40, 2), (40, 7)])
+def test_the_map_is_the_plane_in_which_directions_differ_most(count: int, dim: int) -> None:
+    generator = torch.Generator().manual_seed(count + dim)
+    vectors = WordVectors(
+        [f"{'abcdefgh'[n % 8]}{'abcdefgh'[n // 8]}xx" for n in range(count)], draw(generator, count, dim)
+    )
+    facts = word_facts(vectors, torch.arange(count, 0, -1))
+    points = np.array([[one["x"], one["y"]] for one in facts["map"]]).reshape(-1, 2)
+    assert [one["word"] for one in facts["map"]] == list(vectors.words)
+    if count < 2:
+        assert (points == 0).all()
+        return
+    directions = vectors.vectors.double().numpy()
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    peer = PCA(min(2, dim), svd_solver="full").fit(directions)
+    wanted = np.abs(peer.transform(directions))  # the sign of an axis means nothing
+    np.testing.assert_allclose(np.abs(points[:, : min(2, dim)]), wanted, atol=1e-8)
+    assert (points[:, dim:] == 0).all()
+    assert facts["variance"] == pytest.approx(peer.explained_variance_ratio_.sum())
+
+
+def draw(generator: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=generator)
 
 
 def test_a_run_that_is_resumed_is_the_run_that_was_not_stopped(text: Path, tmp_path: Path) -> None:

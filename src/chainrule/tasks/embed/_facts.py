@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from chainrule.analysis import principal_components
 from chainrule.core.folder import RunFolder
 from chainrule.data.embeddings import WordVectors
 from chainrule.tasks._final import brief, left_out, parts_to_measure
@@ -66,11 +66,14 @@ def word_facts(vectors: WordVectors, counts: Tensor) -> dict[str, Any]:
     Returns:
         `{"map": [{"word", "count", "x", "y"}], "variance": share of the two axes, "nearest": [{"word", "count",
         "words": [[word, cosine]]}]}`.
+
+    Source:
+        LECTURES G5.
     """
     ranked = [place for place in counts.argsort(descending=True, stable=True).tolist() if counts[place] > 0]
     telling = [place for place in ranked if vectors.words[place].isalpha() and len(vectors.words[place]) >= LETTERS]
     shown = telling[:ON_THE_MAP]
-    points, share = in_the_plane(vectors.vectors[shown])
+    points, share = _in_the_plane(vectors.vectors[shown])
     apart = max(1, len(shown) // ASKED)
     asked = shown[::apart][:ASKED] if len(vectors) > 1 else []
     return {
@@ -90,32 +93,11 @@ def word_facts(vectors: WordVectors, counts: Tensor) -> dict[str, Any]:
     }
 
 
-def in_the_plane(vectors: Tensor) -> tuple[Tensor, float]:
-    """Return the two directions in which vectors of length 1 differ the most, and the share of the variance there.
-
-    Principal components: the vectors less their mean, times the first two right singular vectors. The sign of each is
-    such that its largest value is positive.
-
-    Args:
-        vectors: (n, D).
-
-    Returns:
-        Places (n, 2), and a share of 0 to 1; zeros of fewer than two vectors.
-
-    Example:
-        >>> points, share = in_the_plane(torch.tensor([[3.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]))
-        >>> points[:, 0].abs().argmax().item() in (0, 2), round(share, 3)
-        (True, 1.0)
-
-    Source:
-        LECTURES G5.
-    """
+def _in_the_plane(vectors: Tensor) -> tuple[Tensor, float]:
+    """Vectors of length 1 as points of the plane in which they differ the most, and the share of the variance there."""
+    if len(vectors) < 2:
+        return torch.zeros(len(vectors), 2), 0.0
     directions = nn.functional.normalize(vectors.double(), dim=1)
-    if len(directions) < 2:
-        return torch.zeros(len(directions), 2), 0.0
-    centered = directions - directions.mean(0)
-    _, values, axes = torch.linalg.svd(centered, full_matrices=False)
-    points = nn.functional.pad(centered @ axes[:2].T, (0, 2 - min(2, len(axes))))
-    largest = points.gather(0, points.abs().argmax(0, keepdim=True))
-    share = float(values[:2].square().sum() / values.square().sum().clamp_min(1e-300))
-    return points * torch.where(largest < 0, -1.0, 1.0), share if math.isfinite(share) else 0.0
+    count = min(2, directions.shape[1])
+    components = principal_components(directions, count)
+    return nn.functional.pad(components.project(directions), (0, 2 - count)), components.share
