@@ -28,7 +28,16 @@ def stored_tokenizer(processing: Mapping[str, Any]) -> Tokenizer:
     text = processing.get("tokenizer")
     if not isinstance(text, str):
         raise CheckpointError("the processing.json of the run is damaged", expected='an entry "tokenizer"')
+    return read_stored(text)
+
+
+def read_stored(text: str) -> Tokenizer:
+    """Return the tokenizer that a run keeps as text.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
     try:
         return read_tokenizer(text)
     except ChainruleError as error:
-        raise CheckpointError(f"the tokenizer of the run cannot be read: {error}") from error
+        raise CheckpointError(f"a tokenizer of the run cannot be read: {error}") from error

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,26 @@ def test_translations_keep_to_what_is_asked_of_the_search(files: dict[str, str])
     for one in translate(network, job.tokens, job.texts("valid")[0], how):
         assert len(set(one.tokens)) == len(one.tokens) <= 9
         assert not {0, 1, 2} & set(one.tokens)
+
+
+class Counted:
+    """A tokenizer that counts what it is asked for."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer, self.vocabulary, self.encoded = tokenizer, tokenizer.vocabulary, list[str]()
+
+    def encode(self, text: str) -> torch.Tensor:
+        self.encoded.append(text)
+        return self.tokenizer.encode(text)  # type: ignore[no-any-return]
+
+
+def test_each_sentence_is_tokenized_once(files: dict[str, str]) -> None:
+    made = open_recipe(recipe(files))
+    job: Any = Translation(made)  # type: ignore[arg-type]
+    source = Counted(job.tokens.source)
+    texts = job.texts("valid")[0][:3]
+    translate(job.model().eval(), replace(job.tokens, source=source), texts, made.decode)  # type: ignore[attr-defined]
+    assert source.encoded == texts
 
 
 SHIPPED = [name for name in recipe_names() if open_recipe(name).task == "translate"]

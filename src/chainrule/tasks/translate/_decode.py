@@ -89,8 +89,7 @@ def translate(
     Source:
         LECTURES G6, G7.
     """
-    sources, _ = tokens.sources(texts)
-    lengths = [len(tokens.source.encode(text)) for text in texts]
+    sources, lengths = tokens.sources(texts)
     unknown = [int((sources[number] == UNKNOWN).sum()) for number in range(len(texts))]
     if texts and all(missed >= len(sources[number]) - 1 for number, missed in enumerate(unknown)):
         said = texts[0].strip()

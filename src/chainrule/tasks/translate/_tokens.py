@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from chainrule.core.errors import ChainruleError, CheckpointError
+from chainrule.core.errors import CheckpointError
 from chainrule.core.recipe import TranslateRecipe
 from chainrule.data.ragged import Ragged
-from chainrule.data.tokenizers import END, START, TOKENIZERS, Tokenizer, read_tokenizer
-from chainrule.tasks.tables import TABLES, options
+from chainrule.data.tokenizers import END, START, Tokenizer
+from chainrule.tasks._tokenizer import made_tokenizer, read_stored
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,11 @@ class Tokens:
     @classmethod
     def made(cls, recipe: TranslateRecipe, source: Sequence[str], target: Sequence[str]) -> Tokens:
         """Return the tokenizers that a recipe asks for, made of the training part."""
-        named = recipe.data.tokenizer
-        make, chosen = TOKENIZERS.resolve(named.name), options(TABLES["data.tokenizer"], named, "data.tokenizer")
+        named, length = recipe.data.tokenizer, recipe.data.length
         if recipe.data.joint:
-            both: Tokenizer = make([*source, *target], **chosen)
-            return cls(both, both, recipe.data.length)
-        return cls(make(source, **chosen), make(target, **chosen), recipe.data.length)
+            both = made_tokenizer(named, [*source, *target])
+            return cls(both, both, length)
+        return cls(made_tokenizer(named, source), made_tokenizer(named, target), length)
 
     @classmethod
     def stored(cls, recipe: TranslateRecipe, processing: Mapping[str, Any]) -> Tokens:
@@ -52,10 +50,7 @@ class Tokens:
             raise CheckpointError(
                 "the processing.json of the run is damaged", expected='one or two tokenizers in "tokenizers"'
             )
-        try:
-            found = [read_tokenizer(text) for text in texts]
-        except ChainruleError as error:
-            raise CheckpointError(f"a tokenizer of the run cannot be read: {error}") from error
+        found = [read_stored(text) for text in texts]
         return cls(found[0], found[-1], recipe.data.length)
 
     def to_data(self) -> list[str]:
@@ -72,16 +67,14 @@ class Tokens:
         """How many tokens each side has."""
         return len(self.source.vocabulary), len(self.target.vocabulary)
 
-    def sources(self, texts: Iterable[str]) -> tuple[Ragged, int]:
-        """Return sentences as tokens, each with its end, and how many were cut."""
-        rows, cut = self._cut(self.source, texts)
-        return Ragged(torch.cat([row, torch.tensor([END])]) for row in rows), cut
+    def sources(self, texts: Iterable[str]) -> tuple[Ragged, list[int]]:
+        """Return sentences as tokens, each cut to the length and with its end, and how many tokens each has in all."""
+        rows = [self.source.encode(text) for text in texts]
+        end = torch.tensor([END])
+        return Ragged(torch.cat([row[: self.length], end]) for row in rows), [len(row) for row in rows]
 
-    def targets(self, texts: Iterable[str]) -> tuple[Ragged, int]:
-        """Return translations as tokens, each with its start and end, and how many were cut."""
-        rows, cut = self._cut(self.target, texts)
-        return Ragged(torch.cat([torch.tensor([START]), row, torch.tensor([END])]) for row in rows), cut
-
-    def _cut(self, tokenizer: Tokenizer, texts: Iterable[str]) -> tuple[list[Tensor], int]:
-        rows = [tokenizer.encode(text) for text in texts]
-        return [row[: self.length] for row in rows], sum(len(row) > self.length for row in rows)
+    def targets(self, texts: Iterable[str]) -> tuple[Ragged, list[int]]:
+        """Return translations as tokens, each cut, with its start and end, and how many tokens each has in all."""
+        rows = [self.target.encode(text) for text in texts]
+        start, end = torch.tensor([START]), torch.tensor([END])
+        return Ragged(torch.cat([start, row[: self.length], end]) for row in rows), [len(row) for row in rows]

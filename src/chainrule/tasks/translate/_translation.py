@@ -114,8 +114,8 @@ class Translation:
             if part != "train":
                 order = sorted(range(len(sides[0])), key=lambda i: len(sides[0][i]) + len(sides[1][i]))
                 sides = [sides[0][i] for i in order], [sides[1][i] for i in order]
-            (source, cut), (target, cut_too) = self.tokens.sources(sides[0]), self.tokens.targets(sides[1])
-            self.cut[part] = cut + cut_too
+            (source, read), (target, written) = self.tokens.sources(sides[0]), self.tokens.targets(sides[1])
+            self.cut[part] = sum(count > self.tokens.length for count in (*read, *written))
             self._made[part] = PairExamples(source, target)
         return self._made[part]
 
