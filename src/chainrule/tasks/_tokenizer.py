@@ -41,3 +41,15 @@ def read_stored(text: str) -> Tokenizer:
         return read_tokenizer(text)
     except ChainruleError as error:
         raise CheckpointError(f"a tokenizer of the run cannot be read: {error}") from error
+
+
+def token_text(tokenizer: Tokenizer, token: int) -> str:
+    r"""Return a token as text; one that is no text alone, special or a part of a character, as the vocabulary writes it.
+
+    Example:
+        >>> tokenizer = TOKENIZERS.resolve("characters")(["a b"])
+        >>> [token_text(tokenizer, token) for token in (3, 4, 5)]
+        ['</s>', ' ', 'a']
+    """
+    text = tokenizer.decode([token])
+    return tokenizer.vocabulary.tokens[token] if not text or "\ufffd" in text else text

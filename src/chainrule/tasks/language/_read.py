@@ -10,7 +10,7 @@ from torch import Tensor
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.tasks._explain import Reading
-from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks._tokenizer import stored_tokenizer, token_text
 from chainrule.tasks.language._generate import known_tokens
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_text(run: Run, text: str, at: int | None) -> Reading:
             expected=f"at most {run.recipe.data.length} tokens",
             got=len(tokens),
         )
-    names = [_name(tokenizer, int(token)) for token in tokens]
+    names = [token_text(tokenizer, int(token)) for token in tokens]
     place = len(tokens) if at is None else at - 1  # how many tokens stand before the one that is asked about
 
     def log_p(given: Any) -> Tensor:
@@ -54,11 +54,7 @@ def read_text(run: Run, text: str, at: int | None) -> Reading:
 
     def answers(given: Any) -> list[tuple[str, float]]:
         best = log_p(given).detach().exp().topk(min(ANSWERS, given[0].shape[-1]))
-        return [(_name(tokenizer, int(token)), float(p)) for p, token in zip(*best)]
+        return [(token_text(tokenizer, int(token)), float(p)) for p, token in zip(*best)]
 
     asked = "log p of the most probable next token" if at is None else f"log p of token {at}, {names[place]!r}"
     return Reading(text, names, (tokens.unsqueeze(0),), output, asked, place - 1, answers)
-
-
-def _name(tokenizer: Any, token: int) -> str:
-    return tokenizer.decode([token]) or tokenizer.vocabulary.tokens[token]

@@ -12,6 +12,7 @@ from chainrule.core.errors import UsageError
 from chainrule.core.recipe import TranslateRecipe
 from chainrule.core.sections import Decode
 from chainrule.decoding import WHY, Candidate
+from chainrule.tasks._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.tasks.translate._tokens import Tokens
 
@@ -51,13 +52,11 @@ def translated(
 
 def _plain(one: Candidate, tokens: Tokens) -> dict[str, Any]:
     """A candidate as plain data, its token as text."""
-    words = tokens.target.vocabulary.tokens
-    text = tokens.target.decode([one.token])
     return {
         "step": one.step,
         "parent": list(one.parent),
         "token": one.token,
-        "text": words[one.token] if not text or "\ufffd" in text else text,
+        "text": token_text(tokens.target, one.token),
         "log_p": one.log_p,
         "total": one.total,
         "fate": one.fate,

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from chainrule.data.tokenizers import END, START
+from chainrule.data.tokenizers import START
 from chainrule.nn.attention import AttentionDecoder, CrossAttention, attention_maps
+from chainrule.tasks._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated
 from chainrule.tasks.translate._tokens import Tokens
 
@@ -41,17 +42,7 @@ def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, An
     if not last:
         return None
     return {
-        "source": _pieces(tokens.source, source[0].tolist()),
-        "output": _pieces(tokens.target, list(one.tokens)),
+        "source": [token_text(tokens.source, token) for token in source[0].tolist()],
+        "output": [token_text(tokens.target, token) for token in one.tokens],
         "weights": [[round(value, 4) for value in row] for row in last[0].mean(0).tolist()],  # (heads, T, S)
     }
-
-
-def _pieces(tokenizer: Any, tokens: list[int]) -> list[str]:
-    """Each token as text; one that is no text alone as the vocabulary writes it."""
-    found = []
-    for token in tokens:
-        text = "" if token == END else tokenizer.decode([token])
-        written = tokenizer.vocabulary.tokens[token]
-        found.append(written if not text.strip() or "\ufffd" in text else text)
-    return found
