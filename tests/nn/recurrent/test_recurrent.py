@@ -294,6 +294,21 @@ def test_any_network_is_converted_and_back(cell: str, kind: type[nn.RNNBase], op
     torch.testing.assert_close(form(x), net(x))
 
 
+def test_a_layer_that_stands_twice_under_one_parent_stays_one() -> None:
+    layer = nn.GRU(D, D)
+    twice = step_form(nn.ModuleList([layer, layer]))
+    assert isinstance(twice[0], StepForm)
+    assert twice[1] is twice[0]
+    parent = nn.Module()
+    parent.first = parent.again = layer
+    form = step_form(parent)
+    assert isinstance(form.first, StepForm)
+    assert form.again is form.first
+    back = fused_form(form)
+    assert type(back.first) is nn.GRU
+    assert back.again is back.first
+
+
 def test_classes_of_ones_own_are_left_alone() -> None:
     class Mine(nn.LSTM):
         pass

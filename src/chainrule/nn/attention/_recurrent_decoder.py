@@ -121,7 +121,7 @@ class AttentionDecoder(nn.Module):
         keys, values = self.attention.read(memory)
         h = torch.tanh(self.first(summary)).unflatten(1, (self.recurrent.num_layers, -1))  # (B, layers, H)
         state = {"memory.seen": seen, "memory.keys": keys, "memory.values": values, "h": h}
-        return {**state, "c": torch.zeros_like(h)} if isinstance(self.recurrent, nn.LSTM) else state
+        return {**state, "c": torch.zeros_like(h)} if self.recurrent.mode == "LSTM" else state
 
     def forward(
         self, tokens: Int64[Tensor, "b t"], state: State | None

@@ -45,8 +45,8 @@ def _converted(network: nn.Module, convert: Callable[[nn.Module], nn.Module]) ->
     whole = copy.deepcopy(network)
     made = {id(part): convert(part) for part in whole.modules()}  # a layer that is used twice is converted once
     for part in list(whole.modules()):
-        for name, child in list(part.named_children()):
-            if made[id(child)] is not child:
+        for name, child in list(part._modules.items()):  # `named_children` tells of a layer that stands here twice once
+            if child is not None and made[id(child)] is not child:
                 setattr(part, name, made[id(child)])
     return made[id(whole)]
 
