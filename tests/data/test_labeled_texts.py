@@ -120,12 +120,45 @@ def test_each_part_has_every_class_and_source_in_its_share() -> None:
     assert not torch.equal(parts["test"], other["test"])
 
 
-def test_what_is_measured_on_was_not_learned_from() -> None:
-    texts = LabeledTexts("x", [f"text {i % 50}" for i in range(400)], torch.arange(400) % 2, ("a", "b"))
+@pytest.mark.parametrize("official", [(), ("test",), ("valid",)])
+def test_equal_texts_stand_in_one_part_and_shares_are_those_of_the_different_ones(official: tuple[str, ...]) -> None:
+    """300 texts, each up to four times; of the official ones some stand among the others as well."""
+    said = [f"text {i}" for i in range(300) for _ in range(1 + i % 4)]
+    index = torch.randperm(len(said), generator=torch.Generator().manual_seed(0))
+    said = [said[i] for i in index.tolist()]
+    labels = torch.tensor([int(text.split()[1]) // 4 % 2 for text in said])
+    given = {part: torch.arange(40) for part in official}
+    train = torch.arange(40, len(said)) if official else None
+    texts = LabeledTexts("x", said, labels, ("a", "b"), train=train, **given)
+    parts = texts.parts(validation=0.2, test_share=0.25, seed=0)
+    sets = {part: {said[i] for i in found.tolist()} for part, found in parts.items()}
+    assert not sets["train"] & sets["valid"] | sets["train"] & sets["test"] | sets["valid"] & sets["test"]
+    assert sum(map(len, sets.values())) == 300  # and none is lost
+    if not official:
+        assert {part: len(found) for part, found in sets.items()} == {"train": 180, "valid": 45, "test": 75}
+        assert sorted(torch.cat(list(parts.values())).tolist()) == list(range(len(said)))
+    less = texts.parts(validation=0.2, test_share=0.25, seed=0, limit=100)
+    assert (len(less["train"]), len(less["test"])) == (100, len(parts["test"]))
+
+
+def test_official_parts_that_share_a_text_stay_as_they_are() -> None:
+    first = torch.arange(4)
+    texts = LabeledTexts(
+        "x", ["p", "q"] * 6, torch.arange(12) % 2, ("a", "b"), train=first, valid=first + 4, test=first + 8
+    )
     parts = texts.parts(validation=0.1, test_share=0.1, seed=0)
-    seen = {texts.texts[i] for i in parts["train"].tolist()}
-    assert seen
-    assert not seen & {texts.texts[i] for part in ("valid", "test") for i in parts[part].tolist()}
+    assert {part: found.tolist() for part, found in parts.items()} == {
+        "train": [0, 1, 2, 3],
+        "valid": [4, 5, 6, 7],
+        "test": [8, 9, 10, 11],
+    }
+
+
+@pytest.mark.parametrize("ham", [["see you"] * 20, [f"see you {i}" for i in range(20)]])
+def test_a_class_whose_texts_are_all_equal_cannot_be_split(ham: list[str]) -> None:
+    texts = LabeledTexts("x", ["call now"] * 20 + ham, torch.arange(40) // 20, ("spam", "ham"))
+    with pytest.raises(DataError, match='training part has no different texts of "spam"'):
+        texts.parts(validation=0.1, test_share=0.2, seed=0)
 
 
 @pytest.mark.parametrize(

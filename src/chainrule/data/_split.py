@@ -23,6 +23,7 @@ def split(
     test_share: float = 0.2,
     seed: int = 0,
     limit: int | None = None,
+    groups: Int64[Tensor, " n"] | None = None,
     what: str = "images",
 ) -> dict[str, Int64[Tensor, " part"]]:
     """Return the indices of the parts "train", "valid" and "test": disjoint, and together everything that was given.
@@ -30,6 +31,10 @@ def split(
     Official parts stay as they are. Without an official test part a share of the images becomes one, and of the rest
     a share becomes the validation part; both have each class in proportion, rounded to less than one
     image, and at least one image of each class. Where nothing may be split, there are the official parts alone.
+
+    Images that are equal are told by `groups`: all of a group go to one part, shares are those of the groups, and a
+    group counts for the class of its first image. What equals an image of an official part is not split off beside it,
+    nor trained on.
 
     Args:
         labels: Class of each image, 0 to K - 1.
@@ -41,6 +46,7 @@ def split(
         test_share: Share of all images, in (0, 1); not used with an official test part.
         seed: Which images become which part is a function of it and of the image's index.
         limit: Keep only so many training images, in proportion to their classes.
+        groups: Which images are one, by number; each for itself when left out.
         what: What errors call them.
 
     Raises:
@@ -59,17 +65,47 @@ def split(
     rest = torch.arange(len(labels)) if train is None else train
     if len(rest) == 0:
         return _official(labels, {"valid": valid, "test": test}, names, what)
+    official = [part for part in (test, valid) if part is not None]
+    same = None if groups is None or len(official) == 2 else _Same(groups, rest, official)
+    if same is not None:
+        rest = same.first
     _require_classes(labels, rest, names, what)
     if test is None:
         rest, test = _divide(labels, rest, test_share, len(names), seed, "test")
+        test = test if same is None else same.all_of(test)
     if valid is None:
         rest, valid = _divide(labels, rest, validation, len(names), seed, "valid")
+        valid = valid if same is None else same.all_of(valid)
+    rest = rest if same is None else same.all_of(rest)
     if limit is not None:
         rest = stratified(labels, rest, limit, len(names), seed)
     parts = {"train": rest, "valid": valid, "test": test}
     for part, indices in parts.items():
         _require_each(labels, indices, names, part, what)
     return parts
+
+
+class _Same:
+    """The images that may be split, by the groups of equal ones; those that equal an official one are not among them.
+
+    Args:
+        groups: (N,) which images are one.
+        indices: Those that may be split.
+        official: Parts that stay as they are.
+    """
+
+    def __init__(self, groups: Tensor, indices: Tensor, official: Sequence[Tensor]) -> None:
+        known = torch.cat([groups[part] for part in official]) if official else groups[:0]
+        self.indices = indices[~torch.isin(groups[indices], known)]
+        self.groups = groups
+        numbers, which = groups[self.indices].unique(return_inverse=True)
+        places = torch.full((len(numbers),), len(self.indices))
+        places.scatter_reduce_(0, which, torch.arange(len(self.indices)), "amin")
+        self.first = self.indices[places.sort().values]
+
+    def all_of(self, some: Tensor) -> Tensor:
+        """Return the images of the groups that some are of, in the order of the indices."""
+        return self.indices[torch.isin(self.groups[self.indices], self.groups[some])]
 
 
 def _official(labels: Tensor, parts: dict[str, Tensor | None], names: list[str], what: str) -> dict[str, Tensor]:

@@ -71,8 +71,8 @@ class LabeledTexts:
     ) -> dict[str, Int64[Tensor, " p"]]:
         """Return the indices of the parts "train", "valid" and "test", each with every class and source in its share.
 
-        A text that stands in the validation or test part is not learned from: where parts are split here, its equals
-        leave the training part.
+        Where parts are split here, no text stands in two of them: all that are equal go to one part, and shares are
+        those of the different texts.
 
         Args:
             validation: Share of what is neither test nor official.
@@ -81,7 +81,7 @@ class LabeledTexts:
             limit: The most training texts.
 
         Raises:
-            DataError: A part lacks a class.
+            DataError: A part lacks a class, which may be one whose texts are all equal.
         """
         strata, names = self.labels, list(self.classes)
         if self.sources is not None:
@@ -89,7 +89,9 @@ class LabeledTexts:
             known, strata = there.unique(return_inverse=True)
             pairs = [divmod(int(number), len(self.classes)) for number in known]
             names = [f"{self.classes[label]} of source {source}" for source, label in pairs]
-        parts = split(
+        numbers: dict[str, int] = {}
+        same = torch.tensor([numbers.setdefault(text, len(numbers)) for text in self.texts], dtype=torch.int64)
+        return split(
             strata,
             train=self.train,
             valid=self.valid,
@@ -99,14 +101,9 @@ class LabeledTexts:
             test_share=test_share,
             seed=seed,
             limit=limit,
-            what="texts",
+            groups=same,
+            what="texts" if len(numbers) == len(self) else "different texts",
         )
-        if self.valid is None or self.test is None:
-            kept = {self.texts[i] for part in ("valid", "test") for i in parts.get(part, torch.arange(0)).tolist()}
-            train = parts.get("train", torch.arange(0))
-            new = torch.tensor([self.texts[i] not in kept for i in train.tolist()], dtype=torch.bool)
-            parts = {**parts, **({"train": train[new]} if "train" in parts else {})}
-        return parts
 
 
 def numbered(labels: Sequence[str]) -> tuple[Int64[Tensor, " n"], tuple[str, ...]]:
