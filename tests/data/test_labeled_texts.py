@@ -48,6 +48,14 @@ def test_columns_can_be_named_and_numbers_are_names(tmp_path: Path) -> None:
     assert found.classes == ("9", "10")
 
 
+def test_columns_without_a_name_are_passed_over(tmp_path: Path) -> None:
+    for content in (",text,label\n0,x,a\n1,y,b\n", "text,label,\nx,a,\ny,b,\n", "n,text,n,label\n1,x,2,a\n1,y,2,b\n"):
+        found = text_table(file=write(tmp_path / "a.csv", content))
+        assert (found.texts, found.labels.tolist()) == (["x", "y"], [0, 1])
+    with pytest.raises(DataError, match="line 3 has more fields.*expected 3, got 4"):
+        text_table(file=write(tmp_path / "a.csv", ",text,label\n0,x,a\n1,y,z,b\n"))
+
+
 def test_rows_without_text_are_counted(tmp_path: Path) -> None:
     found = text_table(file=write(tmp_path / "a.csv", "text,label\n,a\n  ,b\nx,a\ny,b\n"))
     assert (len(found), found.facts["empty"]) == (2, 2)
@@ -74,6 +82,8 @@ def test_official_parts_of_a_table(tmp_path: Path) -> None:
         ("a.csv", "text,label\n ,a\n", {}, "holds no texts.*1 rows without text"),
         ("a.csv", "txet,label\nx,a\n", {}, 'no column "text".*did you mean "txet"'),
         ("a.csv", "text,label\nx,a\n", {"label": "stars"}, 'no column "stars".*got "?text"?, "?label"?'),
+        ("a.csv", "text,text,label\nx,z,a\n", {}, "2 columns are called.*text"),
+        ("a.csv", "label,text,label\nx,z,a\n", {}, "2 columns are called.*label"),
         ("a.csv", "text,label\nx, y,a\nz,b\n", {}, "line 2 has more fields.*expected 2, got 3.*quotation marks"),
         ("a.csv", "text,label\nx\n", {}, 'line 2: "label" is no text.*nothing'),
         ("a.csv", "text,label\nx,\n", {}, "line 2 has no class"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def text_table(
         raise DataError(f"{shown(path)} is no table", expected="a file ending in " + ", ".join(KINDS))
     content = read_text(path, name="the table", encoding=encoding)
     texts, labels, parts, empty = [], [], [], 0
-    for line, row in _rows(content, path):
+    wanted = [column for column in (text, label, part) if column is not None]
+    for line, row in _objects(content, path) if path.suffix.lower() == ".jsonl" else _lines(content, path, wanted):
         said = _field(row, text, path, line)
         if not said.strip():
             empty += 1
@@ -95,10 +96,6 @@ def official(parts: list[str]) -> dict[str, Any]:
     }
 
 
-def _rows(content: str, path: Path) -> Iterator[Row]:
-    return _objects(content, path) if path.suffix.lower() == ".jsonl" else _lines(content, path)
-
-
 def _objects(content: str, path: Path) -> Iterator[Row]:
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
@@ -114,18 +111,25 @@ def _objects(content: str, path: Path) -> Iterator[Row]:
         yield number, row
 
 
-def _lines(content: str, path: Path) -> Iterator[Row]:
+def _lines(content: str, path: Path, wanted: Sequence[str]) -> Iterator[Row]:
     tabs = path.suffix.lower() == ".tsv"
     options: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
-    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True, restkey="", **options)
+    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True, **options)
     with _long_fields():
         try:
+            names = reader.fieldnames or []
+            if twice := [name for name in wanted if names.count(name) > 1]:
+                raise DataError(
+                    f"{shown(path)}: {names.count(twice[0])} columns are called {shown(twice[0])}",
+                    expected="one",
+                    remedy="give one of them another name",
+                )
             for row in reader:
-                if "" in row:
+                if None in row:  # where the reader puts what no column is left for
                     raise DataError(
                         f"{shown(path)}: line {reader.line_num} has more fields than there are columns",
-                        expected=f"{len(row) - 1}",
-                        got=f"{len(row) - 1 + len(row[''])}",
+                        expected=f"{len(names)}",
+                        got=f"{len(names) + len(row[None])}",
                         remedy="quotation marks around a text with commas" if not tabs else None,
                     )
                 yield reader.line_num, row
