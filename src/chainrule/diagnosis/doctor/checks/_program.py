@@ -51,6 +51,20 @@ def loops_around(tree: ast.AST, line: int) -> list[Loop]:
     return sorted(found, key=lambda node: node.lineno)
 
 
+def learning_loops(case: Case) -> list[Loop]:
+    """The loops around the line where the network is called to learn, the outermost first."""
+    line = next((f.line for f in case.forwards if f.learning and f.line), None)
+    return loops_around(case.source.tree, line[1]) if line and case.source.path and case.source.code(line) else []
+
+
+def loops_to(tree: ast.AST, line: int) -> list[Loop]:
+    """The loops that lead to a line: around it, or around a call of the function that it stands in."""
+    known = functions(tree)
+    holders = frozenset(name for name, f in known.items() if f.lineno <= line <= (f.end_lineno or f.lineno))
+    around = loops_around(tree, line)
+    return [loop for loop in loops(tree) if loop in around or (holders and reaches(loop, holders, known))]
+
+
 def functions(tree: ast.AST) -> dict[str, Function]:
     """Functions and methods by name."""
     return {node.name: node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}

@@ -15,9 +15,9 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._copies import copy_of
 from chainrule.diagnosis.doctor._events import Backward, Forward, Line
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import learning_loops
 from chainrule.diagnosis.doctor.checks.learning._loop import cycles, number, share
 from chainrule.diagnosis.doctor.checks.learning._trials import trials
-from chainrule.diagnosis.doctor.checks.learning.waiting import learning_loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot, Tried
 
 FEW = 25

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward
 from chainrule.diagnosis.doctor.checks._check import check
+from chainrule.diagnosis.doctor.checks._program import learning_loops
 from chainrule.diagnosis.doctor.checks.learning._loop import number
-from chainrule.diagnosis.doctor.checks.learning.waiting import learning_loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 MODELS = 3

@@ -5,21 +5,26 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import mean
+
+import torch
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Loaded, Made, owned_by
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import Loop, calls, functions, line_of, loops, name_of, reaches, spelled
+from chainrule.diagnosis.doctor.checks._program import Loop, functions, line_of, loops_to, reaches, spelled
 from chainrule.diagnosis.doctor.checks.learning._loop import number
-from chainrule.diagnosis.doctor.findings import Fact, Finding
+from chainrule.diagnosis.doctor.findings import Fact, Finding, Level
 
-FOLDS = re.compile(r"(^|[^a-z])(k?folds?|cv|splits?|splitter)([^a-z]|$)|fold", re.I)
+FOLDS = re.compile(r"(^|[^a-z])(k?folds?|cv)([^a-z]|$)", re.I)
 """Names of what a cross-validation goes over."""
-RUNS = re.compile(
-    r"(^|[^a-z])(seeds?|runs?|trials?|repeats?|repetitions?|lr|lrs|rates?|configs?|candidates?)([^a-z]|$)", re.I
-)
+COMPARED = re.compile(r"(^|[^a-z])(seeds?|trials?|repeats?|repetitions?)([^a-z]|$)", re.I)
 """Names of what is compared, each time from the start."""
+RUNS = re.compile(r"(^|[^a-z])(runs?|configs?|candidates?)([^a-z]|$)", re.I)
+"""Names of what may be compared, or be a stage of one training."""
+RATES = re.compile(r"(^|[^a-z])(lrs?|rates?)([^a-z]|$)", re.I)
+"""Names of rates, which are compared, or are the stages of a schedule."""
 SPLITTERS = re.compile(r"Fold|ShuffleSplit|LeaveOne|LeavePOut")
 """What scikit-learn calls a cross-validation."""
 ANEW = frozenset({"reset_parameters", "apply", "load_state_dict", "deepcopy", "init_weights", "reset", "reset_weights"})
@@ -28,11 +33,19 @@ GONE_ON = 0.75
 """Share of the very first loss that the loss never reaches again: a network that begins anew begins there."""
 WINDOW = 4
 """Passes whose mean is a loss."""
+LONG = 1.25
+"""Epochs that an example is not met at the beginning or the end where it is held out; a shuffled one comes in one."""
+PART = (0.04, 0.6)
+"""Share of the examples that one round may hold out."""
+BOTH = 0.25
+"""Share of those that the first round holds out that the last may hold out too: folds have none in common."""
+SETTINGS = 3
+"""Rates from which on they are compared: two may be a warm-up and the rest."""
 
 
 @check("model-kept-between-folds")
 def kept_between_folds(case: Case) -> Iterator[Finding]:
-    """A loop over folds or settings around the whole training, with one network that is made outside of it."""
+    """A loop over folds or settings around the whole training, with one network that learns in all of its rounds."""
     learning = {id(f.module) for f in case.forwards if f.learning}
     first = next((f for f in case.forwards if f.learning), None)
     if len(learning) != 1 or first is None or case.seen.of(Loaded) or len(case.losses) < 8 * WINDOW:
@@ -45,22 +58,27 @@ def kept_between_folds(case: Case) -> Iterator[Finding]:
     later = means[max(1, len(means) // 6) :]
     if not max(later) < GONE_ON * means[0]:
         return
-    made = case.seen.of(Made)
-    folds = kind == "fold"
+    rates = _rounds(case)
+    folds = kind in ("splitter", "fold")
+    held = _held_out(case) if folds else None
+    judged = _of_folds(kind, held, len(rates)) if folds else _of_runs(kind, rates, complete=case.seen.complete)
+    if judged is None:
+        return
+    level, sure = judged
     yield Finding(
         "model-kept-between-folds",
         "One network is trained on from fold to fold: it has learned from what is held out in the later ones."
         if folds
         else f"One network is trained on through all of `{spelled(loop.iter)}`: none but the first begins anew.",
-        "fault",
-        0.92 if folds else 0.85,
+        level,
+        sure,
         (
             Fact("loop", f"for {spelled(loop.target)} in {spelled(loop.iter)}"[:90]),
-            Fact("networks that learn in it", "1, made before it (usual: one for each)"),
+            Fact("networks that learn in it", "1 (usual: one for each)"),
             Fact("very first loss, and the highest of what came later", f"{number(means[0])}, {number(max(later))}"),
-            Fact(
-                "optimizers over the same weights", str(len({id(m.optimizer) for m in made if owned_by(m.optimizer)}))
-            ),
+            *((Fact("examples that are learned from in the first rounds and no more in the last", str(held)),)
+              if held else ()),
+            *((Fact("optimizers that follow each other over the same weights", str(len(rates))),) if rates else ()),
         ),
         "Make the network and its optimizer in the loop, at the beginning of each fold.",
         case.place(line_of(case, loop)),
@@ -71,60 +89,55 @@ def kept_between_folds(case: Case) -> Iterator[Finding]:
             "learns-from-validation",
             "augmentation-in-evaluation",
         ),
-    )
+    )  # fmt: skip
+
+
+def _of_folds(kind: str, held: int | None, rounds: int) -> tuple[Level, float] | None:
+    """What folds prove: examples that change, where they can be told apart; else there is the text only."""
+    if held is not None:
+        return ("fault", 0.92) if held else None
+    return ("warning", 0.6) if kind == "splitter" and rounds > 1 else None
+
+
+def _of_runs(kind: str, rates: list[float], *, complete: bool) -> tuple[Level, float] | None:
+    """What optimizers prove that are made anew while the network is not."""
+    if kind == "rate":
+        return ("fault", 0.85) if len(rates) >= SETTINGS and rates[-1] >= max(rates) > min(rates) else None
+    if len(rates) > 1 and rates[-1] >= max(rates):
+        return ("fault", 0.85) if kind == "compared" else ("warning", 0.6)
+    return ("note", 0.5) if kind == "compared" and complete and not rates else None
 
 
 def _loop(case: Case, line: int) -> tuple[ast.For, str] | None:
-    """The loop over folds or runs in which the network is called to learn, another loop within it, and none is made."""
+    """The loop over folds or runs that leads to this line, with another one within it, and no other kind around it."""
     tree = case.source.tree
     known = functions(tree)
-    makers = _makers(tree)
-    holders = frozenset(name for name, f in known.items() if f.lineno <= line <= (f.end_lineno or f.lineno))
-    for loop in (node for node in loops(tree) if isinstance(node, ast.For)):
-        inside = loop.lineno <= line <= (loop.end_lineno or loop.lineno)
-        if not inside and not (holders and reaches(loop, holders, known)):
-            continue
+    leading = loops_to(tree, line)
+    for loop in (node for node in leading if isinstance(node, ast.For)):
         kind = _kind(loop, tree)
-        if not kind or reaches(loop, ANEW | makers, known) or _leaves(loop):
+        if not kind or reaches(loop, ANEW, known) or _leaves(loop):
             continue
-        if kind == "run" and not (_deep(loop) or any(_deep(known[name]) for name in holders)):
-            continue
-        return loop, kind
+        around = [each for each in loops_to(tree, loop.lineno) if each is not loop]
+        if all(isinstance(each, ast.For) and _kind(each, tree) for each in around) and len(leading) > len(around) + 1:
+            return loop, kind
     return None
 
 
 def _kind(loop: ast.For, tree: ast.AST) -> str:
-    """What is gone through: folds, runs, or something else."""
+    """What is gone through: the folds of a splitter or by name, things to compare, runs, rates, or something else."""
     over, target = spelled(loop.iter), spelled(loop.target)
     names = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
     given = [spelled(n.value) for n in ast.walk(tree) if isinstance(n, ast.Assign) and _named(n.targets[0]) in names]
-    split = ".split(" in over or any(".split(" in text for text in given)
-    if split and any(SPLITTERS.search(text) for text in (over, *given)):
+    if any(".split(" in text for text in (over, *given)) and any(SPLITTERS.search(text) for text in (over, *given)):
+        return "splitter"
+    if FOLDS.search(target) or FOLDS.search(over):
         return "fold"
-    if split and any(SPLITTERS.search(spelled(n.value)) and f"{_named(n.targets[0])}.split" in over
-                     for n in ast.walk(tree) if isinstance(n, ast.Assign)):  # fmt: skip
-        return "fold"
-    if FOLDS.search(target) or (FOLDS.search(over) and "split(" not in over):
-        return "fold"
-    return "run" if RUNS.search(target) else ""
+    kinds = {"compared": COMPARED, "rate": RATES, "run": RUNS}
+    return next((kind for kind, words in kinds.items() if words.search(target)), "")
 
 
 def _named(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _makers(tree: ast.AST) -> frozenset[str]:
-    """Classes of the program that are networks, torch's own containers, and functions that return one."""
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    names = {c.name for c in classes if any("Module" in spelled(base) or "nn." in spelled(base) for base in c.bases)}
-    names |= {"Sequential", "build_model", "make_model", "create_model", "get_model", "Linear"}
-    made: set[str] = set()
-    for name, function in functions(tree).items():
-        for node in ast.walk(function):
-            given = node.value if isinstance(node, ast.Return) else None
-            if given is not None and any(name_of(each) in names for each in calls(given)):
-                made.add(name)
-    return frozenset(names | made)
 
 
 def _leaves(loop: Loop) -> bool:
@@ -132,6 +145,46 @@ def _leaves(loop: Loop) -> bool:
     return any(isinstance(node, (ast.Break, ast.Return)) for node in loop.body)
 
 
-def _deep(node: ast.AST) -> bool:
-    """Whether loops stand in each other in there: over epochs, and over batches."""
-    return any(inner is not outer for outer in loops(node) if outer is not node for inner in loops(outer))
+def _rounds(case: Case) -> list[float]:
+    """The first rate of each of the optimizers that one line makes over the same weights, one after the other."""
+    spans: dict[int, tuple[int, int]] = {}
+    for place, moved in enumerate(case.moves):
+        begun = spans.get(id(moved.optimizer), (place, place))[0]
+        spans[id(moved.optimizer)] = (begun, place)
+    lines: dict[object, list[Made]] = {}
+    for made in case.seen.of(Made):
+        if id(made.optimizer) in spans:
+            lines.setdefault(made.line, []).append(made)
+    several = max(lines.values(), key=len, default=[])
+    turns = sorted(spans[id(made.optimizer)] for made in several)
+    weights = [{id(p) for p in owned_by(made.optimizer)} for made in several]
+    apart = all(one[1] < other[0] for one, other in pairwise(turns))
+    if len(several) < 2 or not apart or not set.intersection(*weights):
+        return []
+    return [max(case.moves[begun].rates, default=0.0) for begun, _ in turns]
+
+
+def _held_out(case: Case) -> int | None:
+    """How many examples are learned from at first and no more in the last round, while others come only later.
+
+    In one training each example comes in the first epoch and in the last one. None where examples do not come again, so
+    that nobody can tell.
+    """
+    calls = [f.rows for f in case.forwards if f.learning and f.rows is not None]
+    if not calls:
+        return None
+    rows = torch.cat(calls)
+    examples, which, counts = torch.unique(rows, return_inverse=True, return_counts=True)
+    places = torch.arange(len(rows), dtype=torch.float64)
+    first = torch.full((len(examples),), float(len(rows)), dtype=torch.float64).scatter_reduce(0, which, places, "amin")
+    last = torch.zeros(len(examples), dtype=torch.float64).scatter_reduce(0, which, places, "amax")
+    again = counts > 1
+    if float(again.double().mean()) < 0.5:
+        return None
+    epoch = float(((last - first)[again] / (counts[again] - 1)).median())
+    come, gone = first > LONG * epoch, len(rows) - last > LONG * epoch
+    shares = [float(part.double().mean()) for part in (come, gone)]
+    if not all(PART[0] <= share <= PART[1] for share in shares):
+        return 0
+    both = float((come & gone).double().mean())
+    return int(gone.sum()) if both <= BOTH * min(shares) else 0

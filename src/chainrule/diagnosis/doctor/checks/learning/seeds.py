@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import calls, functions, name_of, spelled
+from chainrule.diagnosis.doctor.checks._program import calls, functions, learning_loops, name_of, spelled
 from chainrule.diagnosis.doctor.checks.learning._modes import dropping
-from chainrule.diagnosis.doctor.checks.learning.waiting import learning_loops
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 SEEDS = frozenset({"manual_seed", "manual_seed_all", "seed_everything", "set_seed"})

@@ -10,7 +10,7 @@ from statistics import median
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Backward, Event, Forward, Line, Moved, is_network
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import calls, functions, loops_around, name_of, reaches
+from chainrule.diagnosis.doctor.checks._program import calls, functions, learning_loops, name_of, reaches
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 SLOW = 4.0
@@ -99,12 +99,6 @@ def _saving(case: Case) -> Line | None:
             if name_of(each) in SAVES or (name_of(each) in known and reaches(known[name_of(each)], SAVES, known)):
                 return str(case.source.path), each.lineno
     return None
-
-
-def learning_loops(case: Case) -> list[ast.For | ast.While]:
-    """The loops around the line where the network is called to learn, the outermost first."""
-    line = next((f.line for f in case.forwards if f.learning and f.line), None)
-    return loops_around(case.source.tree, line[1]) if line and case.source.path and case.source.code(line) else []
 
 
 @check("data-loading-slow")
