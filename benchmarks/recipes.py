@@ -1,6 +1,7 @@
 """What each recipe reaches, and how long it takes.
 
-    python benchmarks/recipes.py [NAME ...]          accuracy, over seeds (and splits, where the split is drawn)
+    python benchmarks/recipes.py [NAME ...]          the figures of its task (`figures.py`), over seeds (and splits,
+                                                     where the split is drawn)
     python benchmarks/recipes.py --time [NAME ...]   wall time of one run; on a quiet machine (`measure.py`)
 
 Run with CHAINRULE_DATA set where the data sets lie there. The runs stand in `runs/measured`, and what is finished there
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from figures import TASKS
 from measure import RESULTS, begin, write
 
 from chainrule import api
@@ -54,8 +56,8 @@ def alone(result: dict[str, float] | None) -> dict[str, Any]:
     }
 
 
-def accuracy(name: str) -> None:
-    """Train with several seeds and write what the test part says."""
+def figures(name: str) -> None:
+    """Train with several seeds and write what they reach."""
     recipe, settings = recipe_of(name)
     seeds = SEEDS.get(name) or SEEDS.get(recipe.split("-", maxsplit=1)[0], 3)
     if seeds > 1:
@@ -65,18 +67,17 @@ def accuracy(name: str) -> None:
         one = api.train(recipe, out=RUNS / name, settings=settings)
         found = {"seeds": [one.recipe.train.seed], **{part: alone((one.result or {}).get(part)) for part in PARTS}}
     data = one.folder.read_json(one.folder.facts / "data.json")
-    _update(
-        name,
-        {
-            "command": command(name, seeds),
-            "seeds": found["seeds"],
-            "test": found["test"]["accuracy"],
-            "valid": found["valid"].get("accuracy"),  # none where there is a test part only
-            "data": data["name"],
-            "images": data["parts"],
-            "parameters": one.info["parameters"],
-        },
-    )
+    facts = {
+        "command": command(name, seeds),
+        "task": one.recipe.task,
+        "seeds": found["seeds"],
+        **{part: found[part] for part in PARTS},  # empty where there is no such part
+        "beside": TASKS[one.recipe.task].beside(one),
+        "data": data["name"],
+        "examples": data["parts"],
+        "parameters": one.info["parameters"],
+    }
+    _update(name, facts)
 
 
 def wall_time(name: str) -> None:
@@ -96,7 +97,7 @@ def _update(name: str, facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    words = begin() if "--time" in sys.argv else sys.argv[1:]  # accuracy is the same beside other work
+    words = begin() if "--time" in sys.argv else sys.argv[1:]  # the figures are the same beside other work
     measured = [word for word in words if word != "--time"] or [*recipe_names(), *VARIANTS]
     for each in measured:
-        (wall_time if "--time" in words else accuracy)(each)
+        (wall_time if "--time" in words else figures)(each)
