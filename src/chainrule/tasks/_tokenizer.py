@@ -44,7 +44,7 @@ def read_stored(text: str) -> Tokenizer:
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
-    r"""Return a token as text; one that is no text alone, special or a part of a character, as the vocabulary writes it.
+    r"""Return a token as text; one that is no text alone (special, part of a character) as the vocabulary writes it.
 
     Example:
         >>> tokenizer = TOKENIZERS.resolve("characters")(["a b"])
