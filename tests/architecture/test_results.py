@@ -95,7 +95,7 @@ def test_the_readme_names_formulas_that_exist() -> None:
             assert hasattr(formulas, name), name
 
 
-def test_deeper_plain_networks_train_worse_and_others_do_not() -> None:
+def test_deeper_plain_networks_train_worse_and_shortcuts_take_nearly_all_of_it_away() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "depth.json").read_text())["members"]
     lost = {name: member["epochs"][-1]["train loss"] for name, member in found.items()}
     assert lost["plain-56"] > lost["plain-20"] + 0.3

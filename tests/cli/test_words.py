@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_a_text_is_trained_on_and_asked(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["words", str(run), "catt"]) == 3
     assert 'did you mean "cat"' in capsys.readouterr().err
     assert main(["evaluate", str(run)]) == 0
-    assert "loss" in capsys.readouterr().out
+    assert re.search(r"loss \d.*, [\d,]+ pairs\n$", capsys.readouterr().out)
     assert main(["report", str(run)]) == 0
 
 

@@ -47,7 +47,7 @@ def _of_classes(facts: dict[str, Any]) -> Answer:
 
 def _of_pairs(facts: dict[str, Any]) -> Answer:
     figures = f"loss {facts['loss']:.4f}, accuracy {facts['accuracy']:.4f}"
-    return Answer(facts, f"{facts['part']}: {figures}, {facts['count']:,} tokens")
+    return Answer(facts, f"{facts['part']}: {figures}, {facts['pairs']:,} pairs")
 
 
 def _of_text(facts: dict[str, Any]) -> Answer:

@@ -24,7 +24,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--method", required=True, metavar="NAME", help="gates or attention")
     parser.add_argument("--text", default="", help="what the network reads; - reads it from standard input")
-    parser.add_argument("--at", type=int, metavar="N", help="ask about the N-th token of the text (what follows it)")
+    parser.add_argument(
+        "--at", type=int, metavar="N", help="ask for the N-th token of the text, by those before it (from 2)"
+    )
     parser.add_argument("--units", type=int, metavar="N", help="gates: how many units of each layer (default: 32)")
     parser.add_argument("-o", "--out", metavar="FILE", help="write a page (.html) or a picture (.png, .svg)")
     parser.add_argument("--theme", choices=("light", "dark"), help="of a picture (default: light)")

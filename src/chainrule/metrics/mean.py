@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
-from chainrule.metrics._exact import exact_sum, ratio
+from chainrule.metrics._exact import as_float, exact_sum, ratio
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Mean:
         >>> import torch
         >>> Mean.of(torch.tensor([1.0, 2.0])).merge(Mean.of(torch.tensor([6.0]))).result()
         3.0
-        >>> Mean.of(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 1.0])).result()
-        2.0
+        >>> mean = Mean.of(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 1.0]))
+        >>> mean.result(), mean.count
+        (2.0, 4.0)
     """
 
     total: int = 0
@@ -65,6 +66,11 @@ class Mean:
     def merge(self, other: Mean) -> Mean:
         """Return the tally of both."""
         return Mean(self.total + other.total, self.weight + other.weight, self.odd + other.odd)
+
+    @property
+    def count(self) -> float:
+        """How many values there were, each counted with its weight."""
+        return as_float(self.weight)
 
     def result(self) -> float:
         """Return the mean, rounded once; NaN of nothing, and where a value was NaN."""

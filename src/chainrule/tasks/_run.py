@@ -261,13 +261,14 @@ class Run:
         return explain(self, method, module=module, **options)
 
     def vectors(self, *, module: nn.Module | None = None) -> WordVectors:
-        """Return the vectors that the network has for words: of any run with a tokenizer, special tokens left out.
+        """Return the vectors that the network has for its tokens, special ones left out.
 
         Args:
             module: For a run of one's own network.
 
         Raises:
-            UsageError: The run knows no words, or its network has no embedding.
+            UsageError: The run is of another task than embed, language and classify-text, or its network has no
+                embedding.
         """
         from chainrule.tasks._vectors import learned_vectors
 

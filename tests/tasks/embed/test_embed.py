@@ -66,7 +66,11 @@ def test_words_that_stand_together_come_near_each_other(kind: str, text: Path, t
     assert run.result["valid"]["loss"] <= begun["loss"]
     assert run.result["valid"]["accuracy"] > 0.3
     opened = Run.open(run.path)
-    assert opened.evaluate("valid")["loss"] == pytest.approx(run.result["valid"]["loss"])
+    measured = opened.evaluate("valid")
+    assert measured["loss"] == pytest.approx(run.result["valid"]["loss"])
+    examples = opened.job().examples("valid")
+    every = torch.arange(len(examples))
+    assert measured["pairs"] == len(examples.fetch(every, every).targets) != len(examples)
     for group in (SEA, LAND):
         for word in group:
             assert {near for near, _ in opened.nearest(word, count=3)} == set(group) - {word}
@@ -75,6 +79,7 @@ def test_words_that_stand_together_come_near_each_other(kind: str, text: Path, t
     assert "Nearest words" in page
     assert 'class="word-map"' in page
     assert "Confusion" not in page
+    assert f"n = {measured['pairs']:,}" in page
     facts = json.loads((run.path / "facts" / "words.json").read_text())
     near = {row["word"]: [word for word, _ in row["words"]] for row in facts["nearest"]}
     assert set(near["ship"][:3]) == set(SEA) - {"ship"}

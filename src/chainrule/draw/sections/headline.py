@@ -111,7 +111,7 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
         elif real(measured.get("perplexity")) is not None:
             found += _translation_cards(_PARTS[part], measured)
         elif real(measured.get("accuracy")) is not None:
-            count = whole(measured.get("count"))
+            count = whole(measured.get("count", measured.get("pairs")))
             more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
             more += [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
             more += [f"n = {count_text(count)}"] if count else []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from chainrule.analysis import principal_components
 from chainrule.core.folder import RunFolder
 from chainrule.data.embeddings import WordVectors
+from chainrule.metrics import Mean
 from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._tokens import token_facts
 from chainrule.tasks._vectors import vectors_of
@@ -30,8 +31,10 @@ LETTERS = 4
 def evaluation_facts(job: Embedding, task: Task, model: nn.Module, part: str) -> dict[str, Any]:
     """Measure a network on the pairs of a part, the same ones each time."""
     found = tally(task, model, part, batch=job.recipe.train.evaluate_batch)
-    loss, accuracy = (float(found[name].result()) for name in ("loss", "accuracy"))
-    return {"part": part, "count": len(job.parts[part]), "loss": loss, "accuracy": accuracy}
+    loss, ahead = found["loss"], found["accuracy"]
+    assert isinstance(ahead, Mean)
+    pairs = round(ahead.count)
+    return {"part": part, "pairs": pairs, "loss": float(loss.result()), "accuracy": ahead.result()}
 
 
 def write_data_facts(folder: RunFolder, job: Embedding) -> None:
