@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,51 @@ def test_sentences_that_are_done_are_not_computed_any_more() -> None:
     model.rows = 0
     beam_search(model, prompts(2, 2), Beam(1, 6, END))
     assert model.rows == 2 * short
+
+
+def test_a_beam_that_runs_dry_leaves_its_last_hypotheses() -> None:
+    """Neither a token that was written nor the end may follow: after three of three tokens nothing is left."""
+
+    class Endless(Chain):
+        def scores(self, code: int) -> Tensor:
+            found = super().scores(code)
+            found[END] = -torch.inf
+            return found
+
+    model = Endless(4, 2)
+    (found,) = beam_search(model, prompts(1), Beam(2, 9, END, best=2, no_repeat=1))
+
+    def allowed(tokens: tuple[int, ...]) -> np.ndarray:
+        log_p = model.next_log_p(1)(tokens)
+        log_p[list(tokens)] = -np.inf
+        return log_p
+
+    assert [one.tokens for one in found] == [tokens for tokens, _ in book.beam_search(allowed, 2, 9, END)]
+    assert [sorted(one.tokens) for one in found] == [[1, 2, 3]] * 2
+    assert found == beam_search(model, prompts(1), Beam(2, 3, END, best=2, no_repeat=1))[0]
+    for one in found:
+        assert one.log_p == pytest.approx(book.sequence_log_p(model.next_log_p(1), one.tokens), abs=1e-9)
+
+
+def test_what_was_read_is_copied_only_when_a_sentence_or_a_hypothesis_leaves() -> None:
+    class Reading(Chain):
+        """The source's code is looked at with every token, and its rows are those of the sentences."""
+
+        def __call__(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
+            given.append(state["memory.code"])
+            code = state.get("code", torch.zeros(len(tokens), dtype=torch.int64))
+            scores, after = super().__call__(tokens, {"code": code * 7 + state["memory.code"]})
+            return scores, {**state, **after}
+
+    given: list[Tensor] = []
+    source, how = torch.tensor([3, 8, 5]), Beam(3, 7, END, best=3)
+    together = beam_search(Reading(6, 4), prompts(1, 1, 1), how, state={"memory.code": source})
+    kept = [one is other for one, other in pairwise(given)]
+    assert True in kept
+    assert kept == [torch.equal(one, other) for one, other in pairwise(given)]
+    for row, sentence in enumerate(together):
+        alone = beam_search(Reading(6, 4), prompts(1), how, state={"memory.code": source[row : row + 1]})
+        assert alone == [sentence]
 
 
 def test_forced_prefixes_count_like_other_tokens() -> None:

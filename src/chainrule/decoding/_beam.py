@@ -106,6 +106,8 @@ WHY: Mapping[str, str] = {
     "enough": "enough others have ended",
 }
 """What prunes a candidate, in words."""
+MEMORY = "memory."
+"""How the names begin of what was read before anything was written: no call changes it."""
 Watch = Callable[[Candidate], None]
 
 
@@ -121,10 +123,12 @@ def beam_search(
     """Return the best hypotheses of each sentence, the best first.
 
     Of equal candidates the one of the earlier hypothesis comes first, then that of the lower token. Sentences that are
-    done are taken out of the batch; none changes what another finds.
+    done are taken out of the batch; none changes what another finds. What was read before, whose names begin with
+    `MEMORY`, is one for all hypotheses of a sentence and is copied only when a sentence or a hypothesis leaves.
 
     Args:
-        model: In evaluation mode: `(tokens, state) -> (scores, state)`, the state by name, sentences first.
+        model: In evaluation mode: `(tokens, state) -> (scores, state)`, the state by name, sentences first; on the
+            device of the prompts and of the state.
         prompts: What each sentence begins with, at least the start token; not part of what is returned.
         how: Size, length, end.
         state: What the model has read before the prompt, such as the source of a translation; a row a sentence.
@@ -145,25 +149,35 @@ def beam_search(
     search = _Search(how, count, prefixes or [()] * count, watch)
     tokens, carried = prompts, state
     for step in range(how.steps):
+        owners = search.owners()
         with torch.inference_mode():
             scores, carried = model(tokens, carried)
             log_p = torch.log_softmax(scores[:, -1].to(torch.promote_types(scores.dtype, torch.float32)), dim=1)
         rows, written = search.step(step, log_p)
         if not len(rows):
             break
-        carried = {name: value.index_select(0, rows) for name, value in carried.items()} if carried else carried
+        if carried:
+            stays = MEMORY if owners == search.owners() else ()
+            carried = {
+                name: value if name.startswith(stays) else value.index_select(0, rows)
+                for name, value in carried.items()
+            }
         tokens = written.unsqueeze(1)
     return search.found()
 
 
 class _Search:
-    """The hypotheses of all sentences that are not done: `sentences[i]` owns the rows `rows[i]`."""
+    """The hypotheses of all sentences that are not done, which own the rows in their order."""
 
     def __init__(self, how: Beam, count: int, prefixes: Sequence[Sequence[int]], watch: Watch | None) -> None:
         self.how, self.prefixes, self.watch = how, prefixes, watch
         self.live: dict[int, list[tuple[tuple[int, ...], float]]] = {i: [((), 0.0)] for i in range(count)}
         self.ended: dict[int, list[Found]] = {i: [] for i in range(count)}
         self.last: dict[int, list[tuple[tuple[int, ...], float]]] = {}
+
+    def owners(self) -> list[int]:
+        """Return the sentence of each row."""
+        return [sentence for sentence, beam in self.live.items() for _ in beam]
 
     def step(self, step: int, log_p: Float[Tensor, "r v"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
         """Take one step; return which of the rows go on, in their new order, and the token that each has written."""
@@ -183,25 +197,19 @@ class _Search:
                 self.live[sentence] = [((*beam[parent][0], token), total) for parent, token, total in kept]
             else:
                 del self.live[sentence]
-        return torch.tensor(rows, dtype=torch.int64), torch.tensor(written, dtype=torch.int64)
+        after = torch.tensor([rows, written], dtype=torch.int64, device=log_p.device)
+        return after[0], after[1]
 
     def _continued(
         self, sentence: int, step: int, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor
     ) -> list[tuple[int, int, float]]:
         """The parents, tokens and sums of the next beam of a sentence; none where it is done."""
         how = self.how
-        before = torch.tensor([total for _, total in beam], dtype=log_p.dtype).unsqueeze(1)
-        totals = (before + log_p).flatten()
-        most = min(2 * how.size, len(totals))  # of these at most one a hypothesis ends: k go on
-        best = torch.topk(totals, most)
-        order = sorted(range(most), key=lambda i: (-float(best.values[i]), int(best.indices[i])))
         kept: list[tuple[int, int, float]] = []
         seen: list[Candidate] = []
-        for rank, place in enumerate(order):
-            total = float(best.values[place])
+        for rank, (total, parent, token) in enumerate(self._best(beam, log_p)):
             if total == -torch.inf:
                 break
-            parent, token = divmod(int(best.indices[place]), log_p.shape[1])
             fate, why = "pruned", "beam"
             if token == how.end:
                 why = "end"
@@ -216,23 +224,28 @@ class _Search:
             if self.watch is not None:
                 own = float(log_p[parent, token])
                 seen.append(Candidate(sentence, step, beam[parent][0], token, own, total, fate, why))
-        self.last[sentence] = [((*beam[parent][0], token), total) for parent, token, total in kept]
+        if kept:  # where no token may follow, those that were live before are the last
+            self.last[sentence] = [((*beam[parent][0], token), total) for parent, token, total in kept]
         done = len(self.ended[sentence]) >= (how.enough or how.size)
         if self.watch is not None:
             for one in seen:
                 self.watch(replace(one, fate="pruned", why="enough") if done and one.fate == "kept" else one)
         return [] if done else kept
 
+    def _best(self, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor) -> list[tuple[float, int, int]]:
+        """The sums, parents and tokens of the 2k best candidates: at most one a hypothesis ends, so that k go on."""
+        before = log_p.new_tensor([total for _, total in beam]).unsqueeze(1)
+        totals = (before + log_p).flatten()
+        best = torch.topk(totals, min(2 * self.how.size, len(totals)))
+        order = sorted(zip(best.values.tolist(), best.indices.tolist()), key=lambda one: (-one[0], one[1]))
+        return [(total, *divmod(index, log_p.shape[1])) for total, index in order]
+
     def _tell_ruled_out(
         self, sentence: int, step: int, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor, allowed: Tensor
     ) -> None:
         """Tell of candidates that would be among the best if no rule forbade them."""
         assert self.watch is not None
-        before = torch.tensor([total for _, total in beam], dtype=log_p.dtype).unsqueeze(1)
-        totals = (before + log_p).flatten()
-        best = torch.topk(totals, min(2 * self.how.size, len(totals)))
-        for value, index in zip(best.values.tolist(), best.indices.tolist()):
-            parent, token = divmod(index, log_p.shape[1])
+        for value, parent, token in self._best(beam, log_p):
             if value > -torch.inf and float(allowed[parent, token]) == -torch.inf:
                 why = "forbidden" if token in self.how.forbidden else "repeats"
                 if step < len(self.prefixes[sentence]):

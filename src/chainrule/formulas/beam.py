@@ -73,6 +73,8 @@ def beam_search(
             for token, log_p in enumerate(next_log_p(tokens))
             if log_p > -np.inf
         ]
+        if not candidates:  # no token may follow: those that were live are the last
+            break
         candidates.sort(key=lambda candidate: -candidate[1])  # equal ones stay in their order
         ended += [c for c in candidates[:k] if c[0][-1] == end]
         live = [c for c in candidates if c[0][-1] != end][:k]

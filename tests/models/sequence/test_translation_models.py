@@ -101,6 +101,22 @@ def test_the_beam_finds_the_same_alone_and_in_a_batch(model: Any) -> None:
         )
 
 
+def test_a_search_makes_nothing_on_another_device(model: Any) -> None:
+    """Where no device is said, tensors are made on `meta`: to add one to a tensor of the model's is an error there."""
+    how = Beam(3, 6, end=3, best=3, no_repeat=2, forbidden=(1,))
+    start, prefixes, watched = torch.full((3, 1), 2), [[5], [], [6, 7]], []
+
+    def search() -> Any:
+        with torch.inference_mode():
+            state = model.encode(SOURCE)
+        return beam_search(model, start, how, state=state, prefixes=prefixes, watch=watched.append)
+
+    wanted = search()
+    with torch.device("meta"):
+        assert search() == wanted
+    assert watched
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
