@@ -17,7 +17,7 @@ from chainrule.data.fetch import find_known, places, verify
 from chainrule.data.known import Known
 from chainrule.models._densenet import DenseNet
 from chainrule.models.sequence._gpt import GPT
-from chainrule.models.sequence._gpt2 import from_gpt2, is_gpt2
+from chainrule.models.sequence._gpt2 import check_gpt2_form, from_gpt2, is_gpt2
 from chainrule.runtime.weights import Matched, load_weights, read_weights
 
 _LAYER = r"(features\.denseblock\d+\.denselayer\d+)"
@@ -93,7 +93,8 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
 
     AlexNet (version torchvision), VGG, ResNet, SqueezeNet and DenseNet have torchvision's names. Of its files, those of
     DenseNet have older names, which a table translates. Older files have no counters of batches in their norms; where
-    a file has none at all, the network's own stay as they are. `gpt` takes GPT-2's layout as well as its own.
+    a file has none at all, the network's own stay as they are. `gpt` takes GPT-2's layout as well as its own;
+    the network must compute what GPT-2 does, whose number of heads no file says: 64 numbers each in the published ones.
 
     Args:
         model: The network.
@@ -105,7 +106,7 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
 
     Raises:
         WeightsError: The file cannot be read safely, or does not fit: how many and which names are missing, additional
-            or of another shape. The network is as it was.
+            or of another shape; or the weights are GPT-2's, and the network has another form. It is as it was.
         StorageError: The file may not be read.
 
     Example:
@@ -122,6 +123,7 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
     """
     tensors = read_weights(path, key=key)
     if isinstance(model, GPT) and is_gpt2(tensors):
+        check_gpt2_form(model)
         tensors = from_gpt2(tensors)
     tensors = _with_counters(model, _renamed(model, tensors, path))
     try:

@@ -11,6 +11,7 @@ from torch import Tensor
 from chainrule.core.errors import WeightsError
 from chainrule.core.paths import shown
 from chainrule.models.sequence._gpt import GPT
+from chainrule.nn.attention._positions import LearnedPositions
 
 WHOLE = {
     "wte.weight": "embed.weight",
@@ -34,6 +35,8 @@ BLOCK = {
     "mlp.c_proj.bias": "feed_forward.3.bias",
 }
 """The same in block i: `h.i.` there, `blocks.i.` here."""
+VOCABULARY, HEAD = 50_257, 64
+"""Tokens of the published networks, and numbers of each of their heads; no tensor says how many heads there are."""
 _PREFIX, _HEAD = "transformer.", "lm_head.weight"
 _MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # what older files keep of the causal mask: no weights
 
@@ -47,6 +50,42 @@ def is_gpt2(tensors: Mapping[str, Tensor]) -> bool:
         (True, False)
     """
     return any(name.removeprefix(_PREFIX) == "wte.weight" for name in tensors)
+
+
+def check_gpt2_form(model: GPT) -> None:
+    """Check that a network computes with GPT-2's weights what GPT-2 does: names and shapes alone do not tell.
+
+    The number of heads stands in no tensor. A network with the vocabulary of the published ones must have their heads
+    of 64 numbers; of any other network in GPT-2's layout the heads are as its maker says.
+
+    Raises:
+        WeightsError: It computes something else.
+
+    Example:
+        >>> form = {"dim": 4, "depth": 1, "num_heads": 2, "positions": "learned", "length": 8}
+        >>> check_gpt2_form(GPT(9, activation="gelu-tanh", **form))
+        >>> check_gpt2_form(GPT(9, activation="gelu", **form))
+        Traceback (most recent call last):
+        ...
+        chainrule.core.errors.WeightsError: GPT-2 is another network: ...
+    """
+    block: Any = model.blocks[0]
+    order, activation, positions = block.order, block.feed_forward[1], model.positions
+    alike = model.join == "add" and order == "pre" and repr(activation) == "GELU(approximate='tanh')"
+    if not (alike and isinstance(positions, LearnedPositions)):
+        raise WeightsError(
+            "GPT-2 is another network",
+            expected="order pre, positions learned, join add, activation gelu-tanh",
+            got=f"order {order}, positions {'rotary' if positions is None else type(positions).__name__}, "
+            f"join {model.join}, activation {activation!r}",
+        )
+    dim, heads = model.head.in_features, block.attention.num_heads
+    if model.embed.num_embeddings == VOCABULARY and dim != HEAD * heads:
+        raise WeightsError(
+            "GPT-2 has other heads",
+            expected=f"heads of {HEAD} numbers" + (f": num_heads {dim // HEAD}" if dim % HEAD == 0 else ""),
+            got=f"{heads} heads of {dim // heads}",
+        )
 
 
 def from_gpt2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -87,21 +126,17 @@ def to_gpt2(model: GPT) -> dict[str, Tensor]:
         model: With order pre, learned positions that are added, gelu-tanh, and tied weights, as GPT-2 is.
 
     Raises:
-        WeightsError: Another form, which GPT-2's names cannot say.
+        WeightsError: Another form, which GPT-2's names cannot say, or scores with weights of their own.
 
     Example:
         >>> form = {"positions": "learned", "length": 8, "activation": "gelu-tanh"}
         >>> sorted(to_gpt2(GPT(9, dim=4, depth=1, num_heads=2, **form)))[0]
         'h.0.attn.c_attn.bias'
     """
-    own = model.state_dict()
+    check_gpt2_form(model)
     if model.head.weight is not model.embed.weight:
         raise WeightsError("GPT-2 takes its scores with the embeddings' weights", expected="a network with tie: true")
-    block: Any = model.blocks[0]
-    told = (model.join, block.order, block.feed_forward[1].extra_repr())
-    if told != ("add", "pre", "approximate='tanh'") or "positions.weight" not in own:
-        expected = "order pre, positions learned, join add, activation gelu-tanh"
-        raise WeightsError("GPT-2 is another network", expected=expected, got=", ".join(told))
+    own = model.state_dict()
     names = {ours: theirs for theirs, ours in WHOLE.items()}
     for number in range(len(model.blocks)):
         names |= {f"blocks.{number}.{ours}": f"h.{number}.{theirs}" for theirs, ours in BLOCK.items()}
