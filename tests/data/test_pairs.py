@@ -104,6 +104,7 @@ def test_sums_are_right_different_and_made_by_the_seed() -> None:
         for given_, result in zip(sums.source, sums.target):
             first, second = given_.removesuffix("=").split("+")
             assert int(first) + int(second) == int(result[::-1] if reverse else result)
+        assert len({frozenset(one.removesuffix("=").split("+")) for one in sums.source}) == 300  # 3+4 is 4+3
     assert addition(count=50, seed=1).source == addition(count=50, seed=1).source != addition(count=50, seed=2).source
     for options in ({"digits": 1, "count": 51}, {"digits": 0}, {"digits": 10}, {"count": 0}):
         with pytest.raises(UsageError, match="not so many sums"):

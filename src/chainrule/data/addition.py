@@ -11,7 +11,7 @@ NAME = "addition"
 
 
 def addition(*, digits: int = 3, count: int = 20_000, seed: int = 0, reverse: bool = False) -> Pairs:
-    """Return sums such as "123+45=", and their results, "168"; no sum is there twice.
+    """Return sums such as "123+45=", and their results, "168"; no sum is there twice, be it with its terms exchanged.
 
     Args:
         digits: Of each number, at most.
@@ -34,11 +34,12 @@ def addition(*, digits: int = 3, count: int = 20_000, seed: int = 0, reverse: bo
             expected=f"1 to {most:,} of {digits} digits" if most else "1 to 9 digits",
             got=f"{count:,}",
         )
-    rng, found = np.random.default_rng(seed), dict[tuple[int, int], None]()
-    while len(found) < count:
-        numbers = rng.integers(0, 10**digits, size=(count, 2)).tolist()
-        found.update(dict.fromkeys((first, second) for first, second in numbers))
-    sums = list(found)[:count]
+    rng, terms = np.random.default_rng(seed), np.empty((0, 2), dtype=np.int64)
+    while len(terms) < count:
+        terms = np.concatenate([terms, rng.integers(0, 10**digits, size=(count, 2))])
+        _, first = np.unique(terms.min(1) * 10**digits + terms.max(1), return_index=True)
+        terms = terms[np.sort(first)]
+    sums = terms[:count].tolist()
     results = [str(first + second) for first, second in sums]
     return Pairs(
         NAME,
