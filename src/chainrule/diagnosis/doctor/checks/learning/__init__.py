@@ -13,6 +13,7 @@ from chainrule.diagnosis.doctor.checks.learning.amount import (
 from chainrule.diagnosis.doctor.checks.learning.anew import model_made_anew
 from chainrule.diagnosis.doctor.checks.learning.averages import average_too_slow, average_without_statistics
 from chainrule.diagnosis.doctor.checks.learning.clipping import clipped_to_nothing, clipping_without_effect
+from chainrule.diagnosis.doctor.checks.learning.copies import copy_is_itself
 from chainrule.diagnosis.doctor.checks.learning.debugging import debugging_left_on
 from chainrule.diagnosis.doctor.checks.learning.directions import best_in_wrong_direction, plateau_in_wrong_mode
 from chainrule.diagnosis.doctor.checks.learning.folds import kept_between_folds
@@ -45,12 +46,8 @@ from chainrule.diagnosis.doctor.checks.learning.ownership import (
     optimizer_of_another_model,
     parameters_left_out,
 )
-from chainrule.diagnosis.doctor.checks.learning.pairs import (
-    copy_is_itself,
-    patience_never_reset,
-    schedule_of_another,
-    two_optimizers,
-)
+from chainrule.diagnosis.doctor.checks.learning.pairs import schedule_of_another, two_optimizers
+from chainrule.diagnosis.doctor.checks.learning.patience import patience_never_reset
 from chainrule.diagnosis.doctor.checks.learning.precision import updates_lost
 from chainrule.diagnosis.doctor.checks.learning.rarely import one_step_an_epoch
 from chainrule.diagnosis.doctor.checks.learning.rates import loss_at_the_end, rate

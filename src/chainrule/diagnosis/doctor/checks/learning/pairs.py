@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Moved, Scheduled, owned_by
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import calls, line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.learning.schedules import EXPLAINED, FEW, stepped_times
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 TURNS = 8
 """Changes from one optimizer to another from which on they take turns, and do not follow each other once."""
-COPY = re.compile(
-    r"(^|_)(teacher|target|ema|averaged?|avg|frozen|old|reference|ref|initial|init|slow|momentum)(_|$)", re.I
-)
-"""Names of a network that is to stay behind the one that learns."""
-NETWORK = re.compile(r"(model|net|network|encoder|policy|student|online|actor|critic|q|critics?)$", re.I)
-"""Names of networks."""
 
 
 @check("weights-in-two-optimizers")
 def two_optimizers(case: Case) -> Iterator[Finding]:
-    """Optimizers that take turns, both of which hold, and move, the same weights."""
+    """Optimizers that take turns, both of which hold, and move, the same weights.
+
+    Where each has weights of its own beside (two heads on one trunk) this may be meant.
+    """
     steps: dict[int, list[Moved]] = {}
     for moved in case.moves:
         steps.setdefault(id(moved.optimizer), []).append(moved)
@@ -39,12 +33,18 @@ def two_optimizers(case: Case) -> Iterator[Finding]:
             continue
         if len(both) == len(mine) == len(theirs):
             continue  # two ways to move all of them, such as a hybrid of two methods
+        nested = len(both) in (len(mine), len(theirs))  # the one has nothing that the other does not move as well
         elements = sum(mine[key].numel() for key in both)
         yield Finding(
             "weights-in-two-optimizers",
-            "Two optimizers that take turns hold the same weights: each moves what the other is to learn.",
-            "warning",
-            0.8,
+            "Two optimizers that take turns hold the same weights: "
+            + (
+                "the one moves all that the other is to learn."
+                if nested
+                else "each moves a part of what the other does."
+            ),
+            "warning" if nested else "note",
+            0.7,
             (
                 Fact("weights that both hold", f"{len(both)} tensors, {elements:,} numbers"),
                 Fact("of the one's and the other's tensors", f"{len(mine)}, {len(theirs)}"),
@@ -87,77 +87,3 @@ def schedule_of_another(case: Case) -> Iterator[Finding]:
             explains=EXPLAINED,
         )
         return
-
-
-@check("copy-is-the-network-itself")
-def copy_is_itself(case: Case) -> Iterator[Finding]:
-    """A network that is to stay behind, which is given the very one that learns: `teacher = model`."""
-    tree = case.source.tree
-    networks = {
-        spelled(node.func.value)
-        for node in calls(tree, frozenset({"parameters", "train", "eval"}))
-        if isinstance(node.func, ast.Attribute)
-    }
-    taught = {
-        name for node in calls(tree) if "optim" in spelled(node.func) or name_of(node) in ("Adam", "AdamW", "SGD")
-        for name in networks if any(f"{name}.parameters()" in spelled(a) for a in node.args)
-    }  # fmt: skip
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-            continue
-        target, value = spelled(node.targets[0]), spelled(node.value)
-        plain = isinstance(node.value, (ast.Name, ast.Attribute)) and isinstance(
-            node.targets[0], (ast.Name, ast.Attribute)
-        )
-        last, source = target.rpartition(".")[2], value.rpartition(".")[2]
-        if not plain or value not in taught or not COPY.search(last) or not NETWORK.search(source) or target in taught:
-            continue
-        if COPY.search(source) or not any(name_of(c) == last or spelled(c.func) == target for c in calls(tree)):
-            continue
-        yield Finding(
-            "copy-is-the-network-itself",
-            f"`{target} = {value}` makes no copy: both names stand for the one network, which goes on learning.",
-            "fault",
-            0.93,
-            (Fact("statement", f"{target} = {value}"), Fact("what learns", f"{value}.parameters()")),
-            f"`{target} = copy.deepcopy({value})`.",
-            case.place(line_of(case, node)),
-            explains=("best-weights-not-copied", "gradients-in-evaluation", "loss-oscillates"),
-        )
-        return
-
-
-@check("patience-never-reset")
-def patience_never_reset(case: Case) -> Iterator[Finding]:
-    """A count of epochs without progress that progress does not set back, and that ends the training."""
-    for branch in (node for node in ast.walk(case.source.tree) if isinstance(node, ast.If)):
-        if not branch.orelse or not isinstance(branch.test, ast.Compare) or "best" not in spelled(branch.test).lower():
-            continue
-        counted = [
-            spelled(s.target) for s in branch.orelse
-            if isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add) and spelled(s.value) == "1"
-        ]  # fmt: skip
-        for name in counted:
-            given = [
-                t for n in ast.walk(case.source.tree) if isinstance(n, ast.Assign)
-                for target in n.targets for t in ast.walk(target)
-                if spelled(t) == name and n.lineno >= branch.lineno
-            ]  # fmt: skip
-            ends = [
-                n for n in ast.walk(case.source.tree)
-                if isinstance(n, ast.If) and name in spelled(n.test).split() and n is not branch
-                and any(isinstance(s, (ast.Break, ast.Return)) for b in n.body for s in ast.walk(b))
-            ]  # fmt: skip
-            if given or not ends:
-                continue
-            yield Finding(
-                "patience-never-reset",
-                f"`{name}` counts all epochs without progress, and not those in a row: progress does not set it back.",
-                "warning",
-                0.85,
-                (Fact("counted", f"{name} += 1"), Fact("ends the training", spelled(ends[0].test))),
-                f"`{name} = 0` where the best is renewed.",
-                case.place(line_of(case, branch)),
-                explains=("stopped-too-early", "too-few-steps", "underfits"),
-            )
-            return

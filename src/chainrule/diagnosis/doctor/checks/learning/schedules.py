@@ -19,6 +19,8 @@ LOW = 0.02
 a tenth of the steps."""
 LONG = 0.4
 """Share of the steps that may be below it."""
+EARLY = 0.8
+"""Share of the steps from which on a schedule that is stepped in each batch was made for epochs."""
 STILL = 0.02
 """Share of the first loss below which it stays where it is."""
 LEFT = 0.3
@@ -72,7 +74,10 @@ def rate_is_zero(case: Case) -> Iterator[Finding]:
 
 @check("schedule-kills-rate", experiment=True)
 def schedule_kills_rate(case: Case) -> Iterator[Finding]:
-    """A rate that is next to nothing for most of the training: stepped in each batch, but counted in epochs."""
+    """A rate that is next to nothing for most of the training: stepped in each batch, but counted in epochs.
+
+    A loss that stays where it is may be all that can be learned: where a higher rate was tried, that decides.
+    """
     found = trials(case)
     rates = _rates(found)
     if len(rates) < FEW or not max(rates) > 0.0:
@@ -85,15 +90,15 @@ def schedule_kills_rate(case: Case) -> Iterator[Finding]:
     stepped = max((stepped_times(each.scheduler) for each in case.seen.of(Scheduled)), default=0)
     per_batch = stepped >= 0.8 * len(rates)
     tried, helps = _at_peak(found)
-    wasted = _wasted(found, low)
-    if not helps and not wasted and not (per_batch and share(low) > 0.8):
+    early = per_batch and share(low) > EARLY
+    if not helps and not early and (tried is not None or not _wasted(found, low)):
         return
     yield Finding(
         "schedule-kills-rate",
-        f"After {first} of {len(rates)} steps the learning rate is below {LOW:.0%} of what it was: "
-        "nothing more is learned.",
-        "fault" if helps or not wasted else "warning",
-        0.95 if helps else 0.8,
+        f"After {first} of {len(rates)} steps the learning rate is below {LOW:.0%} of what it was"
+        + (": nothing more is learned." if helps else "."),
+        "fault" if helps else "warning" if tried is None else "note",
+        0.95 if helps else 0.8 if early else 0.6,
         (
             Fact("rate at first, highest, at last", ", ".join(map(number, (rates[0], max(rates), rates[-1])))),
             Fact("steps below it", f"{share(low):.0%}"),
