@@ -26,7 +26,10 @@ ELSEWHERE = {
         ("addition-transformer", "multi30k-attention", "multi30k-gru", "multi30k-transformer", "tatoeba-gru"),
         "sentences, not images: tests/tasks/translate",
     ),
-    "shakespeare-lstm": "a text, not images: tests/tasks/language",
+    **{
+        f"shakespeare-{name}": "a text, not images: tests/tasks/language"
+        for name in ("rnn", "gru", "lstm", "transformer")
+    },
     **dict.fromkeys(["shakespeare-skipgram", "shakespeare-cbow", "multi30k-skipgram"], "words: tests/tasks/embed"),
     **{f"sentiment-{name}": "texts: tests/tasks/text" for name in ("average", "bag", "gru", "transformer")},
 }

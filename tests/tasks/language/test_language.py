@@ -14,6 +14,7 @@ import torch
 import chainrule
 from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError, WeightsError
 from chainrule.models.sequence._gpt2 import to_gpt2
+from chainrule.recipes import recipe_names
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
 from chainrule.tasks.language import Language
@@ -71,13 +72,43 @@ def test_it_learns_is_measured_and_writes(changes: dict[str, Any], text: Path, t
     assert "Confusion" not in page
 
 
-def test_the_recipe_of_the_package_runs_two_steps(text: Path, tmp_path: Path) -> None:
-    small = {"data.name": "text-file", "data.file": str(text), "data.context": 10, "generate.length": 5}
-    steps = {"train.steps": 2, "train.batch": 4, "model.width": 16, "train.threads": 1}
-    run = chainrule.train("shakespeare-lstm", out=tmp_path / "run", settings={**small, **steps})
+SHIPPED = [name for name in recipe_names() if open_recipe(name).task == "language"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_recipes_of_the_package_run_two_steps(name: str, text: Path, tmp_path: Path) -> None:
+    small = {"data.name": "text-file", "data.file": str(text), "generate.length": 5}
+    if open_recipe(name).model.name == "gpt":
+        small |= {"data.length": 30, "data.context": 20, "model.dim": 16, "model.num_heads": 2}
+    else:
+        small |= {"data.context": 10, "model.width": 16}
+    steps = {"train.steps": 2, "train.batch": 4, "train.threads": 1}
+    run = chainrule.train(name, out=tmp_path / "run", settings={**small, **steps})
     assert run.result is not None
     assert run.result["steps"] == 2
-    assert 0 < run.result["test"]["bits"] < 8
+    for part in ("valid", "test"):
+        assert 0 < run.result[part]["bits"] < 8
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_recipes_of_the_package_measure_each_character_once_with_enough_before_it(name: str, text: Path) -> None:
+    recipe: Any = open_recipe(name, {"data.name": "text-file", "data.file": str(text)})
+    assert recipe.data.context >= 192
+    assert recipe.data.order == "lanes" or recipe.data.length >= recipe.data.context
+    job: Any = Language(recipe)
+    whole = len(LINE) * 80
+    assert job.characters["test"] == (whole - round(whole * 0.1), whole)
+    assert job.characters["valid"] == (whole - round(whole * 0.1) - round(whole * 0.05), job.characters["test"][0])
+    for part in ("valid", "test"):
+        begin, end = job.characters[part]
+        examples = job.examples(part)
+        batch = examples.fetch(torch.arange(len(examples)), torch.arange(len(examples)))
+        counts = batch.targets >= 0
+        assert batch.targets[counts].tolist() == job.tokenizer.encode(job.text.text[begin:end]).tolist()
+        assert (
+            int(counts.int().argmax(1).min()) >= 191
+        )  # places of the first ones that count: so many and one stand before
+        assert job.carries or batch.inputs.shape[1] <= recipe.data.length
 
 
 def test_a_run_that_is_resumed_is_the_run_that_was_not_stopped(text: Path, tmp_path: Path) -> None:
