@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -55,8 +54,10 @@ class Recurrent(nn.Module):
         self.drop_output = nn.Dropout(dropout)
         self.project = nn.Linear(width, size, bias=False) if tie and size != width else nn.Identity()
         self.head = nn.Linear(size if tie else width, vocabulary)
-        self._begin()
+        nn.init.zeros_(self.head.bias)
+        begin_recurrent(self.recurrent)
         if tie:
+            nn.init.uniform_(self.embed.weight, -0.1, 0.1)  # small, as they give the scores too; else of variance 1
             self.head.weight = self.embed.weight
 
     def forward(
@@ -67,9 +68,3 @@ class Recurrent(nn.Module):
         outputs, after = self.recurrent(x, layers_first(state))
         scores = self.head(self.project(self.drop_output(outputs)))
         return scores, batch_first(after)
-
-    @torch.no_grad()
-    def _begin(self) -> None:
-        nn.init.uniform_(self.embed.weight, -0.1, 0.1)
-        nn.init.zeros_(self.head.bias)
-        begin_recurrent(self.recurrent)
