@@ -106,8 +106,7 @@ def test_what_is_not_wanted_takes_no_memory(tmp_path: Path) -> None:
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     words=st.lists(
-        st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t "), min_size=1).filter(str.strip),
-        min_size=1,
+        st.text(st.characters(codec="utf-8", exclude_characters="\n\t"), min_size=1).filter(str.strip),
         max_size=8,
         unique=True,
     ),
@@ -119,7 +118,7 @@ def test_what_is_written_is_read_again_bit_by_bit(
 ) -> None:
     numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
     rows = [data.draw(st.lists(numbers, min_size=dim, max_size=dim)) for _ in words]
-    made = WordVectors(tuple(words), torch.tensor(rows, dtype=torch.float32))
+    made = WordVectors(tuple(words), torch.tensor(rows, dtype=torch.float32).view(len(words), dim))
     path = tmp_path_factory.mktemp("vectors") / "out.txt"
     write_vectors(path, made)
     again = read_vectors(path)
@@ -128,9 +127,25 @@ def test_what_is_written_is_read_again_bit_by_bit(
 
 
 def test_words_that_no_line_can_hold_are_refused(tmp_path: Path) -> None:
-    for word in ("two\nlines", " "):
+    for word in ("two\nlines", "two\tfields", " "):
         with pytest.raises(UsageError, match="text on one line"):
             write_vectors(tmp_path / "out.txt", WordVectors((word,), torch.zeros(1, 2)))
+
+
+def test_vectors_that_no_file_holds_are_refused(tmp_path: Path) -> None:
+    for value, said in ((float("nan"), "nan"), (float("inf"), "inf"), (1e99, "inf")):
+        vectors = torch.tensor([[0.0, 1.0], [2.0, value]], dtype=torch.float64)
+        with pytest.raises(UsageError, match=rf"all finite in float32.*that of .cod.: \[2.0, {said}\]"):
+            write_vectors(tmp_path / "out.txt", WordVectors(("king", "cod"), vectors))
+    with pytest.raises(UsageError, match="at least one number"):
+        write_vectors(tmp_path / "out.txt", WordVectors(("king",), torch.zeros(1, 0)))
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_a_header_alone_says_that_there_are_no_words(tmp_path: Path) -> None:
+    found = read_vectors(written(tmp_path, "0 3\n"))
+    assert (found.words, found.vectors.shape) == ((), (0, 3))
+    assert read_vectors(written(tmp_path, "1984 3\n")).words == ("1984",)
 
 
 def test_nearest_words_are_those_of_numpy() -> None:

@@ -150,17 +150,17 @@ def terms_of(query: str) -> list[tuple[float, str]]:
     return [(1.0 if sign == "+" else -1.0, word) for sign, word in zip(signs, words)]
 
 
-def read_vectors(path: str | Path, *, wanted: Collection[str] | None = None, dim: int | None = None) -> WordVectors:
+def read_vectors(path: str | Path, *, wanted: Collection[str] | None = None) -> WordVectors:
     """Read a text file of word vectors, as GloVe and word2vec write them: a word and its numbers in each line.
 
     A first line with the numbers of words and of dimensions is one that word2vec writes; GloVe's files have none. A
-    word may have spaces in it (GloVe 840B), and a file may be packed (.gz). Of a word that comes again the first
+    word may have spaces in it (GloVe 840B), and a file may be packed (.gz). A vector has as many numbers as the header
+    or most of the first lines say. Of a word that comes again the first
     vector counts. Only what is wanted is kept: the memory that is needed does not depend on the length of the file.
 
     Args:
         path: The file.
         wanted: The words that are kept; all of them when left out.
-        dim: Numbers of a vector; what the header or most of the first lines have, when left out.
 
     Raises:
         DataError: It cannot be read, or a line has too few numbers, or one that is none or not finite; says which.
@@ -180,36 +180,44 @@ def read_vectors(path: str | Path, *, wanted: Collection[str] | None = None, dim
     with _opened(path) as file:
         lines = _lines(file, path)
         first = list(islice(lines, LOOKED_AT))
-        size, header = _header(first, path, dim)
+        size, header = _header(first, path)
         return _read(chain(first[1:] if header else first, lines), size, keep, path)
 
 
 def write_vectors(path: str | Path, vectors: WordVectors) -> None:
-    """Write a text file of word vectors as word2vec does, with a header; what is read again is the same, bit by bit.
+    """Write a text file of word vectors as word2vec does, with a header, in float32.
+
+    What is read again are the same words and the same float32 numbers, bit by bit.
 
     Raises:
-        UsageError: A word has a line break in it.
+        UsageError: A word has a line break or a tab in it, or is empty, or a vector has no number, or one
+            that is not finite.
         StorageError: The file cannot be written.
     """
+    table = vectors.vectors.detach().cpu().float()
+    broken = (~table.isfinite()).any(1).nonzero().flatten().tolist()
+    if broken or not vectors.dim:
+        got = f"that of {shown(vectors.words[broken[0]])}: {table[broken[0]].tolist()[:4]}" if broken else "none"
+        raise UsageError("a vector of a file is at least one number, all finite in float32", got=got)
     lines = [f"{len(vectors)} {vectors.dim}"]
-    for word, row in zip(vectors.words, vectors.vectors.detach().cpu().float().numpy()):
-        if not word.strip() or "\n" in word:
-            raise UsageError("a word of a file of vectors is text on one line", got=repr(word))
+    for word, row in zip(vectors.words, table.numpy()):
+        if not word.strip() or "\n" in word or "\t" in word:
+            raise UsageError("a word of a file of vectors is text on one line, without tabs", got=repr(word))
         lines.append(" ".join([word, *(np.format_float_positional(x, unique=True, trim="-") for x in row)]))
     write_file(Path(path), ("\n".join(lines) + "\n").encode())
 
 
-def _header(first: list[tuple[int, bytes]], path: Path, dim: int | None) -> tuple[int, bool]:
+def _header(first: list[tuple[int, bytes]], path: Path) -> tuple[int, bool]:
     """The numbers of a vector, and whether the first line says so."""
     if not first:
         raise DataError(f"{shown(path)} is empty", expected="a word and its numbers in each line")
     head, *lines = (line for _, line in first)
     two = head.split(b" ")
-    header = len(two) == 2 and all(map(bytes.isdigit, two)) and bool(lines)
-    counts = Counter(line.count(b" ") for line in (lines if header else [head, *lines]))
+    header = len(two) == 2 and all(map(bytes.isdigit, two)) and (bool(lines) or int(two[0]) == 0)
+    counts = Counter(line.count(b" ") for line in (lines if header and lines else [head, *lines]))
     usual = max(counts, key=lambda count: (counts[count], -count))
-    header = header and (usual != 1 or int(two[1]) == 1)
-    size = dim or (int(two[1]) if header else usual)
+    header = header and (usual != 1 or int(two[1]) == 1 or not lines)
+    size = int(two[1]) if header else usual
     if size < 1:
         raise DataError(
             f"{shown(path)} holds no vectors", expected="a word and its numbers in each line", got=_start(head)
