@@ -45,6 +45,15 @@ def test_parts_are_disjoint_whole_and_share_no_sentence(sentences: list[int], se
     assert torch.equal(small["test"], parts["test"])
 
 
+def test_targets_that_are_known_from_training_are_counted() -> None:
+    pairs = Pairs("made", [str(n) for n in range(60)], [str(n // 3) for n in range(60)])
+    parts = pairs.split(validation=0.2, test_share=0.2, seed=0)
+    known = set(parts["train"].div(3, rounding_mode="floor").tolist())
+    wanted = {name: sum(n // 3 in known for n in parts[name].tolist()) / 12 for name in ("valid", "test")}
+    assert pairs.known_targets(parts) == wanted
+    assert 0 < wanted["test"] < 1
+
+
 def test_official_parts_stay_and_what_is_missing_is_split_off() -> None:
     texts = [str(n) for n in range(30)]
     pairs = Pairs("made", texts, texts, parts={"train": range(20), "test": range(20, 30)})

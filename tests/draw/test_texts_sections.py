@@ -55,6 +55,13 @@ def test_a_text_of_each_class_is_shown() -> None:
     assert "3 examples" in said
 
 
+def test_what_the_right_translations_are_known_from_is_told() -> None:
+    said = page(data_part(Facts(Path("run"), data={"name": "pairs", "known": {"valid": 0.25, "test": None}})))
+    assert "targets of valid that are known from training" in said
+    assert "25.0 %" in said
+    assert "of test" not in said
+
+
 @pytest.mark.parametrize("damage", [{}, {"bins": 3}, {"counts": [1]}, {"cut": "x"}, {"bins": [[None], 4]}])
 def test_damaged_facts_cost_nothing_else(damage: dict[str, Any]) -> None:
     lengths = {**LENGTHS, **damage} if damage else {}

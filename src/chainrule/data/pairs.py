@@ -56,7 +56,9 @@ class Pairs:
     def split(
         self, *, validation: float, test_share: float, seed: int, limit: int | None = None
     ) -> dict[str, Int64[Tensor, " part"]]:
-        """Return the indices of the parts: disjoint, and no sentence stands in two of those that are split here.
+        """Return the indices of the parts: disjoint, and no source stands in two of those that are split here.
+
+        A target may, where several sources have one translation: `known_targets` says how often.
 
         Args:
             validation: Share of the different sentences, where there is no official validation part.
@@ -99,6 +101,21 @@ class Pairs:
                     got=f"{len(self):,} pairs in all",
                 )
         return found
+
+    def known_targets(self, parts: Mapping[str, Int64[Tensor, " part"]]) -> dict[str, float]:
+        """Return the share of the targets of each part but "train" that stand in the training part too.
+
+        Example:
+            >>> pairs = Pairs("leave", ["go", "leave", "stay"], ["va", "va", "reste"])
+            >>> pairs.known_targets({"train": torch.tensor([0]), "test": torch.tensor([1, 2])})
+            {'test': 0.5}
+        """
+        known = {self.target[i] for i in parts["train"].tolist()}
+        return {
+            part: sum(self.target[i] in known for i in indices.tolist()) / max(1, len(indices))
+            for part, indices in parts.items()
+            if part != "train"
+        }
 
 
 def _official(parts: Mapping[str, range], name: str, found: Tensor) -> Tensor:

@@ -138,6 +138,7 @@ def test_long_sentences_are_cut_and_counted(files: dict[str, str], tmp_path: Pat
     Path(files["source"]).write_text("".join(f"{source} {'x' * 100_000}\n" for source, _ in sentences()))
     run = chainrule.train(recipe(files, data={"length": 4}, train={"steps": 1}), out=tmp_path / "run")
     facts = json.loads((run.path / "facts" / "data.json").read_text())
+    assert set(facts["known"]) == {"valid", "test"}
     assert facts["cut"] >= len(sentences())  # all sources, and most translations
     assert run.translate(["a red cat sees a dog"])[0].cut
     assert "cut, as they were too long" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -44,6 +44,7 @@ def data_part(facts: Facts) -> Part | Absent:
 
 
 def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    known = {part: real(share) for part, share in mapping(data.get("known")).items()}
     shape = [whole(size) for size in listing(data.get("shape"))]
     pairs = [("name", plain_text(data.get("name"), limit=120))]
     pairs += [
@@ -54,6 +55,11 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs.append(("shape", "×".join("?" if size is None else str(size) for size in shape)))
     if listing(data.get("classes")):
         pairs.append(("classes", count_text(len(data["classes"]))))
+    pairs += [
+        (f"targets of {plain_text(part, limit=40)} that are known from training", share_text(share, digits=1))
+        for part, share in known.items()
+        if share is not None
+    ]
     pairs += flat_pairs(
         {name: data[name] for name in ("tokenizer", "features", "normalization", "augment") if data.get(name)}
     )

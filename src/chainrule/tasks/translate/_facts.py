@@ -97,6 +97,7 @@ def write_data_facts(folder: RunFolder, job: Translation) -> None:
                 "tokens": sizes[0] if job.tokens.joint else list(sizes),
                 "one vocabulary": job.tokens.joint,
             },
+            "known": job.pairs.known_targets(job.parts),
             "empty": facts.get("empty"),
             "cut": sum(job.cut.values()),
             "padding": padding_share(
