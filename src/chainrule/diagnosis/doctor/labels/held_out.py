@@ -7,8 +7,8 @@ from chainrule.diagnosis.doctor.labels._label import Label
 HELD_OUT: dict[str, Label] = {
     "learns-from-validation": Label(
         "Steps are taken on what is held out.",
-        "Backward passes and steps in a loop over something that is called validation or test, beside others outside "
-        "of it.",
+        "Steps in evaluation mode, or in a loop over something that is called validation or test, on examples that no "
+        "other step has seen.",
         "No backward and no step in the loop over validation batches.",
         "LECTURES A8",
     ),

@@ -20,7 +20,8 @@ MEASURES = {
     ),
     "ratio-averaged-over-batches": Label(
         "F1, R2 or another ratio is computed for each batch and averaged.",
-        "Computed again from all answers together; the mean of those of the batches is what was printed.",
+        "Computed again from all answers together; the mean of those of the batches is what was printed. Or as it is "
+        "written: a mean over pieces of something divided by what is counted in the piece.",
         "Compute it once, of all predictions and targets.",
         "LECTURES A1",
     ),

@@ -89,8 +89,8 @@ RATES: dict[str, Label] = {
     ),
     "schedule-kills-rate": Label(
         "The rate is next to nothing for most of the training.",
-        "It is below a fiftieth of its highest value in two fifths of the steps, and the loss falls again at "
-        "the highest.",
+        "It is below a fiftieth of its highest value in two fifths of the steps, and from the last weights on the loss "
+        "falls again at the highest.",
         "Step the schedule in the unit that it counts.",
         "LECTURES B9",
     ),
@@ -133,8 +133,8 @@ RATES: dict[str, Label] = {
     ),
     "attribute-that-nothing-reads": Label(
         "A setting is written to a name that nothing reads.",
-        "Attributes of optimizers, weights, modules, losses and loaders that none of torch's have: optimizer.lr, "
-        "parameter.require_grad, module.requires_grad, loader.shuffle.",
+        "Attributes of optimizers, weights, modules, losses and loaders that none of torch's have, and that the "
+        "program does not read itself: optimizer.lr, parameter.require_grad, module.requires_grad, loader.shuffle.",
         'group["lr"] of each of the optimizer\'s groups; requires_grad_ of a module.',
         "LECTURES B9",
     ),

@@ -109,7 +109,7 @@ STEPS: dict[str, Label] = {
     ),
     "weights-in-two-optimizers": Label(
         "Two optimizers that take turns hold the same weights.",
-        "Tensors that both have, and steps of both in turns.",
+        "Tensors that both have, and steps of both in turns; one of them has no others.",
         "Give each optimizer the weights of its own part.",
     ),
     "schedule-of-another-optimizer": Label(

@@ -92,7 +92,8 @@ WEIGHTS: dict[str, Label] = {
     ),
     "copy-is-the-network-itself": Label(
         "A network that is to stay behind, such as a teacher, is the very one that learns.",
-        "An assignment of the network that an optimizer has to a name such as teacher, target or ema.",
+        "An assignment to a name such as teacher, target or ema, and calls under it in each step that the network "
+        "answers which learns.",
         "copy.deepcopy(model).",
     ),
     "ruined-by-rate-search": Label(
@@ -104,7 +105,8 @@ WEIGHTS: dict[str, Label] = {
     "model-kept-between-folds": Label(
         "One network is trained on from fold to fold, or from setting to setting, and has seen what is held out.",
         "A loop over folds, seeds or settings around the whole training, one network that learns in it, and a loss "
-        "that never comes back to where it began.",
+        "that never comes back to where it began; examples that are left out at first and others at last, or "
+        "optimizers made anew at rates that do not fall.",
         "Make network and optimizer in the loop.",
         "LECTURES A8",
     ),

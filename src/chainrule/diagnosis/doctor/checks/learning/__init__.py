@@ -25,7 +25,6 @@ from chainrule.diagnosis.doctor.checks.learning.gradients import (
     loss_cleared_away,
 )
 from chainrule.diagnosis.doctor.checks.learning.held_out import learns_from_validation
-from chainrule.diagnosis.doctor.checks.learning.held_out_rows import learns_in_its_phase, training_data_overwritten
 from chainrule.diagnosis.doctor.checks.learning.kept import (
     best_weights_not_copied,
     evaluated_another_model,
@@ -40,6 +39,7 @@ from chainrule.diagnosis.doctor.checks.learning.modes import (
 from chainrule.diagnosis.doctor.checks.learning.options import epsilon, momentum, weight_decay
 from chainrule.diagnosis.doctor.checks.learning.outcome import one_batch
 from chainrule.diagnosis.doctor.checks.learning.overfitting import overfits
+from chainrule.diagnosis.doctor.checks.learning.overwritten import training_data_overwritten
 from chainrule.diagnosis.doctor.checks.learning.ownership import (
     frozen_at_random,
     optimizer_made_anew,
@@ -134,7 +134,6 @@ CHECKS: tuple[Check, ...] = (
     overfits,
     through_same_past,
     kept_between_folds,
-    learns_in_its_phase,
     training_data_overwritten,
     two_optimizers,
     schedule_of_another,

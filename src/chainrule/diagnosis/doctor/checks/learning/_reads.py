@@ -28,8 +28,8 @@ def written_at(tree: ast.AST, name: str, *, subscript: bool) -> Iterator[tuple[a
         >>> [spelled(target) for _, target in written_at(tree, "lr", subscript=True)]
         ["b['lr']"]
     """
-    for node in ast.walk(tree):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
+    for node in (each for each in ast.walk(tree) if isinstance(each, ast.Assign)):
+        for target in node.targets:
             if _key(target, subscript=subscript) == name:
                 yield node, target
 

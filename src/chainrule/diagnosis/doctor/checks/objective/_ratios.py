@@ -24,7 +24,7 @@ RATIOS = ("f1_score", "precision_score", "recall_score", "balanced_accuracy_scor
           "explained_variance_score")  # fmt: skip
 """Metrics of scikit-learn's that are no means over examples."""
 NAMED = re.compile(
-    r"(^|_)(f1|f_?score|r2|r_squared|r2_score|precision|recall|auc|auroc|mcc|kappa|corr|correlation)(_|$)"
+    r"(^|_)(f1|f_?score|r2|r_squared|precision|recall|auc|auroc|mcc|kappa|corr|correlation)(_score|_coefficient)?$"
 )
 """Names that people give their own ones."""
 PIECES = 3
@@ -166,7 +166,7 @@ def _written(case: Case) -> Finding | None:
                     Fact("averaged", spelled(element)[:100]),
                     Fact("over pieces", spelled(over)[:80]),
                 )
-                return _finding(0.75, facts, told, case.place(line_of(case, node)), much=False)
+                return _finding(0.6, facts, told, case.place(line_of(case, node)), much=False)
     return None
 
 
@@ -195,9 +195,17 @@ def _ratio(element: ast.AST, known: dict[str, Any]) -> str:
     for node in ast.walk(element):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and WHOLE.search(spelled(node.right)):
             return f"`{spelled(node)[:60]}`"
-        if isinstance(node, ast.Call) and NAMED.search(name_of(node)) and name_of(node) in known:
+        if isinstance(node, ast.Call) and NAMED.search(name_of(node)) and _divides(known.get(name_of(node))):
             return f"`{name_of(node)}`"
     return ""
+
+
+def _divides(function: ast.AST | None) -> bool:
+    """Whether a function of the program divides by what a piece varies or adds up to; a mean over examples does not."""
+    return function is not None and any(
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and WHOLE.search(_resolved(function, node.right))
+        for node in ast.walk(function)
+    )
 
 
 def _resolved(tree: ast.AST, node: ast.AST, depth: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Steps on what is held out, told by the examples themselves: whoever wrote the loop, and whatever it is called."""
+"""Training data that are lost: their names were given to something else, such as the last piece of the validation."""
 
 from __future__ import annotations
 
@@ -9,72 +9,20 @@ import torch
 from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
-from chainrule.diagnosis.doctor._events import Backward, Forward, Line, Moved, is_network
+from chainrule.diagnosis.doctor._events import Forward, Line
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import line_of, loops, spelled
+from chainrule.diagnosis.doctor.checks._program import line_of, loops, loops_around, spelled
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 FEWEST = 16
 """Different examples from which on they are a part of the data."""
 APART = 0.02
 """Share of one part's examples that may be among the other's: equal ones are found in most data."""
-SHARE = (0.02, 0.7)
-"""Share of the steps that such a phase has: a validation is no more than the training."""
 SHRUNK = 0.34
 """Share of the examples of the first epoch that are left at most, where names were overwritten by a piece."""
 CALLS = 8
 """Calls after that from which on it lasts."""
-
-
-@check("learns-from-validation")
-def learns_in_its_phase(case: Case) -> Iterator[Finding]:
-    """Steps after calls in evaluation mode, on examples that no call in training mode has seen."""
-    phases: dict[bool, list[Tensor]] = {True: [], False: []}
-    wrong: list[Forward] = []
-    last: Forward | None = None
-    backward: Backward | None = None
-    for event in case.seen.events:
-        if isinstance(event, Forward) and event.grad and is_network(event.module):
-            last = event
-        elif isinstance(event, Backward):
-            backward = event
-        elif isinstance(event, Moved) and last is not None and backward is not None:
-            if last.rows is not None:
-                phases[last.training].append(last.rows)
-                wrong += [] if last.training else [last]
-            last = backward = None
-    if not phases[True] or not phases[False]:
-        return
-    part = len(phases[False]) / (len(phases[True]) + len(phases[False]))
-    taught, held = (torch.cat(phases[mode]) for mode in (True, False))
-    known, other = torch.unique(taught), torch.unique(held)
-    again = len(held) > 1.5 * len(other)
-    apart = float(torch.isin(other, known).double().mean()) < APART
-    if len(other) < FEWEST or not SHARE[0] < part < SHARE[1] or not again or not apart:
-        return
-    moved = [m for m in case.moves if m.at > wrong[0].at]
-    yield Finding(
-        "learns-from-validation",
-        "Steps are taken in the validation phase as well: what is validated is learned from.",
-        "fault",
-        0.95,
-        (
-            Fact("steps after a call in evaluation mode", f"{part:.0%} of all (usual: none)"),
-            Fact("different examples that are only met there", f"{len(other)}"),
-            Fact("how often each was learned from", f"{len(held) / len(other):.3g} times"),
-        ),
-        'Go backward and step only `if phase == "train":`, the rest under `torch.no_grad()`.',
-        case.place(moved[0].line if moved else wrong[0].line),
-        explains=(
-            "trained-in-evaluation-mode",
-            "validation-among-training",
-            "metric-on-training-data",
-            "modules-in-another-mode",
-            "evaluated-in-training-mode",
-            "gradients-in-evaluation",
-        ),
-    )
 
 
 @check("training-data-overwritten")
@@ -140,7 +88,7 @@ def _overwritten(case: Case, line: Line | None) -> tuple[ast.AST | None, str]:
     """The loop, or assignment in one, that gives another value to a name which the loop over batches takes."""
     if line is None or case.source.path is None:
         return None, ""
-    around = [n for n in loops(case.source.tree) if n.lineno <= line[1] <= (n.end_lineno or n.lineno)]
+    around = loops_around(case.source.tree, line[1])
     taken = {n.id for loop in around for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for loop in (n for n in loops(case.source.tree) if isinstance(n, ast.For)):
         names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
