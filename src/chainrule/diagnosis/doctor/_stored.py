@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chainrule.diagnosis.doctor._rows import row_numbers
+
 _MOST = 4_096
 """Elements of an array that are looked at, drawn at random."""
 _ITEMS = 24
@@ -18,6 +20,10 @@ _ARRAYS = 64
 """Arrays that are looked at in all."""
 _FEW = 64
 """Elements below which an array is none of examples."""
+_HASHED = 1 << 22
+"""Elements of an array that its contents are told by: of more, evenly spaced columns."""
+_MIXING = -0x61C8864680B583EB
+"""An odd number that spreads the bits of another one over 64."""
 _LARGER = 4
 """A tensor that a network is given is a part of stored data where these are so many times larger."""
 
@@ -33,12 +39,14 @@ class Stored:
         shape: Its shape.
         before: Elements when it was first seen.
         after: The same elements at the end.
+        permuted: Whether it holds the same rows, in whatever order.
     """
 
     name: str
     shape: tuple[int, ...]
     before: Tensor = field(repr=False)
     after: Tensor = field(repr=False)
+    permuted: bool = False
 
 
 class Stores:
@@ -53,7 +61,7 @@ class Stores:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[str, Array, Tensor, Tensor]] = {}
+        self._kept: dict[int, tuple[str, Array, Tensor, Tensor, int]] = {}
 
     def dataset(self, dataset: Any) -> None:
         """Keep the arrays that a data set holds."""
@@ -75,19 +83,36 @@ class Stores:
         if size < _FEW or not _plain(array):
             return
         places = torch.randint(size, (min(size, _MOST),), generator=torch.Generator().manual_seed(size))
-        self._kept[id(array)] = (name, array, places, _at(array, places))
+        self._kept[id(array)] = (name, array, places, _at(array, places), contents(array))
 
     def seen(self) -> list[Stored]:
         """All of them, as they are now beside what they were."""
         return [
-            Stored(name, tuple(array.shape), before, _at(array, places))
-            for name, array, places, before in self._kept.values()
+            Stored(name, tuple(array.shape), before, _at(array, places), contents(array) == held)
+            for name, array, places, before, held in self._kept.values()
         ]
 
 
 def arrays_of(dataset: Any) -> Iterator[tuple[str, Array]]:
     """The arrays of a data set, each by the name of its attribute."""
     return _arrays(dataset, "", 4)
+
+
+def contents(array: Array) -> int:
+    """A number for what an array holds: the same for the same rows in any order.
+
+    Example:
+        >>> rows = torch.rand(9, 3)
+        >>> contents(rows) == contents(rows.flip(0)), contents(rows) == contents(rows.flip(1))
+        (True, False)
+    """
+    flat = array.reshape(len(array), -1)
+    flat = flat[:, :: max(1, -(-flat.shape[1] * len(flat) // _HASHED))]
+    rows = row_numbers(flat if isinstance(flat, Tensor) else torch.from_numpy(flat.astype(np.float64)))
+    if rows is None:
+        return 0
+    mixed = (rows ^ (rows >> 29)) * _MIXING
+    return int(((mixed ^ (mixed >> 32)) * _MIXING).sum())
 
 
 def _plain(array: Array) -> bool:

@@ -187,7 +187,7 @@ LABELS: dict[str, Label] = {
         "Labels have nothing to do with their inputs.",
         "Neighbours and a linear fit say no more of the labels than of shuffled ones, though they do in the "
         "validation, or once labels are taken in another order (as text, moved by one, in reverse); and the network "
-        "learns no more from them.",
+        "learns no more from them. What follows in time is to be forecast, and may be unpredictable.",
         "Shuffle and filter inputs and labels together; keep name and label in one table, or sort both by one key.",
         "LECTURES A2; Zhang et al., Understanding deep learning requires rethinking generalization",
     ),
@@ -271,7 +271,8 @@ LABELS: dict[str, Label] = {
     ),
     "data-changed-in-place": Label(
         "The examples themselves are changed each time they are used, so that they drift from epoch to epoch.",
-        "Mean and spread of the inputs from call to call, and an assignment in place in the program.",
+        "Stored rows at the beginning and the end, in whatever order; mean and spread of the inputs from call to call, and "
+        "an assignment in place in the program.",
         "Change a copy: x = (x - mean) / std under another name, or once before the loop.",
     ),
     "data-grows": Label(
@@ -345,14 +346,15 @@ LABELS: dict[str, Label] = {
     ),
     "circle-cut-open": Label(
         "A target that closes to a circle (an angle, a time of day) is learned as a number.",
-        "Neighbors of examples at one end of the range are at the other end, and not in the middle.",
+        "Neighbors of examples at one end of the range are at the other end, and not in the middle; those of one quarter "
+        "are not at the other.",
         "Learn sine and cosine; atan2 gives the angle back.",
         "LECTURES A7",
     ),
     "gross-errors-kept": Label(
         "A few targets are far off all others, and rule scale and loss.",
-        "A gap of many spreads below or above few of them; training again with those drawn in explains far more of all "
-        "others.",
+        "A gap of many spreads below or above few of them, of which the inputs tell nothing; training again with those "
+        "drawn in explains far more of all others.",
         "Leave out what cannot be; scale by what is left.",
         "LECTURES A7, A9",
     ),

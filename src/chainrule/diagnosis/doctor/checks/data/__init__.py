@@ -22,6 +22,7 @@ from chainrule.diagnosis.doctor.checks.data._finite import constant_inputs, inpu
 from chainrule.diagnosis.doctor.checks.data._gross import gross_errors
 from chainrule.diagnosis.doctor.checks.data._grows import data_grows
 from chainrule.diagnosis.doctor.checks.data._ids import ids_as_numbers
+from chainrule.diagnosis.doctor.checks.data._label_order import another_order
 from chainrule.diagnosis.doctor.checks.data._layout import axes_exchanged, batch_and_time
 from chainrule.diagnosis.doctor.checks.data._leak import target_among_inputs
 from chainrule.diagnosis.doctor.checks.data._masks import mask_blended
@@ -29,7 +30,6 @@ from chainrule.diagnosis.doctor.checks.data._mixed import mixed_labels
 from chainrule.diagnosis.doctor.checks.data._noisy import labels_partly_wrong
 from chainrule.diagnosis.doctor.checks.data._order import iterator_used_up, no_steps, not_shuffled
 from chainrule.diagnosis.doctor.checks.data._overlap import nearly_training, validation_among_training
-from chainrule.diagnosis.doctor.checks.data._paired import another_order
 from chainrule.diagnosis.doctor.checks.data._parts import parts_exchanged
 from chainrule.diagnosis.doctor.checks.data._pixels import rounded_or_clipped
 from chainrule.diagnosis.doctor.checks.data._prepared import prepared_differently

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._copies import copy_with
@@ -217,9 +218,10 @@ def in_evaluation(case: Case) -> Iterator[Finding]:
         return
     first, last = case.evaluations
     changed = 0
-    for before, after in zip(first, last):
-        changed += _changed(before, after)
-    if not changed or changed < 0.5 * min(len(first), len(last)):
+    for place, (before, after) in enumerate(zip(first, last)):
+        changed += not _by_another(last[place], last[:place]) and _changed(before, after)
+    examples = sum(not _by_another(seen, last[:place]) for place, seen in enumerate(last))
+    if not changed or changed < 0.5 * min(len(first), examples):
         return
     yield Finding(
         "augmentation-in-evaluation",
@@ -236,6 +238,21 @@ def in_evaluation(case: Case) -> Iterator[Finding]:
         where=case.place(last[0].forward.line),
         explains=("validation-prepared-differently", "augmentation-breaks-label"),
     )
+
+
+def _by_another(seen: Evaluated, earlier: list[Evaluated]) -> bool:
+    """Whether a call was given what another network made in the same pass: no examples, but features of them."""
+    fed = fed_of(seen)
+    if fed is None:
+        return False
+    for other in earlier:
+        if other.forward.module is seen.forward.module:
+            continue
+        after = [value.tensor for value in other.tape.values if value.operation is not None]
+        made = [leaf for leaf in tree_leaves(other.forward.output) if isinstance(leaf, Tensor)] + after
+        if any(tensor.shape == fed.inputs.shape and torch.equal(tensor, fed.inputs) for tensor in made):
+            return True
+    return False
 
 
 def _changed(before: Evaluated, after: Evaluated) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._program import name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import columns, facts
+from chainrule.diagnosis.doctor.checks.data._fit import standardized
 from chainrule.diagnosis.doctor.checks.data._whole import whole
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -25,9 +28,12 @@ BETWEEN = 0.5
 """How often neighbors may be in the middle half, over chance: of mere noise they are there as often."""
 FULL = 0.3
 """How full both ends of the range must be, over its mean: a circle goes on there, a distribution thins out."""
-_ROUND = re.compile(r"angle|degree|deg2rad|radian|direction|heading|azimuth|hour|hue|orient|phase|% *360|pi\b|month"
-                    r"|week|cos\(|arctan|atan2", re.IGNORECASE)  # fmt: skip
-"""What programs with such targets speak of."""
+_ROUND = re.compile(
+    r"angle|degree|deg2rad|radian|direction|heading|azimuth|hour|hue(?![a-z])|orient|phase|% *360|pi\b|month|weekday"
+    r"|arctan|atan2",
+    re.IGNORECASE,
+)
+"""Words in names and computations of such targets."""
 EXAMPLES, MOST = 300, 2500
 """Examples that are needed, and that are looked at."""
 NEAR = 6
@@ -46,25 +52,25 @@ def circle_cut_open(case: Case) -> Iterator[Finding]:
     counts = [int(end.sum()) for end in ends]
     if min(counts) < max(10, FULL * END * len(place)) or not _full(place):
         return
-    spread = inputs.std(0)
-    features = ((inputs - inputs.mean(0)) / torch.where(spread > 1e-9, spread, 1.0)).float()
+    features = standardized(inputs).float()
     near = torch.cdist(features, features).fill_diagonal_(torch.inf).topk(NEAR, largest=False).indices
-    middle = (place > 0.25) & (place < 0.75)
     other, own, between = [], [], []
+    middle = (place > 0.25) & (place < 0.75)
     for here, there in (ends, ends[::-1]):
-        around = near[here]
-        other.append(float(there[around].double().mean()) / max(float(there.double().mean()), 1e-9))
-        own.append(float(here[around].double().mean()) / max(float(here.double().mean()), 1e-9))
-        between.append(float(middle[around].double().mean()) / max(float(middle.double().mean()), 1e-9))
+        other.append(_beside(near, here, there))
+        own.append(_beside(near, here, here))
+        between.append(_beside(near, here, middle))
     if min(other) < MET or min(o / max(m, 1e-9) for o, m in zip(other, own)) < AS_OFTEN or max(between) > BETWEEN:
         return
-    criterion = case.batches[0].criterion
+    if _folded(near, place):
+        return
+    criterion, spoken = case.batches[0].criterion, _ROUND.search(_told_of_target(case)) is not None
     yield Finding(
         "circle-cut-open",
         "The target closes to a circle (an angle, a time of day) and is learned as a number: its two ends, which are "
         "next to each other, are as far apart as can be.",
-        "fault",
-        0.94 if _ROUND.search(case.source.text) else 0.8,
+        "fault" if spoken else "warning",
+        0.94 if spoken else 0.75,
         (
             Fact("neighbors of examples at one end of the range that are at the other", f"{min(other):.1f} times as "
                  "many as by chance (on a line: fewer)"),
@@ -76,6 +82,48 @@ def circle_cut_open(case: Case) -> Iterator[Finding]:
         explains=(*LEARNS_LITTLE, "target-not-scaled", "output-cannot-reach-target", "overfits",
                   "prediction-not-scaled-back"),
     )  # fmt: skip
+
+
+def _beside(near: Tensor, here: Tensor, there: Tensor) -> float:
+    """How often neighbors of examples here are there, over chance."""
+    return float(there[near[here]].double().mean()) / max(float(there.double().mean()), 1e-9)
+
+
+def _folded(near: Tensor, place: Tensor) -> bool:
+    """Whether neighbors of examples at one quarter of the range are at the other as well: the inputs tell the size of
+    the target, and not its sign, and no circle closes."""
+    quarters = [(place - quarter).abs() < END for quarter in (0.25, 0.75)]
+    if not all(bool(quarter.any()) for quarter in quarters):
+        return True
+    return any(
+        _beside(near, here, there) > AS_OFTEN * _beside(near, here, here) for here, there in (quarters, quarters[::-1])
+    )
+
+
+def _told_of_target(case: Case) -> str:
+    """What the program says of its target: the names beside the prediction in the loss, and what they are made of."""
+    batch, tree = case.batches[0], case.source.tree
+    line = batch.line(batch.criterion.operation) if batch.criterion is not None else None
+    if line is None or case.source.path is None:
+        return ""
+    statements = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno == line[1]]
+    names = {name for each in statements if not hasattr(each, "body") for name in _beside_calls(each)}
+    for _ in range(2):  # y = torch.tensor(angles), angles = atan2(...)
+        made = [n for n in ast.walk(tree) if isinstance(n, ast.Assign) and names & _names(*n.targets)]
+        names |= {name for node in made for name in _names(node.value)}
+    return " ".join([*names, *(spelled(node) for node in made)])
+
+
+def _names(*nodes: ast.AST) -> set[str]:
+    return {name_of(n) for node in nodes for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))}
+
+
+def _beside_calls(statement: ast.stmt) -> set[str]:
+    """The names in a statement but those that a call inside another one is given: the inputs of a network."""
+    outer = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
+    inner = {id(n) for call in outer for arg in call.args for c in ast.walk(arg) if isinstance(c, ast.Call)
+             for n in ast.walk(c)}  # fmt: skip
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and id(n) not in inner}
 
 
 def _pairs(case: Case) -> tuple[Tensor, Tensor] | None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, columns, facts
+from chainrule.diagnosis.doctor.checks.data._facts import Fed, columns, facts, number_targets
+from chainrule.diagnosis.doctor.checks.data._fit import r_squared
 from chainrule.diagnosis.doctor.checks.data._whole import whole
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -67,26 +68,16 @@ def _rows(case: Case) -> Rows | None:
         every_fed, trained = known.train, torch.ones(len(known.train.inputs), dtype=torch.bool)
     else:
         every_fed, trained = Fed(every.inputs, every.targets), every.trained
-    target = _numbers(every_fed)
+    target = number_targets(every_fed)
     if target is None or len(target) < 60:
         return None
     table = columns(every_fed.inputs)
     if bool(trained.all()) and valid is not None and valid.inputs.shape[1:] == every_fed.inputs.shape[1:]:
-        other = _numbers(valid)
+        other = number_targets(valid)
         if other is not None and len(other) == len(valid.inputs):
             table, target = torch.cat([table, columns(valid.inputs)]), torch.cat([target, other])
             trained = torch.cat([trained, torch.zeros(len(other), dtype=torch.bool)])
     return Rows(table, target, trained)
-
-
-def _numbers(fed: Fed) -> Tensor | None:
-    labels = class_targets(fed)
-    if labels is not None:
-        return labels.double() if len(labels.unique()) == 2 else None
-    if fed.targets is None or not fed.targets.is_floating_point():
-        return None
-    flat = fed.targets.reshape(len(fed.targets), -1)
-    return flat[:, 0].double() if flat.shape[1] == 1 and bool(flat.isfinite().all()) else None
 
 
 def _sums(group: Tensor, target: Tensor, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -105,13 +96,9 @@ def _explained(values: Tensor, sums: Tensor, counts: Tensor) -> float:
         if int(present.sum()) < LEAST:
             continue
         size = counts[present] + weight
-        ones = torch.ones_like(size)
-        design = torch.stack([sums[present] / size, ones] if weight == 0 else [sums[present] / size, 1 / size, ones], 1)
-        wanted = values[present].double()
-        fit = design @ torch.linalg.lstsq(design, wanted[:, None]).solution
-        total = float((wanted - wanted.mean()).square().sum())
-        if total > 0 and design.shape[1] + 4 < len(wanted):
-            best = max(best, 1 - float((wanted - fit[:, 0]).square().sum()) / total)
+        parts = torch.stack([sums[present] / size] if weight == 0 else [sums[present] / size, 1 / size], 1)
+        if parts.shape[1] + 5 < len(parts):
+            best = max(best, r_squared(parts, values[present]))
     return best
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import line_of
+from chainrule.diagnosis.doctor.checks._program import line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.checks.data._scale import statistics
@@ -24,6 +24,8 @@ EXACT = 2e-3
 """How near to 0 and 1 the mean and spread of every example are that was scaled by its own."""
 UNLIKE = 1.0
 """Spread of the columns' means then, from which columns were of different kinds: one was far larger in all examples."""
+GAIN = 0.8
+"""What must be left of the loss once columns are scaled as well."""
 
 
 @check("columns-in-changing-order")
@@ -74,52 +76,33 @@ def scaled_over_wrong_axis(case: Case) -> Iterator[Finding]:
     how, node = _of_rows(table), _line(case)
     if how is None:
         return
-    if float(table.mean(0).std()) / max(float(table.std()), 1e-9) < 0.5 * UNLIKE:
-        yield from _alike(case, table, how)
-        return
+    unlike = float(table.mean(0).std()) / max(float(table.std()), 1e-9) >= 0.5 * UNLIKE
+    if not unlike:  # columns of one scale: signals and pictures are rightly scaled so
+        node = _rows_standardized(case)
+        if node is None or not how.startswith("mean") or _is_signal(table):
+            return
     mean, spread = statistics(train.inputs, per_column=True)
     scaled = {i: ((f.inputs - mean) / spread).to(f.inputs.dtype) for i, f in enumerate(known.fed)}
     before, after = again(case), again(case, inputs=scaled)
     old, new = compare(before, after)
-    helped = new < 0.8 * old
+    helped = new < GAIN * old
     if not helped and node is None:
         return
     yield Finding(
         "scaled-over-wrong-axis",
         f"Each example is scaled by itself ({how}), and not each column: what differs between examples is lost.",
-        "fault" if helped else "warning",
-        0.9 if helped else 0.6,
+        "fault" if helped else "note",
+        0.9 if helped else 0.4,
         (
             Fact("mean and spread of every example", how),
             Fact("spread of the columns' means", f"{float(table.mean(0).std()):.2f} (scaled columns: 0)"),
+            Fact("correlation of neighboring columns", f"{_near(table):.2f}"),
         ),
         change="x.mean(0) and x.std(0): axis 0, over the examples, of the training part",
         where=case.place(line_of(case, node)) if node is not None else known.place,
         tried=Tried("columns scaled as well", f"loss {old:.4g}", f"loss {new:.4g}", helped),
         explains=(*LEARNS_LITTLE, "input-not-scaled", "input-squeezed", "labels-unrelated"),
     )
-
-
-def _alike(case: Case, table: Tensor, how: str) -> Iterator[Finding]:
-    """Columns of one scale, that were not scaled as such: the program says so, and rows are no signals or pictures."""
-    node = _rows_standardized(case)
-    if node is None or not how.startswith("mean") or _is_signal(table):
-        return
-    yield Finding(
-        "scaled-over-wrong-axis",
-        f"Each example is scaled by itself ({how}), and not each column: what differs between examples is lost.",
-        "fault",
-        0.9,
-        (
-            Fact("mean and spread of every example", how),
-            Fact("numbers of an example that are left once mean and spread are fixed", f"{table.shape[1] - 2} of "
-                 f"{table.shape[1]}"),
-            Fact("correlation of neighboring columns", f"{_near(table):.2f}: they are no series and no picture"),
-        ),
-        change="x.mean(0) and x.std(0): axis 0, over the examples, of the training part",
-        where=case.place(line_of(case, node)),
-        explains=(*LEARNS_LITTLE, "input-not-scaled", "input-squeezed", "labels-unrelated", "overfits"),
-    )  # fmt: skip
 
 
 def _near(table: Tensor) -> float:
@@ -138,12 +121,12 @@ def _is_signal(table: Tensor) -> bool:
 def _rows_standardized(case: Case) -> ast.AST | None:
     """Where rows of a table are brought to mean 0 and spread 1: both over axis 1 in one expression, or by a scaler."""
     for node in ast.walk(case.source.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            if name in ("scale", "zscore") and any(k.arg == "axis" and ast.unparse(k.value) in ("1", "-1")
+        if isinstance(node, ast.Call):
+            name = name_of(node)
+            if name in ("scale", "zscore") and any(k.arg == "axis" and spelled(k.value) in ("1", "-1")
                                                    for k in node.keywords):  # fmt: skip
                 return node
-            if name == "fit_transform" and node.args and ast.unparse(node.args[0]).endswith(".T"):
+            if name == "fit_transform" and node.args and spelled(node.args[0]).endswith(".T"):
                 return node
         if isinstance(node, (ast.FunctionDef, ast.Module)):
             over = {call for call in ("mean", "std", "var") if _over_rows(node, call)}
@@ -158,7 +141,7 @@ def _over_rows(tree: ast.AST, wanted: str) -> ast.AST | None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == wanted:
             given = [*node.args[:2], *(k.value for k in node.keywords if k.arg in ("axis", "dim"))]
-            if any(ast.unparse(argument) in ("1", "-1") for argument in given):
+            if any(spelled(argument) in ("1", "-1") for argument in given):
                 return node
     return None
 
@@ -176,11 +159,11 @@ def _of_rows(table: Tensor) -> str | None:
 def _line(case: Case) -> ast.AST | None:
     """Where means are taken over the columns of an example, or rows are brought to length one."""
     for node in ast.walk(case.source.tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Attribute, ast.Name)):
+        if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        name = name_of(node)
         given = [*node.args[:2], *(k.value for k in node.keywords if k.arg in ("axis", "dim"))]
-        if name in ("mean", "std") and any(ast.unparse(argument) in ("1", "-1") for argument in given):
+        if name in ("mean", "std") and any(spelled(argument) in ("1", "-1") for argument in given):
             return node
         if name in ("normalize", "Normalizer"):
             return node

@@ -12,7 +12,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._stored import Stored
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import functions, line_of, loops
+from chainrule.diagnosis.doctor.checks._program import functions, line_of, loops, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Plot
 
@@ -68,6 +68,8 @@ def _is_fed(case: Case, stored: Stored) -> bool:
 def _progressed(stored: Stored) -> bool:
     """Whether what is stored was changed, and is neither a store that was filled nor one for ever other data."""
     before, after = stored.before, stored.after
+    if stored.permuted:
+        return False  # the same examples were shuffled where they lie
     if bool((before == before[0]).all()) or not bool(before.isfinite().all()):
         return False
     changed = before != after
@@ -147,7 +149,7 @@ def _in_place(case: Case, *, exactly: bool = False) -> ast.AST | None:
     for body in (*functions(tree).values(), *loops(tree)):
         for node in ast.walk(body):
             if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Sub, ast.Div, ast.Mult, ast.Add)):
-                name = ast.unparse(node.target).split("[")[0].split(".")[-1]
+                name = spelled(node.target).split("[")[0].split(".")[-1]
                 if not any(word in name for word in steps - {"i", "n"}) and name not in steps and not _counts(node):
                     return node
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _IN_PLACE:

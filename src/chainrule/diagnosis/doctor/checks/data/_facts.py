@@ -248,3 +248,14 @@ def class_targets(fed: Fed | None) -> Tensor | None:
     if not targets.is_floating_point():
         return targets.long()
     return targets.long() if bool((targets == targets.round()).all()) and len(targets.unique()) <= 2 else None
+
+
+def number_targets(fed: Fed | None) -> Tensor | None:
+    """One number for each example (N,): the target, or which of two classes it is; None where it is something else."""
+    labels = class_targets(fed)
+    if labels is not None:
+        return labels.double() if len(labels.unique()) == 2 else None
+    if fed is None or fed.targets is None or not fed.targets.is_floating_point() or not fed.targets.ndim:
+        return None
+    flat = fed.targets.reshape(len(fed.targets), -1)
+    return flat[:, 0].double() if flat.shape[1] == 1 and bool(flat.isfinite().all()) else None

@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import line_of, name_of
+from chainrule.diagnosis.doctor.checks._program import line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.checks.data._whole import held_out
 from chainrule.diagnosis.doctor.findings import Fact, Finding
@@ -121,7 +121,7 @@ def _filling(case: Case) -> ast.AST | None:
             if any(_names_targets(each) for each in (owner, *node.args[:1])):
                 return node
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            target, written = node.targets[0], ast.unparse(node.targets[0])
+            target, written = node.targets[0], spelled(node.targets[0])
             zero = isinstance(node.value, ast.Constant) and node.value.value == 0
             unknown = any(word in written for word in ("isnan", "isnull", "isna", "== -1", "missing", "unknown"))
             if zero and unknown and _names_targets(target.value):

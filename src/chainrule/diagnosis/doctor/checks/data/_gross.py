@@ -12,7 +12,8 @@ from chainrule.diagnosis.doctor._copies import copy_with
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, answers
-from chainrule.diagnosis.doctor.checks.data._facts import facts, input_value
+from chainrule.diagnosis.doctor.checks.data._facts import Fed, facts, input_value
+from chainrule.diagnosis.doctor.checks.data._fit import RELATED, related
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 FEW = 0.03
@@ -47,6 +48,8 @@ def gross_errors(case: Case) -> Iterator[Finding]:
     reach = float((kept - kept.median()).abs().max())
     if float((every[far, 0] - kept.median()).abs().min()) < TAIL * reach:
         return
+    if _foretold(case):
+        return
     ruled = float((every[far, 0] - every.mean()).square().sum() / (every - every.mean()).square().sum())
     if ruled < RULED:
         return
@@ -60,14 +63,14 @@ def gross_errors(case: Case) -> Iterator[Finding]:
     yield Finding(
         "gross-errors-kept",
         "A few targets are far off all others, and rule the scaling and the loss.",
-        "fault",
-        0.94,
+        "warning",
+        0.85,
         (
             Fact("targets far off", f"{int(far.sum())} of {len(far)}"),
             Fact("how far", f"{float((every[far, 0] - center).abs().median()) / spread:,.0f} spreads of the others"),
             Fact("their share of all squared distances from the mean", f"{ruled:.0%}"),
         ),
-        change="look at them, and leave out what cannot be; scale by what is left, or a loss such as Huber's",
+        change="look at them: leave out what cannot be, and scale by what is left, or take a loss such as Huber's",
         where=case.place(batches[0].line(criterion.operation)) if criterion is not None else "",
         tried=Tried(
             "those drawn in, targets scaled by the others, the same steps from the same start",
@@ -78,6 +81,16 @@ def gross_errors(case: Case) -> Iterator[Finding]:
         explains=(*LEARNS_LITTLE, "labels-unrelated", "loss-diverges", "rate-too-high", "gradients-explode",
                   "target-not-scaled", "overfits", "labels-partly-wrong", "initial-loss-off"),
     )  # fmt: skip
+
+
+def _foretold(case: Case) -> bool:
+    """Whether the inputs tell which examples are far off: these are rare events, to be learned, and no errors."""
+    train = facts(case).train
+    if train is None or train.targets is None or not train.paired:
+        return False
+    far = far_off(train.targets.reshape(-1).double())
+    told = related(Fed(train.inputs, far.long())) if far is not None else None
+    return told is not None and told > RELATED
 
 
 def far_off(values: Tensor) -> Tensor | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Forward, Moved, Printed
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import line_of, loops, name_of
+from chainrule.diagnosis.doctor.checks._program import line_of, loops, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -83,7 +83,7 @@ def _adding(case: Case) -> ast.AST | None:
             continue
         for node in ast.walk(loop):
             if isinstance(node, ast.Call) and name_of(node) in ("extend", "append"):
-                said = ast.unparse(node.func).lower()
+                said = spelled(node.func).lower()
                 if any(word in said for word in ("data", "train", "rows", "sample", "example", "x.", "xs", "pairs")):
                     return node
     return None

@@ -13,7 +13,7 @@ from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, columns, facts
-from chainrule.diagnosis.doctor.checks.data._unrelated import agreement, linear, neighbours
+from chainrule.diagnosis.doctor.checks.data._fit import agreement, linear, neighbours
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 LEAST, MOST = 6, 512

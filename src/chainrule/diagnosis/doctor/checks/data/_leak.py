@@ -11,6 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, columns, facts
+from chainrule.diagnosis.doctor.checks.data._fit import r_squared
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 EXACT = 0.99985
@@ -104,7 +105,7 @@ def _of_numbers(table: Tensor, target: Tensor, *, table_of_columns: bool) -> Tol
     if float(both[best]) < NEARLY or _is_window(table):
         return None
     others = table[:, [c for c in range(table.shape[1]) if c != best]]
-    if others.shape[1] > len(table) // 3 or _explained(others, target) > OTHERS:
+    if others.shape[1] > len(table) // 3 or r_squared(others, target) > OTHERS:
         return None
     return Told((best,), float(both[best]), "correlation")
 
@@ -139,21 +140,11 @@ def _pairs(table: Tensor, target: Tensor) -> Told | None:
             a, b = table[:, i], table[:, j]
             if len(a.unique()) < 12 or len(b.unique()) < 12:
                 continue
-            fit = _explained(torch.stack([a, b, a * b], 1), target)
-            alone = max(_explained(table[:, [i]], target), _explained(table[:, [j]], target))
+            fit = r_squared(torch.stack([a, b, a * b], 1), target)
+            alone = max(r_squared(table[:, [i]], target), r_squared(table[:, [j]], target))
             if fit > 0.9997 and alone < 0.98:
                 return Told((i, j), fit**0.5, "correlation with the product or sum")
     return None
-
-
-def _explained(table: Tensor, target: Tensor) -> float:
-    """The share of the target's variance that columns explain linearly."""
-    table, target = table.double(), target.double()
-    design = torch.cat([torch.ones(len(table), 1, dtype=torch.double), table], 1)
-    weights = torch.linalg.lstsq(design, target[:, None]).solution
-    rest = target - (design @ weights)[:, 0]
-    total = float((target - target.mean()).square().sum())
-    return 1 - float(rest.square().sum()) / total if total > 0 else 0.0
 
 
 def _of_classes(table: Tensor, labels: Tensor, *, pictures: bool) -> Told | None:

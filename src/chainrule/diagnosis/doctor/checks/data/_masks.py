@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import Function, functions, line_of, name_of
+from chainrule.diagnosis.doctor.checks._program import Function, calls, functions, line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import Fed, facts
 from chainrule.diagnosis.doctor.checks.data._whole import held_out
 from chainrule.diagnosis.doctor.findings import Fact, Finding
@@ -24,8 +25,14 @@ _BLENDS = {"grid_sample": "bilinear", "resize": "bilinear", "Resize": "bilinear"
            "resized_crop": "bilinear", "RandomResizedCrop": "bilinear", "warp_affine": "bilinear",
            "warp_perspective": "bilinear"}  # fmt: skip
 """Functions that resize or turn, and how they do it when nothing is said."""
-_LABELS = ("mask", "seg", "label", "target", "truth", "annot", "gt")
-"""Parts of names of masks."""
+_LABELS = re.compile(
+    r"(^|_)(masks?|segs?|segmentations?|segmap|labels?|targets?|truths?|annotations?|annots?|gt)(?=_|\d|$)"
+)
+"""Words in names of masks."""
+_GIVEN = re.compile(r"(^|_)(logits?|scores?|preds?|predicted|predictions?|outputs?|probs?)(?=_|\d|$)")
+"""Words in names of what a network gives."""
+MOST = 64
+"""Values that masks of classes have at most."""
 
 
 @check("mask-blended")
@@ -36,14 +43,15 @@ def mask_blended(case: Case) -> Iterator[Finding]:
     if train is None:
         return
     valid, node = _dense(held_out(case)), _blending(case)
+    if not _of_classes(train if valid is None else valid):
+        return
     mine, edges = _between(train)
     theirs = _between(valid)[0] if valid is not None else None
     more = theirs is not None and mine > max(TIMES * theirs, theirs + LEAST) and mine > LEAST
     strange = _strange(train, valid)
-    whole = bool((train == train.round()).all())
-    if not more and strange == 0 and (node is None or (whole and (len(train.unique()) < 3 or mine < LEAST))):
+    if valid is not None and not more and not strange:
         return
-    if node is None and not more:
+    if not more and (node is None or (strange == 0 and (len(train.unique()) < 3 or mine < LEAST))):
         return
     yield Finding(
         "mask-blended",
@@ -59,6 +67,12 @@ def mask_blended(case: Case) -> Iterator[Finding]:
         where=case.place(line_of(case, node)) if node is not None else known.place,
         explains=("underfits", "labels-partly-wrong", "overfits", "class-missing", "labels-out-of-range"),
     )
+
+
+def _of_classes(maps: Tensor) -> bool:
+    """Whether maps hold classes, and no amounts: few values, whole ones."""
+    kinds = maps.unique()
+    return len(kinds) <= MOST and bool((kinds == kinds.round()).all())
 
 
 def _dense(fed: Fed | None) -> Tensor | None:
@@ -90,21 +104,20 @@ def _strange(train: Tensor, valid: Tensor | None) -> int:
     if valid is None:
         return 0
     mine, theirs = train.unique(), valid.unique()
-    if len(theirs) > 64 or bool((theirs != theirs.round()).any()):
-        return 0
     return int((~torch.isin(mine, theirs)).sum()) if len(mine) > 2 * len(theirs) else 0
 
 
 def _blending(case: Case) -> ast.AST | None:
     """Where something that is called a mask is resized or turned, and not by its nearest neighbor."""
     known = functions(case.source.tree)
-    for node in ast.walk(case.source.tree):
-        if not isinstance(node, ast.Call):
-            continue
+    inside = {id(call) for body in known.values() if body.name == "forward" for call in calls(body)}
+    for node in calls(case.source.tree):
         given = [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
-        if not any(part in ast.unparse(each).lower() for each in given for part in _LABELS):
+        parts = [part for each in given for part in ast.walk(each) if isinstance(part, (ast.Name, ast.Attribute))]
+        names = [name_of(part).lower() for part in parts]
+        if id(node) in inside or not any(map(_LABELS.search, names)) or any(map(_GIVEN.search, names)):
             continue
-        name, written = name_of(node), ast.unparse(node).lower()
+        name, written = name_of(node), spelled(node).lower()
         if "nearest" in written or "interpolation=0" in written or "order=0" in written:
             continue
         if name in known and name not in _BLENDS:
@@ -119,7 +132,7 @@ def _blending(case: Case) -> ast.AST | None:
 def _blends(body: Function) -> bool:
     """Whether a function of the program resizes by interpolation when nothing is said."""
     inside = [n for n in ast.walk(body) if isinstance(n, ast.Call) and name_of(n) in _BLENDS]
-    text = ast.unparse(body).lower()
+    text = spelled(body).lower()
     return bool(inside) and "nearest" not in text and (
         "linear" in text or "cubic" in text or any(_BLENDS[name_of(n)] == "bilinear" for n in inside)
     )  # fmt: skip

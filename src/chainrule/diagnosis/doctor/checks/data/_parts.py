@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import calls, line_of
+from chainrule.diagnosis.doctor.checks._program import calls, line_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -39,7 +39,7 @@ def parts_exchanged(case: Case) -> Iterator[Finding]:
         (
             Fact("different examples in training", str(seen)),
             Fact("in the validation", str(asked)),
-            Fact("split", ast.unparse(found.node)[:110]),
+            Fact("split", spelled(found.node)[:110]),
         ),
         change="x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2): of each array first the part "
         "to train on, then the other",
@@ -65,7 +65,7 @@ def _by_name(case: Case) -> Exchanged | None:
     for node in ast.walk(case.source.tree):
         if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple):
             continue
-        kinds = [_kind(ast.unparse(element)) for element in node.targets[0].elts]
+        kinds = [_kind(spelled(element)) for element in node.targets[0].elts]
         call = next(calls(node.value, frozenset({"train_test_split"})), None)
         if call is not None and len(kinds) == 2 * len(call.args):
             if all(kind == ("test", "train")[place % 2] for place, kind in enumerate(kinds)):

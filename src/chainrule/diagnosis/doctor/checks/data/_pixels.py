@@ -9,6 +9,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Line
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
+from chainrule.diagnosis.doctor.checks._program import spelled
 from chainrule.diagnosis.doctor.checks.data._facts import columns, facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -88,10 +89,10 @@ def _cast_back(case: Case) -> list[Line]:
     for node in ast.walk(case.source.tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        inner, text = node.func.value, ast.unparse(node)
+        inner, text = node.func.value, spelled(node)
         whole = _to_whole(node)
         quotient = isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div)
-        again = isinstance(inner, ast.Call) and _to_whole(inner) and "float" in text[len(ast.unparse(inner)) :]
+        again = isinstance(inner, ast.Call) and _to_whole(inner) and "float" in text[len(spelled(inner)) :]
         if case.source.path is not None and ((whole and quotient) or again):
             found.append((str(case.source.path), node.lineno))
     return found
@@ -100,7 +101,7 @@ def _cast_back(case: Case) -> list[Line]:
 def _to_whole(node: ast.Call) -> bool:
     if not isinstance(node.func, ast.Attribute):
         return False
-    kinds = " ".join(ast.unparse(argument) for argument in node.args)
+    kinds = " ".join(spelled(argument) for argument in node.args)
     return node.func.attr in ("long", "int", "byte") or (node.func.attr in ("astype", "to", "type") and "int" in kinds)
 
 

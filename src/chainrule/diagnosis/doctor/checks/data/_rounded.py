@@ -13,7 +13,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Measured
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import line_of, name_of
+from chainrule.diagnosis.doctor.checks._program import line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -58,7 +58,7 @@ def cut_to_whole(case: Case) -> Iterator[Finding]:
                 "different targets in training", f"{different}, from {float(values.min()):g} to {float(values.max()):g}"
             ),
             *((Fact("true values of the metric that are no whole numbers", f"{fractions:.0%}"),) if fractions else ()),
-            *((Fact("cast in the program", ast.unparse(cast)[:80]),) if cast is not None else ()),
+            *((Fact("cast in the program", spelled(cast)[:80]),) if cast is not None else ()),
         ),
         change="keep the targets as floats: torch.tensor(y, dtype=torch.float32), without astype(int), long() or //",
         where=case.place(line_of(case, cast)) if cast is not None else place,
@@ -86,7 +86,7 @@ def _cast(case: Case) -> ast.AST | None:
     for node in ast.walk(case.source.tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             names = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
-            said = " ".join(ast.unparse(name) for name in names).lower()
+            said = " ".join(spelled(name) for name in names).lower()
             if any(part == "y" or part.startswith(("y_", "target", "label")) or part in _WORDS
                    for part in said.replace("(", " ").replace(",", " ").replace(")", " ").split()):  # fmt: skip
                 for inner in ast.walk(node.value):
@@ -101,12 +101,12 @@ def _whole(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = name_of(node)
-    said = " ".join(ast.unparse(a) for a in (*node.args, *(k.value for k in node.keywords)))
+    said = " ".join(spelled(a) for a in (*node.args, *(k.value for k in node.keywords)))
     kinds = ("int", "long")
     if name in ("astype", "to", "type", "view", "array", "asarray"):
-        last = ast.unparse(node.args[-1]) if node.args else said
-        typed = " ".join([last, *(ast.unparse(k.value) for k in node.keywords if k.arg == "dtype")])
+        last = spelled(node.args[-1]) if node.args else said
+        typed = " ".join([last, *(spelled(k.value) for k in node.keywords if k.arg == "dtype")])
         return any(kind in typed.split(".")[-1] for kind in kinds) and len(typed) < 40
     if name in ("tensor", "as_tensor"):
-        return any(k.arg == "dtype" and any(kind in ast.unparse(k.value) for kind in kinds) for k in node.keywords)
+        return any(k.arg == "dtype" and any(kind in spelled(k.value) for kind in kinds) for k in node.keywords)
     return name in _CASTS and isinstance(node.func, ast.Attribute) and not (name == "int" and node.args)

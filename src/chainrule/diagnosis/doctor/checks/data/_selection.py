@@ -12,7 +12,8 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Line
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks.data._facts import class_targets, facts
+from chainrule.diagnosis.doctor.checks._program import name_of
+from chainrule.diagnosis.doctor.checks.data._facts import facts, number_targets
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
 LEAST = 1.9
@@ -36,7 +37,7 @@ def selected_with_all(case: Case) -> Iterator[Finding]:
     train, valid = known.train, known.valid
     if train is None or valid is None or train.inputs.ndim != 2 or not train.inputs.is_floating_point():
         return
-    first, second = _numbers(train.targets, class_targets(train)), _numbers(valid.targets, class_targets(valid))
+    first, second = number_targets(train), number_targets(valid)
     if first is None or second is None or len(first) != len(train.inputs) or len(second) != len(valid.inputs):
         return
     if valid.inputs.shape[1] != train.inputs.shape[1] or len(first) < 30 or len(second) < 20:
@@ -45,15 +46,6 @@ def selected_with_all(case: Case) -> Iterator[Finding]:
     if not bool(both.isfinite().all()):
         return
     yield from _chosen(case, both, wanted, len(first))
-
-
-def _numbers(targets: Tensor | None, labels: Tensor | None) -> Tensor | None:
-    if labels is not None:
-        return labels.double() if len(labels.unique()) == 2 else None
-    if targets is None or not targets.is_floating_point():
-        return None
-    flat = targets.reshape(len(targets), -1)
-    return flat[:, 0].double() if flat.shape[1] == 1 else None
 
 
 def t_values(table: Tensor, target: Tensor) -> Tensor:
@@ -93,8 +85,6 @@ def _selecting(case: Case) -> list[Line]:
     """Lines that choose columns by labels."""
     found = []
     for node in ast.walk(case.source.tree):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in _SELECTORS:
-                found.append((str(case.source.path), node.lineno))
+        if isinstance(node, ast.Call) and name_of(node) in _SELECTORS:
+            found.append((str(case.source.path), node.lineno))
     return found

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import line_of, name_of, spelled
+from chainrule.diagnosis.doctor.checks._program import calls, functions, line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
+from chainrule.diagnosis.doctor.checks.data._fit import r_squared
+from chainrule.diagnosis.doctor.checks.data._in_time import slides
 from chainrule.diagnosis.doctor.checks.data._whole import held_out, whole
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -51,12 +53,12 @@ def smoothed_with_future(case: Case) -> Iterator[Finding]:
             explains=("future-in-window", "target-among-inputs", "overfits", "windows-overlap"),
         )
         return
-    if node is not None and facts(case).train is not None and _forecasts(case):
+    if node is not None and any(slides(inputs) for inputs, _ in _ordered(case)):
         yield Finding(
             "smoothed-with-the-future",
             "The series is smoothed over later values too before windows are cut from it: they hold what is to come.",
             "warning",
-            0.75,
+            0.6,
             (Fact("what looks to both sides", f"`{spelled(node)[:100]}`"),),
             change="average over past values only, or smooth inside of each window",
             where=case.place(line_of(case, node)),
@@ -81,8 +83,7 @@ def _ordered(case: Case) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _made_of_later(series: Tensor, target: Tensor) -> tuple[float, float] | None:
     """Whether windows follow each other and one of their last numbers is a weighted mean of targets around it."""
-    follows = float((series[1:, :-1] == series[:-1, 1:]).all(2).all(1).double().mean())
-    if follows < 0.9 or not bool(series.isfinite().all() & target.isfinite().all()):
+    if not slides(series) or not bool(series.isfinite().all() & target.isfinite().all()):
         return None
     near = target.unfold(0, 2 * LAGS + 1, 1)  # the target at LAGS is that of the window in question
     for feature in range(min(series.shape[2], 16)):
@@ -92,38 +93,63 @@ def _made_of_later(series: Tensor, target: Tensor) -> tuple[float, float] | None
         alone = torch.corrcoef(torch.cat([near, last[:, None]], 1).T)[-1, :-1].abs()
         if float(alone.max()) > EXACT:
             continue  # it is one of them, and no mean
-        both, before = _explained(near, last), _explained(near[:, :LAGS], last)
+        both, before = r_squared(near, last), r_squared(near[:, :LAGS], last)
         if both > EXACT and both - before > FUTURE:
             return both, before
     return None
 
 
-def _explained(columns: Tensor, wanted: Tensor) -> float:
-    design = torch.cat([torch.ones(len(columns), 1, dtype=torch.double), columns], 1)
-    fit = design @ torch.linalg.lstsq(design, wanted[:, None]).solution
-    return 1 - float((fit[:, 0] - wanted).square().sum() / (wanted - wanted.mean()).square().sum())
-
-
-def _forecasts(case: Case) -> bool:
-    """Whether the program cuts windows from a series and predicts what comes after them."""
-    words = ("sliding_window_view", "unfold(", "window", "horizon", "forecast", "lookback", "look_back", "shift(-")
-    return any(word in case.source.text for word in words) and case.task == "numbers"
-
-
 def _centered(case: Case) -> ast.AST | None:
-    """Where a series is smoothed to both sides."""
-    for node in ast.walk(case.source.tree):
-        if not isinstance(node, ast.Call):
+    """Where what a network is called with is smoothed to both sides."""
+    tree = case.source.tree
+    smoothing = [node for node in calls(tree) if _smooths(node, case)]
+    inside = {name for name, body in functions(tree).items() for node in calls(body) if node in smoothing}
+    fed = _fed(case)
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Assign, ast.AugAssign)) or node.value is None:
             continue
-        name = name_of(node)
-        flags = {k.arg: k.value for k in node.keywords}
-        centered = isinstance(flags.get("center"), ast.Constant) and flags["center"].value is True  # type: ignore[attr-defined]
-        if name in _CENTERED or (name == "rolling" and centered):
-            return node
-        if name == "convolve" and "mode" in flags and spelled(flags["mode"]).strip("'\"") == "same":
-            return node
-        if name == "pad" and len(node.args) > 1 and isinstance(node.args[1], ast.Tuple) and len(node.args[1].elts) == 2:
-            first, second = (spelled(each) for each in node.args[1].elts)
-            if first == second and first != "0" and "convolve" in case.source.text:
-                return node
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if not fed & {name for target in targets for name in _names(target)}:
+            continue
+        found = [call for call in calls(node.value) if call in smoothing or name_of(call) in inside]
+        if found:
+            own = functions(tree).get(name_of(found[0]))
+            return found[0] if own is None else next(call for call in calls(own) if call in smoothing)
     return None
+
+
+def _fed(case: Case) -> set[str]:
+    """The names that what a network is called with in training comes from."""
+    tree, lines = case.source.tree, {f.line[1] for f in facts(case).learning if f.line is not None}
+    names: set[str] = set()
+    for call in calls(tree):
+        if call.lineno in lines:
+            names |= {name for argument in (*call.args, *(k.value for k in call.keywords)) for name in _names(argument)}
+    while True:
+        more = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and names & {n for target in node.targets for n in _names(target)}:
+                more |= _names(node.value)
+            elif isinstance(node, (ast.For, ast.comprehension)) and names & _names(node.target):
+                more |= _names(node.iter)
+        if more <= names:
+            return names
+        names |= more
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def _smooths(node: ast.Call, case: Case) -> bool:
+    """Whether a call looks to both sides."""
+    name, flags = name_of(node), {k.arg: k.value for k in node.keywords}
+    centered = isinstance(flags.get("center"), ast.Constant) and flags["center"].value is True  # type: ignore[attr-defined]
+    if name in _CENTERED or (name == "rolling" and centered):
+        return True
+    if name == "convolve" and "mode" in flags:
+        return spelled(flags["mode"]).strip("'\"") == "same"
+    if name == "pad" and len(node.args) > 1 and isinstance(node.args[1], ast.Tuple) and len(node.args[1].elts) == 2:
+        first, second = (spelled(each) for each in node.args[1].elts)
+        return first == second and first != "0" and any(True for _ in calls(case.source.tree, frozenset({"convolve"})))
+    return False

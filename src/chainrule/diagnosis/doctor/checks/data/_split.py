@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._passes import CALLS
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import calls, line_of
+from chainrule.diagnosis.doctor.checks._program import calls, line_of, spelled
 from chainrule.diagnosis.doctor.checks.data._again import score
 from chainrule.diagnosis.doctor.checks.data._facts import Facts, class_targets, facts
 from chainrule.diagnosis.doctor.checks.data._order import between
@@ -142,10 +142,10 @@ def _split(case: Case) -> ast.AST | None:
         if isinstance(node, ast.Subscript):
             inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
             if isinstance(inner, ast.Slice) and inner.lower is None and inner.upper is not None:
-                heads[ast.unparse(node.value), ast.unparse(inner.upper)] = node
+                heads[spelled(node.value), spelled(inner.upper)] = node
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and node.slice.lower is not None:
-            found = heads.get((ast.unparse(node.value), ast.unparse(node.slice.lower)))
+            found = heads.get((spelled(node.value), spelled(node.slice.lower)))
             if found is not None:
                 return found
     return None

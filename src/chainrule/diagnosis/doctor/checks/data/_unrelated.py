@@ -11,19 +11,18 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
 from chainrule.diagnosis.doctor.checks.data._again import again, compare
-from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, columns, facts
+from chainrule.diagnosis.doctor.checks.data._facts import Fed, class_targets, facts
+from chainrule.diagnosis.doctor.checks.data._fit import RELATED, related
+from chainrule.diagnosis.doctor.checks.data._in_time import in_time
+from chainrule.diagnosis.doctor.checks.data._whole import whole
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
 
 EXAMPLES = 150
 """Pairs that are needed to say that inputs tell nothing of labels."""
-MOST = 1200
-"""Pairs that are looked at."""
 CHANCE = 2.5
 """Standard deviations above what shuffled labels give, below which inputs tell nothing of labels."""
 MOST_BY_CHANCE, FAR_LESS = 6.0, 0.12
 """The same where the validation tells far more: chance may give a little, in 24 draws of shuffled labels."""
-RELATED = 5.0
-"""The same, from which they do."""
 
 
 @check("labels-unrelated", experiment=True)
@@ -45,7 +44,7 @@ def labels_unrelated(case: Case) -> Iterator[Finding]:
     with_true, with_shuffled = compare(true, shuffled, count=count)
     no_better = with_true > 0.95 * with_shuffled
     sure = elsewhere is not None and elsewhere > RELATED and (told <= CHANCE or no_better)
-    if not sure and not no_better:
+    if not sure and (not no_better or _only_unpredictable(case, known.train)):
         return
     fell = _fell(true.losses, count)
     proven = no_better and fell
@@ -76,6 +75,17 @@ def labels_unrelated(case: Case) -> Iterator[Finding]:
     )
 
 
+def _only_unpredictable(case: Case, train: Fed) -> bool:
+    """Whether each label may well be that of its input: it comes next in a series, or its size can be told."""
+    every = whole(case)
+    if every is not None and in_time(every.inputs):
+        return True
+    if train.targets is None or not train.targets.is_floating_point() or class_targets(train) is not None:
+        return False
+    sizes = related(Fed(train.inputs, (train.targets - train.targets.median()).abs()))
+    return sizes is not None and sizes > RELATED
+
+
 def _fell(losses: list[float], count: int) -> bool:
     """Whether the network learned something by heart, so that it could have learned more."""
     first = sum(losses[:count]) / max(1, count)
@@ -92,80 +102,3 @@ def _shuffled(case: Case) -> dict[int, Tensor]:
     parts = every.split([len(t) for _, t in targets])
     found.update({i: part for (i, _), part in zip(targets, parts)})
     return found
-
-
-def related(fed: Fed) -> float | None:
-    """How much more inputs tell of targets than of shuffled ones, in standard deviations; None where it cannot be told.
-
-    The better one of five neighbours and a linear fit, each example answered without itself.
-    """
-    if fed.targets is None or not fed.paired or len(fed.inputs) < 60:
-        return None
-    features = _features(fed.inputs[:MOST])
-    labels = class_targets(fed)
-    if labels is not None:
-        if int(labels.min()) < 0 or len(labels.unique()) < 2 or len(labels.unique()) > len(labels) // 4:
-            return None
-        wanted = torch.nn.functional.one_hot(labels[:MOST]).double()
-    elif fed.targets.is_floating_point():
-        wanted = fed.targets[:MOST].reshape(len(features), -1).double()
-    else:
-        return None
-    if features is None or wanted.shape[1] > 64 or not bool(wanted.isfinite().all()):
-        return None
-    wanted = wanted - wanted.mean(0)
-    fits = [neighbours(features), linear(features)]
-    generator = torch.Generator().manual_seed(0)
-    best = -torch.inf
-    for fit in fits:
-        own = agreement(fit, wanted)
-        draws = torch.tensor(
-            [agreement(fit, wanted[torch.randperm(len(wanted), generator=generator)]) for _ in range(24)]
-        )
-        best = max(best, (own - float(draws.mean())) / max(float(draws.std()), 1e-9))
-    return best
-
-
-def _features(inputs: Tensor) -> Tensor:
-    """Scaled columns; of tokens how often each stands in the example."""
-    if not inputs.is_floating_point() and inputs.ndim == 2:
-        size = int(inputs.max()) + 1
-        if int(inputs.min()) >= 0 and 8 < size <= 50_000:
-            counts = torch.zeros(len(inputs), size).scatter_add_(1, inputs.long(), torch.ones(inputs.shape))
-            kept = (counts > 0).sum(0) > 1
-            return torch.nn.functional.normalize(
-                counts[:, kept] / (counts[:, kept] > 0).sum(0).sqrt().clamp_min(1), dim=1
-            )
-    table = columns(inputs)
-    step = -(-table.shape[1] // 1024)
-    table = table[:, ::step]
-    spread = table.std(0)
-    return (
-        ((table - table.mean(0)) / torch.where(spread > 1e-9, spread, torch.ones_like(spread)))
-        .nan_to_num()
-        .clamp(-8, 8)
-    )
-
-
-def neighbours(features: Tensor) -> Tensor:
-    """The matrix that answers each example by the mean of its five neighbours, (N, N)."""
-    distance = torch.cdist(features.float(), features.float())
-    distance.fill_diagonal_(torch.inf)
-    near = distance.topk(5, largest=False).indices
-    return torch.zeros(len(features), len(features), dtype=torch.double).scatter_(1, near, 0.2)
-
-
-def linear(features: Tensor) -> Tensor:
-    """The matrix that answers each example by a ridge fit to all others, (N, N)."""
-    kernel = (features.double() @ features.double().T) / features.shape[1]
-    strength = 0.1 * float(kernel.diagonal().mean()) + 1e-9
-    identity = torch.eye(len(kernel), dtype=torch.double)
-    hat = torch.linalg.solve(kernel + strength * identity, kernel)
-    leverage = hat.diagonal().clamp_max(0.999)
-    return (hat - torch.diag(leverage)) / (1 - leverage)[:, None]
-
-
-def agreement(fit: Tensor, wanted: Tensor) -> float:
-    """The correlation of answers and targets."""
-    answered = fit @ wanted
-    return float((answered * wanted).sum() / (answered.norm() * wanted.norm()).clamp_min(1e-12))

@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks._consequences import LEARNS_LITTLE
-from chainrule.diagnosis.doctor.checks._program import line_of, name_of
+from chainrule.diagnosis.doctor.checks._program import line_of, name_of, spelled
 from chainrule.diagnosis.doctor.checks.data._facts import facts
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
@@ -42,7 +42,7 @@ def bytes_wrap(case: Case) -> Iterator[Finding]:
             continue  # nothing was below: nothing wrapped
         yield Finding(
             "bytes-wrap-around",
-            f"Bytes wrapped around: `{ast.unparse(node)[:60]}` is computed in unsigned bytes, which have no sign.",
+            f"Bytes wrapped around: `{spelled(node)[:60]}` is computed in unsigned bytes, which have no sign.",
             "fault",
             0.95 if after < SMOOTHER * before else 0.9,
             (
@@ -87,7 +87,7 @@ def _moved(case: Case) -> Iterator[tuple[ast.AST, int]]:
                 continue
             if not isinstance(left, (ast.Name, ast.Subscript, ast.Attribute, ast.Call)):
                 continue
-            text = ast.unparse(left)
+            text = spelled(left)
             if any(word in text for word in _FLOATS) or text.split("[")[0] in floats or name_of(left) in ("len", "ord"):
                 continue
             yield node, right.value
@@ -98,7 +98,7 @@ def _floats(case: Case) -> set[str]:
     return {
         target.id
         for node in ast.walk(case.source.tree)
-        if isinstance(node, ast.Assign) and any(word in ast.unparse(node.value) for word in ("float", "/ "))
+        if isinstance(node, ast.Assign) and any(word in spelled(node.value) for word in ("float", "/ "))
         for target in node.targets
         if isinstance(target, ast.Name)
     }
