@@ -27,7 +27,8 @@ def above_note(case: Case, check: Check) -> list[str]:
 
 def program(*lines: str) -> Source:
     body = "\n".join(f"    {line}" for line in lines)
-    return Source.of(Path("train.py"), f"def recall(scores, distances, held):\n{body}\n")
+    called = "scores = a @ b.T\nrecall(scores, torch.cdist(a, b), held)\n"
+    return Source.of(Path("train.py"), f"def recall(scores, distances, held):\n{body}\n{called}")
 
 
 WORST = [
@@ -57,6 +58,12 @@ GOOD = [
 def test_which_end_of_an_order_is_taken(line: str) -> None:
     found = above_note(Case(Observation(), program(line, "return held[best].mean()")), worst_for_best)
     assert found == (["worst-taken-for-best"] if line in WORST else [])
+
+
+@pytest.mark.parametrize("scores", ["[pinball(p, y) for p in every]", "read(file)", "losses"])
+def test_scores_of_which_nobody_knows_what_they_are(scores: str) -> None:
+    text = f"scores = {scores}\nbest = np.argsort(scores)[:3]\n"
+    assert above_note(Case(Observation(), Source.of(Path("train.py"), text)), worst_for_best) == []
 
 
 def test_an_order_that_has_a_name() -> None:

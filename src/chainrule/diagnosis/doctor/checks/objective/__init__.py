@@ -32,9 +32,9 @@ from chainrule.diagnosis.doctor.checks.objective._normalized import (
     poisson_input,
 )
 from chainrule.diagnosis.doctor.checks.objective._overlap import scores_in_overlap
-from chainrule.diagnosis.doctor.checks.objective._paired import predictions_in_another_order
 from chainrule.diagnosis.doctor.checks.objective._pairs import exchanged_pairs, wrong_partner
 from chainrule.diagnosis.doctor.checks.objective._part import divided_twice, few_examples
+from chainrule.diagnosis.doctor.checks.objective._prediction_order import predictions_in_another_order
 from chainrule.diagnosis.doctor.checks.objective._quantiles import exchanged_quantiles
 from chainrule.diagnosis.doctor.checks.objective._ranking import known_recommended, worst_for_best
 from chainrule.diagnosis.doctor.checks.objective._ratios import ratio_averaged

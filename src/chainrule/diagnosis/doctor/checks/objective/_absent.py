@@ -49,7 +49,7 @@ def absent_flatter(case: Case) -> Iterator[Finding]:
         several = truth.ndim == 2 and truth.shape[1] >= 3 and set(kinds.tolist()) == {0.0, 1.0}
         if several and bool((truth.sum(1) == 1).all()):
             return  # one class each: counted by another check
-        common = float((truth == truth.mode().values.mode().values).double().mean()) if not several else 0.0
+        common = float((truth == truth.flatten().mode().values).double().mean()) if not several else 0.0
         absent = float((truth == 0).double().mean()) if several else common
         f1 = _f1(predicted, truth, several)
         shown = any(said(numbers, value) for value in (f1, _f1(predicted.reshape(-1, 1), truth.reshape(-1, 1), True)))

@@ -13,6 +13,7 @@ from chainrule.diagnosis.doctor._case import Case
 from chainrule.diagnosis.doctor._events import Evaluated, Measured, Moved
 from chainrule.diagnosis.doctor._passes import CALLS
 from chainrule.diagnosis.doctor._rows import example_numbers
+from chainrule.diagnosis.doctor._stored import arrays_of
 from chainrule.diagnosis.doctor.checks._check import check
 from chainrule.diagnosis.doctor.checks.objective._answers import Answer
 from chainrule.diagnosis.doctor.findings import Fact, Finding
@@ -21,8 +22,6 @@ FEWEST = 24
 """Examples from which on one order is no other's by chance."""
 BETTER = 0.1
 """By how much more predictions must be right with the truth of their own examples."""
-MOST = 3_000
-"""Examples of a data set that are looked up."""
 
 
 @dataclass(frozen=True)
@@ -120,33 +119,29 @@ def _varies(truth: Tensor) -> bool:
 
 
 def _own_truth(case: Case, judged: Judged) -> Tensor | None:
-    """The labels of the very examples that were asked, looked up in the data set that they came from."""
+    """The labels of the very examples that were asked, looked up in the arrays of the data set that they came from."""
     for each in case.seen.loaders:
         dataset = getattr(each.get("loader"), "dataset", None)
-        size = each.get("size") or 0
-        if dataset is None or size != len(judged.rows) or size > MOST:
+        if dataset is None or each.get("size") != len(judged.rows):
             continue
-        found = _looked_up(dataset, size)
-        if found is None:
-            continue
-        rows, labels = found
-        places = {int(row): place for place, row in enumerate(rows)}
-        if len(places) < len(rows) or any(int(row) not in places for row in judged.rows):
-            continue
-        return labels[[places[int(row)] for row in judged.rows]].to(judged.truth.dtype)
+        labels = _looked_up(dataset, judged.rows)
+        if labels is not None:
+            return labels.to(judged.truth.dtype)
     return None
 
 
-def _looked_up(dataset: Any, size: int) -> tuple[Tensor, Tensor] | None:
-    """A number for each example of a data set, and its label."""
-    tensors = getattr(dataset, "tensors", None)
-    if tensors is None:
-        try:
-            pairs = [dataset[i] for i in range(size)]
-            tensors = (torch.stack([torch.as_tensor(p[0]) for p in pairs]), torch.tensor([int(p[1]) for p in pairs]))
-        except Exception:  # whatever the user's data set gives
-            return None
-    if len(tensors) < 2 or tensors[-1].ndim != 1:
-        return None
-    rows = example_numbers([tensors[0]])
-    return None if rows is None or len(rows) != size else (rows, tensors[-1])
+def _looked_up(dataset: Any, rows: Tensor) -> Tensor | None:
+    """The label of each of these examples, where a data set keeps examples and labels as they are given out."""
+    arrays = [torch.as_tensor(array) for _, array in arrays_of(dataset) if len(array.shape)]
+    labels = [t for t in arrays if t.ndim == 1 and len(t) >= len(rows)]
+    for inputs in (t for t in arrays if t.ndim > 1):
+        beside = [t for t in labels if len(t) == len(inputs)]
+        numbers = example_numbers([inputs])
+        if len(beside) != 1 or numbers is None or len(numbers) != len(inputs):
+            continue
+        order = numbers.argsort()
+        places = order[torch.searchsorted(numbers[order], rows).clamp_max(len(order) - 1)]
+        once = len(numbers.unique()) == len(numbers)
+        if once and torch.equal(numbers[places], rows):
+            return beside[0][places]
+    return None

@@ -10,23 +10,26 @@ from torch import Tensor, nn
 
 from chainrule.diagnosis.doctor._case import Case, output_of
 from chainrule.diagnosis.doctor.checks._check import check
-from chainrule.diagnosis.doctor.checks._program import functions, line_of, name_of, spelled
+from chainrule.diagnosis.doctor.checks._program import calls, functions, line_of, name_of, spelled
+from chainrule.diagnosis.doctor.checks.learning._wanted import wanted as good_end
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
-_HIGH = ("score", "similarit", "prob", "logit", "rating", "relevan", "affinit", "cosine", "likelihood")
-"""Parts of names of what is better the larger it is."""
-_LOW = ("dist",)
-"""The same of what is better the smaller it is. Of losses the largest may well be wanted: hard examples."""
-_NEITHER = ("loss", "error", "cost", "uncert", "entropy", "rank", "perplex", "energy")
-"""Parts of names that say nothing of it."""
+_SCORES = ("score", "similarit", "prob", "logit", "rating", "relevan", "affinit", "likelihood")
+"""Parts of names of a network's answers that are better the larger they are."""
+_SAME = frozenset({"item", "cpu", "numpy", "detach", "tolist", "squeeze", "flatten", "ravel", "float", "view",
+                   "reshape", "sigmoid", "softmax", "log_softmax", "cat", "concat", "concatenate", "stack", "array",
+                   "tensor", "asarray", "double", "unsqueeze", "t", "exp", "log"})  # fmt: skip
+"""What leaves the order of numbers as it is."""
 _BEST = ("best", "top", "recommend", "retriev", "nearest", "neighbo", "recall", "hit", "ndcg", "precision", "closest",
          "found", "suggest", "mrr", "match")  # fmt: skip
 """Parts of names of what is wanted from the good end."""
 _WORST = ("worst", "least", "low", "uncert", "hard", "outlier", "bottom", "drop", "prune", "remov", "neg", "far", "bad",
           "weak", "anomal", "reject", "mask", "forget", "small")  # fmt: skip
 """The same of the other end."""
-_FAR = frozenset({"cdist", "pairwise_distance", "norm", "pdist", "euclidean_distances", "pairwise_distances"})
+_FAR = frozenset({"cdist", "pairwise_distance", "pdist", "euclidean_distances", "pairwise_distances"})
 """Functions whose results are distances."""
+_NEAR = frozenset({"cosine_similarity"})
+"""Functions whose results are similarities."""
 _TAKEN_OUT = frozenset({"masked_fill", "masked_fill_", "setdiff1d", "isin", "in1d", "where", "delete", "difference",
                         "discard", "remove", "inf", "index_fill", "index_fill_", "scatter_", "scatter"})  # fmt: skip
 """What takes some out of a list before its best are chosen."""
@@ -41,7 +44,7 @@ def worst_for_best(case: Case) -> Iterator[Finding]:
     """Read what is sorted and which end is taken: the first of an ascending order of scores are the worst."""
     for function in (*functions(case.source.tree).values(), case.source.tree):
         for node, ordered, small, wanted in _ends(function):
-            good = _kind(ordered, function)
+            good = _good(case, ordered, function)
             named = f"{wanted} {getattr(function, 'name', '')}".lower()
             if not any(word in named for word in _BEST) or any(word in wanted.lower() for word in _WORST):
                 continue
@@ -53,13 +56,13 @@ def worst_for_best(case: Case) -> Iterator[Finding]:
             yield Finding(
                 "worst-taken-for-best",
                 f"The list of the best holds those with the {'lowest' if wrong else 'largest'} `{what}`.",
-                "fault",
-                0.88,
+                "warning",
+                0.6,
                 (
                     Fact("what is taken", f"`{spelled(node)[:100]}`"),
                     Fact("order", "ascending: the first ones are the lowest" if wrong else "the largest come first"),
                 ),
-                change=f"np.argsort(-{what})[:k], torch.topk({what}, k)" if wrong
+                change=f"np.argsort({what})[::-1][:k], torch.topk({what}, k)" if wrong
                 else f"torch.topk({what}, k, largest=False), np.argsort({what})[:k]",
                 where=case.place(line_of(case, node)),
                 explains=("underfits", "decision-inverted", "ranking-upside-down", "known-items-recommended"),
@@ -159,24 +162,91 @@ def _end(index: ast.AST) -> bool | None:
     return False if isinstance(last.lower, ast.UnaryOp) and last.upper is None else None
 
 
-def _kind(node: ast.AST, function: ast.AST) -> str:
-    """Whether "large" or "small" ones are the good ones; empty where the names do not say so."""
-    text = spelled(node).lower()
-    made = [
-        n.value
-        for n in _own(function)
-        if isinstance(n, ast.Assign) and any(spelled(t) == spelled(node) for t in n.targets)
-    ]
-    calls = {name_of(c) for each in (node, *made) for c in ast.walk(each) if isinstance(c, ast.Call)}
-    if any(word in text for word in _NEITHER):
-        return ""
-    if calls & _FAR or any(word in text for word in _LOW):
-        negated = any(isinstance(each, ast.UnaryOp) and isinstance(each.op, ast.USub) for each in made)
-        return "" if negated else "small"
-    if any(word in text for word in _HIGH) or "cosine_similarity" in calls:
-        negated = any(isinstance(each, ast.UnaryOp) and isinstance(each.op, ast.USub) for each in made)
-        return "" if negated else "large"
-    return ""
+def _good(case: Case, node: ast.AST, function: ast.AST) -> str:
+    """Whether "large" or "small" ones are the good ones, by what the numbers are; empty where that cannot be told."""
+    called = spelled(node).lower()
+    scores = any(word in called for word in _SCORES)
+    kinds = {_kind(case, each, scores, where) for each, where in _made_of(node, function, case.source.tree)}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _kind(case: Case, node: ast.AST, scores: bool, function: ast.AST, depth: int = 3) -> str:
+    """The same of one expression that the numbers are made by; `scores`: whether they are called so."""
+    flat, turned = _plain(node)
+    flat = _unwrapped(flat)
+    good = ""
+    if isinstance(flat, ast.Name) and depth:
+        made = _made_of(flat, function, case.source.tree)
+        deeper = {_kind(case, each, scores, where, depth - 1) for each, where in made}
+        good = deeper.pop() if len(deeper) == 1 else ""
+    elif _is_product(flat):
+        good = "large" if scores else ""
+    elif isinstance(flat, ast.Call) and _is_distance(flat):
+        good = "small"
+    elif isinstance(flat, ast.Call) and name_of(flat) in _NEAR:
+        good = "large"
+    elif isinstance(flat, ast.Call):
+        by_name = {-1: "small", 0: "", 1: "large"}[good_end(name_of(flat))]
+        good = by_name or ("large" if scores and _asks(case, flat) else "")
+    return {"small": "large", "large": "small"}.get(good, "") if turned else good
+
+
+def _unwrapped(node: ast.AST) -> ast.AST:
+    """Without what only picks numbers or changes their scale."""
+    while True:
+        if isinstance(node, ast.Subscript):
+            node = node.value
+        elif not isinstance(node, ast.Call) or name_of(node) not in _SAME:
+            return node
+        elif isinstance(node.func, ast.Attribute) and spelled(node.func.value) not in ("torch", "np", "numpy", "F"):
+            node = node.func.value
+        elif node.args:
+            node = node.args[0]
+        else:
+            return node
+
+
+def _is_product(node: ast.AST) -> bool:
+    """Whether all are multiplied with all, as features of queries and answers are."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+
+
+def _is_distance(call: ast.Call) -> bool:
+    """Whether a function gives distances: by its name, or the norm of a difference."""
+    parts = [*call.args, *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]
+    differs = any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) for part in parts)
+    return name_of(call) in _FAR or (name_of(call) == "norm" and differs)
+
+
+def _asks(case: Case, call: ast.Call) -> bool:
+    """Whether a call was seen to be one of a network, and no function of what it gives."""
+    lines = {f.line[1] for f in case.forwards if f.line is not None}
+    inner = [n for argument in call.args for n in calls(argument)]
+    return call.lineno in lines and not any(isinstance(n.func, ast.Name) for n in inner)
+
+
+def _made_of(node: ast.AST, function: ast.AST, tree: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
+    """The expressions that a name stands for, each with the function or program that it stands in.
+
+    What it is made of, what is appended to it, and what a parameter is given.
+    """
+    if not isinstance(node, ast.Name):
+        return [(node, function)]
+    found: list[tuple[ast.AST, ast.AST]] = []
+    for each in _own(function):
+        if isinstance(each, ast.Assign) and any(spelled(target) == node.id for target in each.targets):
+            found += [] if isinstance(each.value, ast.List) and not each.value.elts else [(each.value, function)]
+        elif isinstance(each, ast.Call) and spelled(each.func) == f"{node.id}.append" and each.args:
+            found.append((each.args[0], function))
+    if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        named = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+        place = named.index(node.id) if node.id in named else len(named)
+        for body in (*functions(tree).values(), tree):
+            for call in _own(body):
+                if isinstance(call, ast.Call) and name_of(call) == function.name and place < len(named):
+                    given = [k.value for k in call.keywords if k.arg == node.id] or call.args[place : place + 1]
+                    found += [(each, body) for each in given]
+    return found
 
 
 @check("known-items-recommended", experiment=True)

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from chainrule.analysis._tape import Ref
+from chainrule.analysis._tape import Operation, Ref
 from chainrule.diagnosis.doctor._case import Batch, Case
 from chainrule.diagnosis.doctor._criteria import Criterion
 from chainrule.diagnosis.doctor._events import Line
@@ -16,10 +16,12 @@ from chainrule.diagnosis.doctor.checks.objective._answers import Answer, passes
 from chainrule.diagnosis.doctor.checks.objective._comparisons import plain_name
 from chainrule.diagnosis.doctor.findings import Fact, Finding
 
-SPREAD = re.compile(r"(^|_)(std|stds|sigma|sigmas|spread|spreads|scale|stddev|std_dev|sd|deviation)(_|$|\d)", re.I)
+SPREAD = re.compile(r"(^|_)(std|stds|sigma|sigmas|spread|spreads|stddev|std_dev|sd|deviation)(_|$|\d)", re.I)
 """Names of standard deviations."""
-VARIANCE = re.compile(r"(^|_)(var|vars|variance|variances)(_|$|\d)", re.I)
+VARIANCE = re.compile(r"(^|_)(var|vars|variance|variances)(_|$|\d)|(sq|squared)$", re.I)
 """Names of variances."""
+EITHER = re.compile(r"2$")
+"""Names that may be of both: `sigma2` is a square, or a second one."""
 LOG_VARIANCE = re.compile(r"(^|_)(log_?var|logvariance|log_variance|lv)(_|$|\d)", re.I)
 """Names of their logarithms."""
 NOISE = re.compile(r"randn|normal|(^|_)(eps|epsilon|noise|z)(_|$|\d)", re.I)
@@ -30,20 +32,26 @@ SAME = frozenset({"squeeze", "unsqueeze", "view", "reshape", "select", "index", 
                   "detach", "*", "mul", "float", "flatten"})  # fmt: skip
 """What leaves a spread one, but for a factor."""
 COMPARED = frozenset({"lt", "le", "gt", "ge"})
+ADDING = frozenset({"+", "-", "add", "sub", "rsub", "neg"})
+"""What only adds and subtracts."""
+NOISES = 16
+"""Numbers of which it is told whether they are noise."""
+NAMED = 0.6
+"""How sure is what names alone say."""
 
 
 @check("spread-for-variance")
 def spread_for_variance(case: Case) -> Iterator[Finding]:
-    """The variance of a normal likelihood: how it is called, and whether the evaluation takes it for a spread."""
-    for told in (_likelihood(case), _evaluated(case), _drawn(case)):
-        if told is not None:
+    """What one value is used for: as a variance here, as a spread there; where nothing shows that, how it is called."""
+    for tell in (_evaluated, _two_ways, _likelihood, _drawn):
+        if (told := tell(case)) is not None:
             yield told
             return
 
 
 def _finding(title: str, facts: tuple[Fact, ...], change: str, where: str, sure: float) -> Finding:
     return Finding(
-        "spread-for-variance", title, "fault", sure, facts, change, where,
+        "spread-for-variance", title, "fault" if sure > NAMED else "warning", sure, facts, change, where,
         explains=("underfits", "variance-unpunished", "divergence-outweighs-reconstruction"),
     )  # fmt: skip
 
@@ -68,7 +76,7 @@ def _likelihood(case: Case) -> Finding | None:
                     (Fact("given as its variance", spelled(given)),),
                     f"loss(mean, target, {spelled(given)} ** 2), or take it for a variance throughout.",
                     case.place(line_of(case, node)),
-                    0.93,
+                    NAMED,
                 )
         if name_of(node) in ("Normal", "LogNormal"):
             given = _argument(node, 1, "scale")
@@ -78,7 +86,7 @@ def _likelihood(case: Case) -> Finding | None:
                     (Fact("given as its scale", spelled(given)),),
                     f"Normal(mean, {spelled(given)}.sqrt()).",
                     case.place(line_of(case, node)),
-                    0.9,
+                    NAMED,
                 )
     return None
 
@@ -93,8 +101,57 @@ def _is(node: ast.AST, kind: re.Pattern[str], other: re.Pattern[str]) -> bool:
     names = [
         n.id if isinstance(n, ast.Name) else n.attr for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))
     ]
-    text = spelled(node)
-    return any(kind.search(n) for n in names) and not any(other.search(n) for n in names) and not SQUARED.search(text)
+    if SQUARED.search(spelled(node)) or any(other.search(n) or EITHER.search(n) for n in names):
+        return False
+    return any(kind.search(n) for n in names)
+
+
+def _two_ways(case: Case) -> Finding | None:
+    """Noise times exp(v), where exp(v) - v is in the loss as well: a divergence that takes exp(v) for the variance."""
+    for batch in case.batches[:1]:
+        for operation in batch.tape.operations:
+            if plain_name(operation) != "exp" or len(operation.inputs) != 1 or operation.inputs[0] not in batch.learned:
+                continue
+            logarithm = operation.inputs[0]
+            draw = next((o for o in batch.tape.operations if _draws(batch, o, operation.results[0])), None)
+            if draw is not None and _in_divergence(batch, logarithm):
+                return _finding(
+                    "Noise is multiplied by the variance where it takes the standard deviation.",
+                    (
+                        Fact("noise is multiplied by", "exp(v)"),
+                        Fact("the divergence adds", "exp(v) - v, in which exp(v) is the variance"),
+                    ),
+                    "torch.exp(0.5 * v) * noise, with v the logarithm of the variance.",
+                    case.place(batch.line(draw)),
+                    0.93,
+                )
+    return None
+
+
+def _draws(batch: Batch, operation: Operation, spread: int) -> bool:
+    """Whether an operation multiplies noise of spread one by this value."""
+    if plain_name(operation) not in ("*", "mul") or spread not in operation.inputs or len(operation.inputs) != 2:
+        return False
+    other = next((i for i in operation.inputs if i != spread), spread)
+    noise = batch.tape.values[other].tensor
+    if other in batch.learned or not noise.is_floating_point() or noise.numel() < NOISES:
+        return False
+    return abs(float(noise.mean())) < 0.3 and abs(float(noise.std()) - 1) < 0.3
+
+
+def _in_divergence(batch: Batch, logarithm: int) -> bool:
+    """Whether exp of this value, and the value itself, meet in a sum."""
+    squares = {o.results[0] for o in batch.tape.operations if plain_name(o) == "exp" and o.inputs == (logarithm,)}
+    plain, exponential = {logarithm}, set(squares)
+    for operation in batch.tape.operations:
+        if plain_name(operation) not in ADDING:
+            continue
+        first, second = plain.intersection(operation.inputs), exponential.intersection(operation.inputs)
+        if first and second:
+            return True
+        plain.update(operation.results if first else ())
+        exponential.update(operation.results if second else ())
+    return False
 
 
 def _drawn(case: Case) -> Finding | None:
@@ -112,7 +169,7 @@ def _drawn(case: Case) -> Finding | None:
                     (Fact("drawn", spelled(node)[:80]),),
                     f"torch.exp(0.5 * {spelled(inner)}) * noise.",
                     case.place(line_of(case, node)),
-                    0.93,
+                    NAMED,
                 )
     return None
 
