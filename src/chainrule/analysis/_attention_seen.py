@@ -34,7 +34,7 @@ def record_attention(network: nn.Module, *inputs: Any, **options: Any) -> list[A
     Source:
         LECTURES G8, H1-H5.
     """
-    names = [name or "attention" for name, part in network.named_modules() if isinstance(part, ATTENTIONS)]
+    names = [name for name, part in network.named_modules() if isinstance(part, ATTENTIONS)]
     if not names:
         kinds = [kind.__name__ for kind in ATTENTIONS]
         raise UsageError(

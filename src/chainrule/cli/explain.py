@@ -19,13 +19,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "methods:\n"
         "  gates      gates and states of recurrent layers, token by token, and the gradients that come back to them\n"
-        "  attention  what each token looks at, in every block and head"
+        "  attention  what each token looks at, in every block and head\n"
+        "for runs that go on with a text, classify texts or translate"
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--method", required=True, metavar="NAME", help="gates or attention")
     parser.add_argument("--text", default="", help="what the network reads; - reads it from standard input")
     parser.add_argument(
-        "--at", type=int, metavar="N", help="ask for the N-th token of the text, by those before it (from 2)"
+        "--at",
+        type=int,
+        metavar="N",
+        help="ask for the N-th token: of the text, by those before it (from 2), or of the translation (from 1)",
     )
     parser.add_argument("--units", type=int, metavar="N", help="gates: how many units of each layer (default: 32)")
     parser.add_argument("-o", "--out", metavar="FILE", help="write a page (.html) or a picture (.png, .svg)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,19 +19,20 @@ from chainrule.draw.wording import plain_text
 
 def attention_table(facts: Mapping[str, Any]) -> Table:
     """Return what each head does, as a table."""
+    back = facts["memory"] is None
     columns = [
         Column("block"),
         Column("head", "count"),
-        Column("looks back", "number"),
+        *([Column("looks back", "number")] if back else []),
         Column("spreads over", "number"),
         Column("on the first", "share"),
-        Column(f"token {facts['step']} looks at"),
+        Column("looks at most" if facts["step"] is None else f"token {facts['step']} looks at"),
     ]
     rows = [
         [
             block["name"],
             number,
-            head["back"],
+            *([head["back"]] if back else []),
             head["spread"],
             head["first"],
             ", ".join(f"{token_mark(token)} ({place}) {weight:.2f}" for place, token, weight in head["seen"]),
@@ -46,26 +47,33 @@ def attention_page(facts: Mapping[str, Any]) -> str:
     """Return the page.
 
     Args:
-        facts: `{"name", "text", "tokens", "asked", "answers", "step", "blocks": [{"name", "heads": [{"weights": rows,
-            "back", "spread", "first", "seen"}, ...]}, ...]}`.
+        facts: `{"name", "text", "tokens", "asked", "answers", "step": from 1 or None, "memory": [...] or None,
+            "blocks": [{"name", "heads": [{"weights": rows, "back", "spread", "first", "seen"}, ...]}, ...]}`.
     """
-    lead = "Each row is a token and shows how it spreads its look over the tokens; a row sums to 1."
+    lead, items = (
+        "Each row is a token and shows how it spreads its look over the tokens; a row sums to 1.",
+        ("H1", "H3"),
+    )
+    if facts["memory"] is not None:
+        lead = "Each row is a token that was written, each column one of the sentence; a row sums to 1."
+        items = ("G8", "H5")
     parts = [
         Part(
             f"block-{number}",
             plain_text(block["name"], limit=80),
             Markup('<div class="heats">{}</div>').format(Markup().join(_head(facts, block, n) for n in _count(block))),
             lead,
-            ("H1", "H3"),
+            items,
             EXTRAS,
         )
         for number, block in enumerate(facts["blocks"], 1)
     ]
-    about = (
-        "Looks back: how many tokens, on average. Spreads over: about how many tokens share the look (two to the power"
-        " of its entropy). On the first: the share of the text's first token."
+    about = "Looks back: how many tokens, on average. " if facts["memory"] is None else ""
+    about += (
+        "Spreads over: about how many tokens share the look (two to the power of its entropy). On the first: the share"
+        " of the text's first token."
     )
-    parts.insert(0, Part("heads", "Heads", table_html(attention_table(facts)), about, ("H3",)))
+    parts.insert(0, Part("heads", "Heads", table_html(attention_table(facts)), about, items))
     return explanation_page(facts, "attention", parts)
 
 
@@ -75,11 +83,17 @@ def _count(block: Mapping[str, Any]) -> range:
 
 def _map(facts: Mapping[str, Any], block: Mapping[str, Any], head: int) -> HeatMap:
     values = np.asarray(block["heads"][head]["weights"], dtype=np.float64)
-    return HeatMap(f"head {head + 1}", values, facts["tokens"], facts["tokens"], named=True)
+    return HeatMap(f"head {head + 1}", values, _columns(facts), facts["tokens"], named=True)
+
+
+def _columns(facts: Mapping[str, Any]) -> Sequence[str]:
+    """The tokens that are looked at."""
+    found: Sequence[str] = facts["tokens"] if facts["memory"] is None else facts["memory"]
+    return found
 
 
 def _head(facts: Mapping[str, Any], block: Mapping[str, Any], head: int) -> Markup:
-    return heat_html(_map(facts, block, head), share=0.5 if len(facts["tokens"]) > 12 else 0.33)
+    return heat_html(_map(facts, block, head), share=0.5 if len(_columns(facts)) > 12 else 0.33)
 
 
 def attention_picture(
@@ -91,11 +105,14 @@ def attention_picture(
     from matplotlib.figure import Figure
 
     style: Any = {**matplotlib_style(theme), "axes.grid": False}
-    tokens = [token_mark(token, limit=8).replace("$", r"\$") for token in facts["tokens"]]
+    across, down = _marks(_columns(facts)), _marks(facts["tokens"])
     most = max(len(block["heads"]) for block in facts["blocks"])
-    side = min(max(0.11 * len(tokens), 1.8), 6.0)
+    cell = max(min(0.11, 6 / max(len(across), len(down))), 1.8 / max(len(across), len(down)))
+    words = max(map(len, across)) > 2
+    title = max(len(_title(block, head)) for block in facts["blocks"] for head in _count(block))
     with rc_context(style):
-        size = (side * most + 0.6, (side + 0.5) * len(facts["blocks"]))
+        wide, high = cell * len(across) + 0.3, cell * len(down) + (1.0 if words else 0.5)
+        size = (max(wide, 1.8, 0.068 * title) * most + 0.6, max(high, 1.0) * len(facts["blocks"]))
         figure = Figure(figsize=size, dpi=160, layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(len(facts["blocks"]), most, squeeze=False)
@@ -105,11 +122,22 @@ def attention_picture(
             for head, axes in zip(_count(block), row):
                 one = _map(facts, block, head)
                 axes.imshow(heat_colors(one.values, limit=1, signed=False, theme=theme).transpose(1, 2, 0))
-                axes.set_title(f"{block['name']}, head {head + 1}".replace("$", r"\$"), fontsize=8)
-                named = side / len(tokens) > 0.08
-                axes.set_xticks(range(len(tokens)) if named else [], tokens if named else [], fontsize=6)
-                axes.set_yticks(range(len(tokens)) if named else [], tokens if named else [], fontsize=6)
+                axes.set_title(_title(block, head).replace("$", r"\$"), fontsize=8)
+                if cell > 0.08:
+                    axes.set_xticks(range(len(across)), across, fontsize=6, rotation=90 if words else 0)
+                    axes.set_yticks(range(len(down)), down, fontsize=6)
+                else:
+                    axes.set_xticks([])
+                    axes.set_yticks([])
                 axes.tick_params(length=0, labelfontfamily="monospace")
         file = io.BytesIO()
         figure.savefig(file, format=format, metadata={"Date": None} if format == "svg" else {"Software": None})
     return file.getvalue()
+
+
+def _title(block: Mapping[str, Any], head: int) -> str:
+    return f"{block['name']}, head {head + 1}"
+
+
+def _marks(tokens: Sequence[str]) -> list[str]:
+    return [token_mark(token, limit=8).replace("$", r"\$") for token in tokens]

@@ -99,8 +99,8 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
         subtitle=[plain_text(facts["asked"], limit=300), f"{len(facts['tokens']):,} tokens"],
         alarm="",
         cards=[
-            {"title": "most probable next" if not number else "then", "value": token_mark(token), "more": share_text(p)}
-            for number, (token, p) in enumerate(facts["answers"][:4])
+            {"title": "then" if number else "most probable", "value": token_mark(text, limit=60), "more": share_text(p)}
+            for number, (text, p) in enumerate(facts["answers"][:4])
         ],
     ) + Markup('<p class="asked"><bdi>{}</bdi></p>').format(plain_text(facts["text"], limit=4000))
     foot = render("foot.html", absent=[], lectures=[], version=__version__, made="a run and a text")
@@ -205,7 +205,7 @@ def _fill_gradients(axes: Any, facts: Mapping[str, Any], tokens: Sequence[str], 
     axes.set_yscale("log")
     axes.set_xlim(-0.5, len(tokens) - 0.5)
     axes.grid(True, axis="y")
-    axes.set_title(_literal(f"norm of the gradient of {facts['asked']}"))
+    axes.set_title(_literal(plain_text(f"norm of the gradient of {facts['asked']}", limit=72)))
     axes.legend(ncols=2, loc="best")
     _name_tokens(axes, tokens)
 

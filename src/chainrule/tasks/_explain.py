@@ -25,9 +25,15 @@ METHODS = Registry(
 """`(run, module, text=..., at=..., **options) -> Explanation`."""
 READERS = Registry(
     "task",
-    [("language", Entry("chainrule.tasks.language._read:read_text", "a text, and the token that follows"))],
+    [
+        ("language", Entry("chainrule.tasks.language._read:read_text", "a text, and the token that follows")),
+        ("classify-text", Entry("chainrule.tasks.text._read:read_text", "a text, and its class")),
+        ("translate", Entry("chainrule.tasks.translate._read:read_text", "a sentence, and its translation")),
+    ],
 )
-"""By the task of a run: `(run, text, at) -> Reading`."""
+"""By the task of a run: `(run, network, text, at) -> Reading`."""
+ANSWERS = 5
+"""How many answers are told, the most probable ones."""
 LONGEST = 1000
 """Tokens of a text that is explained."""
 
@@ -38,12 +44,13 @@ class Reading:
 
     Args:
         text: What was read.
-        tokens: The tokens that the network is given, one for each step.
+        tokens: A token for each step: the one that is read, or the one that is written beside what was read.
         inputs: The arguments of the network: one text.
         output: `(what the network gives) -> one number`, whose gradient is looked at.
         asked: What that number is, in words.
-        step: The step whose answer is asked about, from 0.
+        step: The step whose answer is asked about, from 0; None where all have a part in it alike.
         answers: `(what the network gives) -> [(answer, probability), ...]`, the most probable first.
+        memory: Tokens of what was read before, which every step may look at; None where the steps look at each other.
     """
 
     text: str
@@ -51,8 +58,9 @@ class Reading:
     inputs: tuple[Any, ...]
     output: Callable[[Any], Tensor]
     asked: str
-    step: int
+    step: int | None
     answers: Callable[[Any], list[tuple[str, float]]]
+    memory: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def explain(run: Run, method: str, *, module: nn.Module | None = None, **options
     return found
 
 
-def read_text(run: Run, text: str, at: int | None) -> Reading:
+def read_text(run: Run, model: nn.Module, text: str, at: int | None) -> Reading:
     """Return a text as the task of a run reads it.
 
     Raises:
@@ -110,11 +118,10 @@ def read_text(run: Run, text: str, at: int | None) -> Reading:
         )
     if not text:
         raise UsageError("there is no text to explain", remedy='give one: --text "..."')
-    reading: Reading = READERS.resolve(run.recipe.task)(run, text, at)
-    if len(reading.tokens) > LONGEST:
+    reading: Reading = READERS.resolve(run.recipe.task)(run, model, text, at)
+    longest = max(len(reading.tokens), len(reading.memory or ()))
+    if longest > LONGEST:
         raise UsageError(
-            "the text is too long to be explained",
-            expected=f"at most {LONGEST:,} tokens",
-            got=f"{len(reading.tokens):,}",
+            "the text is too long to be explained", expected=f"at most {LONGEST:,} tokens", got=f"{longest:,}"
         )
     return reading

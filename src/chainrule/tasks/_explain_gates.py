@@ -42,7 +42,7 @@ def explain_gates(
     """
     if units < 1:
         raise UsageError("gates are those of units", expected="at least 1", got=units)
-    reading = read_text(run, text, at)
+    reading = read_text(run, model, text, at)
     answers: list[tuple[str, float]] = []
 
     def output(given: Any) -> Tensor:
@@ -146,5 +146,5 @@ def answers_text(facts: dict[str, Any]) -> Any:
     from chainrule.draw.heat import token_mark
 
     answers: Sequence[tuple[str, float]] = facts["answers"]
-    told = ", ".join(f"{token_mark(token)} {p:.3f}" for token, p in answers)
+    told = ", ".join(f"{token_mark(token, limit=60)} {p:.3f}" for token, p in answers)
     return Text(f"asked     {facts['asked']}\nprobable  {told}")

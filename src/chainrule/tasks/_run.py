@@ -249,8 +249,9 @@ class Run:
         Args:
             method: "gates" (recurrent layers) or "attention".
             module: For a run of one's own network.
-            options: `text` and, where it is not the next token that is asked about, `at`; of gates also `units`, how
-                many of each layer are told and drawn.
+            options: `text`: what the network reads. `at`: the token that is asked for, from 2 of a text that goes on,
+                from 1 of a translation; where left out the next token, the translation, or the class. Of gates also
+                `units`, how many of each layer are told and drawn.
 
         Raises:
             UsageError: There is no such method, or the run has nothing that it could explain.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chainrule.nn.attention._block import FeedForward as FeedForward
     from chainrule.nn.attention._block import SelfBlock as SelfBlock
     from chainrule.nn.attention._maps import ATTENTIONS as ATTENTIONS
+    from chainrule.nn.attention._maps import TO_MEMORY as TO_MEMORY
     from chainrule.nn.attention._maps import AttentionMap as AttentionMap
     from chainrule.nn.attention._maps import attention_maps as attention_maps
     from chainrule.nn.attention._masks import causal_mask as causal_mask
@@ -55,6 +56,7 @@ __getattr__, __dir__, __all__ = lazy(
         "POSITIONS": "_positions",
         "SCORES": "_scores",
         "ScaledDotScore": "_scores",
+        "TO_MEMORY": "_maps",
         "SelfAttention": "_multi_head",
         "SelfBlock": "_block",
         "attend": "_attend",

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from chainrule.nn.attention._multi_head import CrossAttention, SelfAttention
 from chainrule.nn.attention._recurrent_decoder import AttentionDecoder
 
-ATTENTIONS = (SelfAttention, CrossAttention, AttentionDecoder)
+TO_MEMORY = (CrossAttention, AttentionDecoder)
+"""Of what is written to what was read."""
+ATTENTIONS = (SelfAttention, *TO_MEMORY)
 """What tells its weights: `weights` takes what `forward` takes and gives (B, heads, T, N)."""
 
 
@@ -20,7 +22,7 @@ class AttentionMap(NamedTuple):
     """What one call of an attention looked at.
 
     Args:
-        name: Path of the attention in the network; "attention" of a network that is one.
+        name: Path of the attention in the network; empty of a network that is one.
         weights: What each query looked at in each head, (B, heads, T, N); the rows sum to 1.
     """
 
@@ -53,7 +55,7 @@ def attention_maps(network: nn.Module) -> Iterator[list[AttentionMap]]:
     """
     found: list[AttentionMap] = []
     handles = [
-        module.register_forward_pre_hook(_leave(name or "attention", found), with_kwargs=True)
+        module.register_forward_pre_hook(_leave(name, found), with_kwargs=True)
         for name, module in network.named_modules()
         if isinstance(module, ATTENTIONS)
     ]

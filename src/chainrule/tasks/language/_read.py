@@ -5,25 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import LanguageRecipe
-from chainrule.tasks._explain import Reading
+from chainrule.tasks._explain import ANSWERS, Reading
 from chainrule.tasks._tokenizer import stored_tokenizer, token_text
 from chainrule.tasks.language._generate import known_tokens
 
 if TYPE_CHECKING:
     from chainrule.tasks._run import Run
 
-ANSWERS = 5
 
-
-def read_text(run: Run, text: str, at: int | None) -> Reading:
+def read_text(run: Run, model: nn.Module, text: str, at: int | None) -> Reading:
     """Return the text, and the score of a token: of the most probable next one, or of that at a place in the text.
 
     Args:
         run: Of a language model.
+        model: It.
         text: What it reads.
         at: Which token is asked about, from 2, as the first has nothing before it; the next one where left out.
 

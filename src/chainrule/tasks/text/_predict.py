@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from chainrule.core.errors import DataError, UsageError
@@ -51,7 +52,7 @@ def predict_texts(
     texts = list(sources)
     prepared = TextProcessing.read(run.processing)
     tokens = Ragged(
-        _tokens(prepared, text, names[place] if names else f"text {place + 1}") for place, text in enumerate(texts)
+        known_tokens(prepared, text, names[place] if names else f"text {place + 1}") for place, text in enumerate(texts)
     )
     model, chances = run.model(module), torch.empty(len(texts), len(prepared.classes))
     for group in _groups(tokens.lengths):
@@ -65,7 +66,18 @@ def predict_texts(
     return found
 
 
-def _tokens(prepared: TextProcessing, text: str | Path | bytes, name: str) -> Tensor:
+def known_tokens(prepared: TextProcessing, text: str | Path | bytes, name: str) -> Int64[Tensor, " t"]:
+    """Return the tokens of a text, some of which the network knows.
+
+    Args:
+        prepared: Of its run.
+        text: What is read.
+        name: What errors call it.
+
+    Raises:
+        DataError: It is empty, or the network knows nothing of it.
+        UsageError: It is no text.
+    """
     if not isinstance(text, str):
         raise UsageError(f"{name} is no text", expected="a string", got=type(text).__name__)
     tokens, _ = prepared.tokens(text)

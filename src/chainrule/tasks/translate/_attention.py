@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from chainrule.data.tokenizers import START
-from chainrule.nn.attention import AttentionDecoder, CrossAttention, attention_maps
+from chainrule.nn.attention import TO_MEMORY, attention_maps
 from chainrule.tasks._tokenizer import token_text
-from chainrule.tasks.translate._decode import Translated
+from chainrule.tasks.translate._decode import Translated, encoded
 from chainrule.tasks.translate._tokens import Tokens
 
-TO_THE_SOURCE = (CrossAttention, AttentionDecoder)
-"""Attentions of what is written to what was read."""
+
+@dataclass(frozen=True)
+class Written:
+    """A translation as the network reads it again, all tokens at once (teacher forcing).
+
+    Args:
+        source: Tokens of the sentence.
+        output: Tokens of the translation, one for each step.
+        inputs: What the network is called with: the tokens before each of the translation, and the sentence's state.
+    """
+
+    source: list[str]
+    output: list[str]
+    inputs: tuple[Tensor, dict[str, Tensor]]
+
+
+def written(model: nn.Module, tokens: Tokens, one: Translated) -> Written:
+    """Return what a network is given to write a translation of its own again.
+
+    Args:
+        model: In evaluation mode.
+        tokens: Tokenizers of its run.
+        one: A translation of it, of at least one token.
+    """
+    source = tokens.sources([one.source])[0][0]
+    return Written(
+        [token_text(tokens.source, token) for token in source.tolist()],
+        [token_text(tokens.target, token) for token in one.tokens],
+        (torch.tensor([[START, *one.tokens[:-1]]]), encoded(model, source.unsqueeze(0))),
+    )
 
 
 def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, Any] | None:
@@ -34,15 +63,14 @@ def looked_at(model: nn.Module, tokens: Tokens, one: Translated) -> dict[str, An
     """
     if not one.tokens:
         return None
-    source = tokens.sources([one.source])[0][0].unsqueeze(0)
-    given = torch.tensor([[START, *one.tokens[:-1]]])
-    with torch.inference_mode(), attention_maps(model) as found:
-        model(given, model.encode(source))  # type: ignore[operator]
-    last = [seen.weights[0] for seen in found if isinstance(model.get_submodule(seen.name), TO_THE_SOURCE)][-1:]
+    told = written(model, tokens, one)
+    with torch.no_grad(), attention_maps(model) as found:
+        model(*told.inputs)
+    last = [seen.weights[0] for seen in found if isinstance(model.get_submodule(seen.name), TO_MEMORY)][-1:]
     if not last:
         return None
     return {
-        "source": [token_text(tokens.source, token) for token in source[0].tolist()],
-        "output": [token_text(tokens.target, token) for token in one.tokens],
+        "source": told.source,
+        "output": told.output,
         "weights": [[round(value, 4) for value in row] for row in last[0].mean(0).tolist()],  # (heads, T, S)
     }

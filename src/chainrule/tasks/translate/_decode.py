@@ -129,6 +129,6 @@ def translate(
 
 def encoded(model: nn.Module, source: Tensor) -> dict[str, Tensor]:
     """Return the state that reading sentences leaves."""
-    with torch.inference_mode():
+    with torch.no_grad():
         state: dict[str, Tensor] = model.encode(source)  # type: ignore[operator]
     return state
