@@ -14,6 +14,7 @@ from torch import Tensor
 from chainrule import formulas as f
 from chainrule.core.errors import DataError, UsageError
 from chainrule.ops import _manhattan, _nearest, nearest
+from chainrule.ops._quantized import QuantizedPoints
 
 SETTINGS = settings(deadline=None, max_examples=120, derandomize=True)
 
@@ -94,6 +95,86 @@ def test_mixed_types_strides_and_nothing(kind: torch.dtype, distance: Any) -> No
     agrees(queries.to(kind)[:, ::2], points.to(kind)[::2, ::2], 4, distance)
     near, index = nearest(queries[:0].to(kind), points.to(kind), 3, distance=distance)
     assert (near.shape, index.shape) == ((0, 3), (0, 3))
+
+
+LONG = {
+    "pixels": lambda g, *s: torch.randint(0, 256, s, generator=g).float() / 255,
+    "float32": lambda g, *s: torch.randn(s, generator=g),
+    "whole": lambda g, *s: torch.randint(-2, 3, s, generator=g).float(),
+    "alike": lambda g, *s: torch.ones(s) + 1e-6 * torch.randn(s, generator=g),
+    "one value a row": lambda g, *s: torch.randn(s[0], 1, generator=g).expand(s).clone(),
+    "mostly zero": lambda g, *s: torch.randn(s, generator=g).relu() * (torch.rand(s, generator=g) < 0.02),
+    "small": lambda g, *s: torch.randn(s, generator=g) * 1e-11,
+}
+"""Rows for 8-bit products; structure and grids are what errors of rounding could follow."""
+
+
+@pytest.fixture
+def eight_bits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """8-bit products on any processor, and how many queries they were asked for."""
+    asked: list[int] = []
+
+    def pays(queries: Tensor, points: Tensor) -> bool:
+        asked.append(len(queries))
+        return True
+
+    monkeypatch.setattr(_nearest, "quantization_pays", pays)
+    return asked
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.usefixtures("blocks")
+def test_8_bit_products_find_the_same(kind: str, eight_bits: list[int]) -> None:
+    generator = torch.Generator().manual_seed(len(kind))
+    for q, n, d, k in ((5, 40, 130, 3), (1, 1, 128, 1), (1, 30, 300, 4), (7, 33, 129, 33), (4, 300, 784, 5)):
+        points, queries = LONG[kind](generator, n, d), LONG[kind](generator, q, d)
+        queries[0] = points[n // 2]
+        agrees(queries, points, k, "l2")
+    assert eight_bits
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_bounds_of_8_bit_products_hold_and_are_near(kind: str) -> None:
+    """The true value lies between them; where numbers spread, they are near enough to tell most points apart."""
+    generator = torch.Generator().manual_seed(3)
+    queries, points = LONG[kind](generator, 50, 512), LONG[kind](generator, 400, 512)
+    quantized = QuantizedPoints(points)
+    low, high, _ = quantized.score(queries)(0, points)
+    row, column = torch.ones_like(low, dtype=torch.bool).nonzero(as_tuple=True)
+    upper = high(low[row, column], column).reshape(low.shape)
+    x, y = (numbers.double() - quantized.center.double() for numbers in (queries, points))
+    true = y.square().sum(1) - 2 * x @ y.t()
+    assert (low.double() <= true).all()
+    assert (true <= upper.double()).all()
+    if kind in ("pixels", "float32", "whole"):
+        assert float((upper - low).max()) < 0.25 * float(torch.cdist(x, y).square().mean())
+
+
+@pytest.mark.usefixtures("eight_bits")
+def test_rows_that_8_bits_cannot_tell_apart_are_searched_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One number a thousand times as large as the others leaves too many points in doubt."""
+    products, asked = _nearest._products, []
+    monkeypatch.setattr(_nearest, "_products", lambda *given: asked.append(given) or products(*given))
+    generator = torch.Generator().manual_seed(4)
+    points = torch.randn(6000, 200, generator=generator)
+    points[:, 7] *= 3000
+    points[::2, 7] = points[0, 7]
+    agrees(points[[2, 16]], points, 5, "l2")
+    assert len(asked) == 1
+    agrees(points[:2, :128] * 0 + 1, torch.randn(300, 128, generator=generator), 5, "l2")
+    assert len(asked) == 1  # such are told apart
+
+
+def test_points_are_quantized_once(eight_bits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    points = torch.randn(90, 128, generator=torch.Generator().manual_seed(5))
+    for kept, blocks in ((2**28, 1), (100, 0)):
+        monkeypatch.setattr("chainrule.ops._quantized.KEPT", kept)
+        found = _nearest.Points(points)
+        first, second = found.nearest(points[:9], 3), found.nearest(points[:9], 3)
+        assert torch.equal(first[0], second[0])
+        assert torch.equal(first[1], second[1])
+        assert len(found.quantized._blocks) == blocks
+    assert len(eight_bits) == 4
 
 
 def test_without_numba_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
