@@ -91,4 +91,6 @@ def vectors_of(network: nn.Module, vocabulary: Vocabulary) -> WordVectors:
     weight = embedding_weight(network, len(vocabulary))
     if weight is None:
         raise UsageError("the network has no vectors of words", expected=f"an nn.Embedding of {len(vocabulary)} tokens")
-    return WordVectors(vocabulary.tokens[END + 1 :], weight.detach()[END + 1 :].float().contiguous())
+    ordinary = list(vocabulary.ordinary)
+    words = tuple(vocabulary.tokens[place] for place in ordinary)
+    return WordVectors(words, weight.detach()[ordinary].float().contiguous())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chainrule.data.tokenizers._stored import read_tokenizer as read_tokenizer
     from chainrule.data.tokenizers._tokenizer import Tokenizer as Tokenizer
     from chainrule.data.tokenizers._vocabulary import END as END
+    from chainrule.data.tokenizers._vocabulary import MASK as MASK
     from chainrule.data.tokenizers._vocabulary import PADDING as PADDING
     from chainrule.data.tokenizers._vocabulary import START as START
     from chainrule.data.tokenizers._vocabulary import UNKNOWN as UNKNOWN
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "END": "_vocabulary",
+        "MASK": "_vocabulary",
         "PADDING": "_vocabulary",
         "START": "_vocabulary",
         "UNKNOWN": "_vocabulary",
@@ -41,6 +43,7 @@ TOKENIZERS = Registry(
         ("characters", Entry("chainrule.data.tokenizers._characters:characters", "each character a token")),
         ("words", Entry("chainrule.data.tokenizers._words:words", "words and punctuation marks")),
         ("bpe", Entry("chainrule.data.tokenizers._bpe:bpe", "byte pairs: parts of words, nothing is unknown")),
+        ("stored", Entry("chainrule.data.tokenizers._stored:stored", "that of another run: --data.tokenizer.file RUN")),
     ],
     group="chainrule.tokenizers",
 )

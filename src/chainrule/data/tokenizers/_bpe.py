@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +12,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.data.tokenizers._vocabulary import SPECIAL, Vocabulary
+from chainrule.data.tokenizers._tokenizer import around_masks
+from chainrule.data.tokenizers._vocabulary import MASK, SPECIAL, Vocabulary
 
 BYTES = 256
 _LINE = re.compile(r"(?<=\S\n)(?=\S)")
@@ -51,6 +52,23 @@ class BytePairs:
     def to_json(self) -> str:
         """Return the `tokenizer.json` that other programs read as well."""
         return str(self.engine.to_str())
+
+    def with_mask(self) -> BytePairs:
+        """Return the same byte pairs and a mask."""
+        if self.vocabulary.mask is not None:
+            return self
+        masked = read_bpe(self.to_json())
+        masked.engine.add_special_tokens([MASK])
+        return BytePairs(masked.engine)
+
+    def encode_around(self, pieces: Sequence[str]) -> Int64[Tensor, " n"]:
+        """Return the tokens of pieces of a text, with the mask between each two.
+
+        The space before a mask is a part of what it hides, as it is of the tokens that stand for words.
+        """
+        *before, last = pieces
+        rows = [self.encode(piece.removesuffix(" ")) for piece in before]
+        return around_masks([*rows, self.encode(last)], self.vocabulary)
 
 
 def bpe(texts: Iterable[str], *, size: int = 5000, least: int = 2) -> BytePairs:

@@ -12,6 +12,8 @@ PADDING, UNKNOWN, START, END = range(4)
 """Indices of the special tokens, the same in every vocabulary."""
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 """How the special tokens are written."""
+MASK = "<mask>"
+"""How the token is written that stands for a hidden one; only vocabularies of masked words have it, as their last."""
 
 
 class Vocabulary:
@@ -48,6 +50,26 @@ class Vocabulary:
     @cached_property
     def _index(self) -> dict[str, int]:
         return {token: index for index, token in enumerate(self.tokens)}
+
+    def with_mask(self) -> Vocabulary:
+        """Return the same tokens, and the mask after them if it is not there yet.
+
+        Example:
+            >>> vocabulary = Vocabulary.of(["sea"]).with_mask()
+            >>> vocabulary.mask, vocabulary.ordinary, vocabulary["sea"]
+            (5, (4,), 4)
+        """
+        return self if self.mask is not None else Vocabulary([*self.tokens, MASK])
+
+    @cached_property
+    def mask(self) -> int | None:
+        """Index of the mask; None where there is none."""
+        return self._index.get(MASK)
+
+    @cached_property
+    def ordinary(self) -> tuple[int, ...]:
+        """Indices of the tokens that are not special."""
+        return tuple(index for index in range(len(SPECIAL), len(self.tokens)) if index != self.mask)
 
     def __len__(self) -> int:
         return len(self.tokens)

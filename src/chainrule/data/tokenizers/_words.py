@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from chainrule.data.tokenizers._tokenizer import around_masks
 from chainrule.data.tokenizers._vocabulary import SPECIAL, UNKNOWN, Vocabulary
 
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -45,7 +46,8 @@ class Words:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the words with spaces as they are usually written; an unknown one is written `<unk>`."""
-        kept = (token for token in tokens if token >= len(SPECIAL) or token == UNKNOWN)
+        mask = self.vocabulary.mask
+        kept = (token for token in tokens if (token >= len(SPECIAL) and token != mask) or token == UNKNOWN)
         text = " ".join(self.vocabulary.tokens[token] for token in kept)
         return _NO_SPACE_AFTER.sub(r"\1", _NO_SPACE_BEFORE.sub(r"\1", text))
 
@@ -55,6 +57,14 @@ class Words:
             {"format": 1, "kind": "words", "lower": self.lower, "tokens": list(self.vocabulary.tokens)},
             ensure_ascii=False,
         )
+
+    def with_mask(self) -> Words:
+        """Return the same words and a mask."""
+        return Words(self.vocabulary.with_mask(), lower=self.lower)
+
+    def encode_around(self, pieces: Sequence[str]) -> Int64[Tensor, " n"]:
+        """Return the tokens of pieces of a text, with the mask between each two."""
+        return around_masks([self.encode(piece) for piece in pieces], self.vocabulary)
 
 
 def words(texts: Iterable[str], *, lower: bool = False, size: int | None = None, least: int = 1) -> Words:

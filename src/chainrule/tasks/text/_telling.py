@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from chainrule.data.tokenizers._vocabulary import SPECIAL
 from chainrule.models.sequence._text_bag import TextBag
 from chainrule.tasks.text._processing import TextProcessing
 
@@ -26,15 +25,16 @@ def telling_words(model: nn.Module, prepared: TextProcessing) -> dict[str, Any] 
     """
     if not isinstance(model, TextBag):
         return None
-    tokens = prepared.tokenizer.vocabulary.tokens
+    vocabulary = prepared.tokenizer.vocabulary
+    tokens, ordinary = vocabulary.tokens, vocabulary.ordinary
     weight = model.head.weight.detach().double() * (1.0 if model.idf is None else model.idf.double())  # (K, V)
-    weight = (weight - weight.mean(0))[:, len(SPECIAL) :]
+    weight = (weight - weight.mean(0))[:, list(ordinary)]
     best = torch.topk(weight, min(MOST, weight.shape[1]), dim=1)
     return {
         "classes": [
             {
                 "class": name,
-                "words": [[tokens[place + len(SPECIAL)], value] for place, value in zip(places, values) if value > 0],
+                "words": [[tokens[ordinary[place]], value] for place, value in zip(places, values) if value > 0],
             }
             for name, places, values in zip(prepared.classes, best.indices.tolist(), best.values.tolist())
         ]
