@@ -32,6 +32,7 @@ ELSEWHERE = {
     },
     **dict.fromkeys(["shakespeare-skipgram", "shakespeare-cbow", "multi30k-skipgram"], "words: tests/tasks/embed"),
     **{f"sentiment-{name}": "texts: tests/tasks/text" for name in ("average", "bag", "gru", "transformer")},
+    **{f"sentiment-{name}": "hidden words: tests/tasks/masked" for name in ("pretrained", "bert")},
 }
 SMALL = {"train.batch": 4, "train.evaluate_batch": 20, "train.threads": 1}
 

@@ -57,6 +57,11 @@ def _of_text(facts: dict[str, Any]) -> Answer:
     return Answer(facts, f"{facts['part']}: {figures}, {more}, {size}")
 
 
+def _of_masked(facts: dict[str, Any]) -> Answer:
+    figures = f"accuracy {facts['accuracy']:.4f}, perplexity {facts['perplexity']:.4g}, loss {facts['loss']:.4f}"
+    return Answer(facts, f"{facts['part']}: {figures}, {facts['words']:,} hidden words of {facts['count']:,} pieces")
+
+
 def _of_translations(facts: dict[str, Any]) -> Answer:
     bleu = [f"BLEU {facts['bleu']:.2f} ({facts['signature']})"] if "bleu" in facts else []
     exact = f"exact {facts['exact']:.4f}, by a beam of {facts['beam']}, {facts['translated']:,} sentences"
@@ -69,6 +74,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "classify-text": _of_classes,
     "language": _of_text,
     "embed": _of_pairs,
+    "masked": _of_masked,
     "translate": _of_translations,
 }
 """Task -> how what was measured is shown."""

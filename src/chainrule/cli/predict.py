@@ -13,6 +13,7 @@ ANSWERS = Registry(
     [
         ("classify", Entry("chainrule.cli._predict_pictures:answer", "pictures into classes")),
         ("classify-text", Entry("chainrule.cli._predict_texts:answer", "texts into classes")),
+        ("masked", Entry("chainrule.cli._predict_masked:answer", "hidden words of texts")),
         ("translate", Entry("chainrule.cli._predict_translations:answer", "sentences into their translations")),
     ],
 )
@@ -28,9 +29,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|FOLDER|-",
         help="pictures, or files with a text a line; - reads standard input",
     )
-    parser.add_argument("--text", action="append", metavar="TEXT", help="a text; may be given several times")
     parser.add_argument(
-        "-n", "--count", type=int, help="how many answers to show for each: of classes 5, of translations 1"
+        "--text",
+        action="append",
+        metavar="TEXT",
+        help="a text; may be given several times; with [MASK] in it, where the run has learned hidden words",
+    )
+    parser.add_argument(
+        "-n", "--count", type=int, help="how many answers to show for each: of classes and words 5, of translations 1"
     )
     parser.add_argument(
         "-o",

@@ -24,6 +24,7 @@ from chainrule.core.sections import (
     ImageData,
     Init,
     LabeledTextData,
+    MaskedData,
     Model,
     Named,
     PairData,
@@ -32,6 +33,7 @@ from chainrule.core.sections import (
     Section,
     TextData,
     Train,
+    TrainMasked,
     TrainPairs,
     TrainText,
     TrainTexts,
@@ -149,6 +151,21 @@ class TextClassesRecipe(Recipe):
     train: TrainTexts
 
 
+class MaskedRecipe(Recipe):
+    """Hidden words of texts, from all the words around them.
+
+    Example:
+        >>> data, model = {"name": "sentiment-sentences"}, {"name": "masked_transformer"}
+        >>> recipe = MaskedRecipe(task="masked", data=data, model=model, train={"epochs": 2})
+        >>> recipe.data.hidden, recipe.data.masked, recipe.data.random, recipe.train.monitor
+        (0.15, 0.8, 0.1, 'loss')
+    """
+
+    task: Literal["masked"]
+    data: MaskedData
+    train: TrainMasked
+
+
 class TranslateRecipe(Recipe):
     """Sentences into their translations.
 
@@ -172,6 +189,7 @@ FORMS: Mapping[str, type[Recipe]] = {
     "language": LanguageRecipe,
     "embed": EmbedRecipe,
     "classify-text": TextClassesRecipe,
+    "masked": MaskedRecipe,
     "translate": TranslateRecipe,
 }
 """Task -> the form of its recipes."""

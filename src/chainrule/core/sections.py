@@ -120,6 +120,33 @@ class LabeledTextData(Data):
     _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
 
 
+class MaskedData(LabeledTextData):
+    """Which texts, how they are split and cut into tokens, and which of their words are hidden; other keys are options
+    of the source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the texts set aside to choose by: as for classes where the texts have some, else what stands right
+    before the test part."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.2
+    """Share of the texts that is the test part, where they have no official one: as for classes, or at the end."""
+    length: Annotated[int, Field(ge=1, strict=True)] = 128
+    """The most tokens of a piece; longer texts are several pieces."""
+    hidden: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Share of the words of a piece that the network is asked for; one at least."""
+    masked: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Share of these words that become the mask."""
+    random: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of these words that become a random word; the others stay."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training texts: as for classes, or the first lines."""
+
+    @model_validator(mode="after")
+    def _shares_of_one_whole(self) -> MaskedData:
+        if self.masked + self.random > 1:
+            raise ValueError(f"masked and random are shares of one whole, not {self.masked:g} and {self.random:g}")
+        return self
+
+
 class TextData(TokenData):
     """Which text, how it is split, and in which pieces the next token is learned."""
 
@@ -323,6 +350,17 @@ class TrainTexts(Train):
     """Tokens a step, padding included, in place of `batch`; needs `data.order: buckets`."""
     evaluate_batch: Count = 200
     """Texts in a group while evaluating."""
+
+
+class TrainMasked(TrainTexts):
+    """How long, in which groups, and what is kept."""
+
+    monitor: Literal["accuracy", "loss"] = "loss"
+    """The validation metric that chooses the best weights."""
+    batch: Count = 64
+    """Pieces of texts a step."""
+    evaluate_batch: Count = 64
+    """Pieces of texts in a group while evaluating."""
 
 
 class TrainPairs(TrainText):

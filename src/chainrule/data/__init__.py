@@ -173,7 +173,7 @@ TEXTS = Registry(
                 "plays of Shakespeare, 1,115,394 characters",
                 {
                     "task": "language",
-                    "also": ["embed"],
+                    "also": ["embed", "masked"],
                     "bytes": 1_115_394,
                     "licence": "public domain",
                     "origin": "download",
@@ -187,7 +187,7 @@ TEXTS = Registry(
                 "descriptions of photographs, 31,014 sentences in English, German or French",
                 {
                     "task": "language",
-                    "also": ["embed"],
+                    "also": ["embed", "masked"],
                     "files of": "multi30k",
                     "licence": "research and education only",
                     "origin": "files of one's own",
@@ -199,7 +199,7 @@ TEXTS = Registry(
             Entry(
                 "chainrule.data.text_file:text_file",
                 "a text of your own",
-                {"task": "language", "also": ["embed"], "origin": "--data.file FILE"},
+                {"task": "language", "also": ["embed", "masked"], "origin": "--data.file FILE"},
             ),
         ),
     ],
@@ -216,6 +216,7 @@ LABELED_TEXTS = Registry(
                 "3,000 sentences of reviews, positive or negative",
                 {
                     "task": "classify-text",
+                    "also": ["masked"],
                     "classes": 2,
                     "bytes": 204_706,
                     "licence": "CC BY 4.0 (UCI)",
@@ -228,7 +229,7 @@ LABELED_TEXTS = Registry(
             Entry(
                 "chainrule.data.text_table:text_table",
                 "your own texts: a .csv, .tsv or .jsonl file with their classes",
-                {"task": "classify-text", "origin": "--data.file FILE"},
+                {"task": "classify-text", "also": ["masked"], "origin": "--data.file FILE"},
             ),
         ),
         (
@@ -236,7 +237,7 @@ LABELED_TEXTS = Registry(
             Entry(
                 "chainrule.data.text_folder:text_folder",
                 "your own texts: one directory per class",
-                {"task": "classify-text", "origin": "--data.folder DIRECTORY"},
+                {"task": "classify-text", "also": ["masked"], "origin": "--data.folder DIRECTORY"},
             ),
         ),
     ],

@@ -27,6 +27,7 @@ _JSON: Final = {
     "words": "facts/words.json",
     "telling": "facts/telling.json",
     "translations": "facts/translations.json",
+    "masked": "facts/masked.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -34,6 +35,7 @@ _LINES: Final = {
     "events": "events.jsonl",
     "timing": "timing.jsonl",
 }
+_TABLES: Final = tuple(name for name in _JSON if name != "network")
 _RECIPE: Final = "recipe.yaml"
 FILES: Final[Mapping[str, str]] = {**_JSON, **_LINES, "recipe": _RECIPE}
 
@@ -59,6 +61,7 @@ class Facts:
         words: `facts/words.json`: which words are near each other.
         telling: `facts/telling.json`: which words speak for a class.
         translations: `facts/translations.json`: what a translator made of some sentences.
+        masked: `facts/masked.json`: what a network filled in where words were hidden.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -78,6 +81,7 @@ class Facts:
     words: Mapping[str, Any] = field(default_factory=dict)
     telling: Mapping[str, Any] = field(default_factory=dict)
     translations: Mapping[str, Any] = field(default_factory=dict)
+    masked: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -92,7 +96,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`, `translate`."""
+        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`, `masked`, `translate`."""
         return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
@@ -172,7 +176,7 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         evaluation = {plain_text(mapping(entry).get("part"), limit=40): entry for entry in evaluation}
     elif "part" in mapping(evaluation):
         evaluation = {plain_text(mapping(evaluation)["part"], limit=40): evaluation}
-    for name in ("run", "data", "weights", "regions", "samples", "words", "telling", "translations", "evaluation"):
+    for name in _TABLES:
         if name in found and not isinstance(evaluation if name == "evaluation" else found[name], Mapping):
             problems[name] = f"{FILES[name]} holds no table of facts"
     return Facts(
@@ -192,5 +196,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         words=mapping(found.get("words")),
         telling=mapping(found.get("telling")),
         translations=mapping(found.get("translations")),
+        masked=mapping(found.get("masked")),
         problems=problems,
     )

@@ -22,6 +22,7 @@ from chainrule.draw.sections.headline import head_html
 from chainrule.draw.sections.history import curves_part, events_part, time_part
 from chainrule.draw.sections.layers import layers_part
 from chainrule.draw.sections.lectures import lecture_rows
+from chainrule.draw.sections.masked import masked_part
 from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
 from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
@@ -68,6 +69,11 @@ _OF_TEXT_CLASSES: Final[tuple[Section, ...]] = (
     ("data", "Lengths", lengths_part),
     ("layers", "Layers", layers_part),
 )
+_OF_MASKED: Final[tuple[Section, ...]] = (
+    ("masked", "Hidden words", masked_part),
+    ("data", "Lengths", lengths_part),
+    ("layers", "Layers", layers_part),
+)
 _OF_TRANSLATIONS: Final[tuple[Section, ...]] = (
     ("translations", "Translations", translations_part),
     ("layers", "Layers", layers_part),
@@ -77,6 +83,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "language": (*_FIRST, *_OF_TEXT, *_LAST),
     "embed": (*_FIRST, *_OF_WORDS, *_LAST),
     "classify-text": (*_FIRST, *_OF_TEXT_CLASSES, *_LAST),
+    "masked": (*_FIRST, *_OF_MASKED, *_LAST),
     "translate": (*_FIRST, *_OF_TRANSLATIONS, *_LAST),
 }
 """Task -> the sections of its report, in order."""

@@ -113,6 +113,9 @@ if TYPE_CHECKING:
     from chainrule.formulas.losses import softmax_loss_backward as softmax_loss_backward
     from chainrule.formulas.losses import svm_loss as svm_loss
     from chainrule.formulas.losses import svm_loss_backward as svm_loss_backward
+    from chainrule.formulas.masked import mask_words as mask_words
+    from chainrule.formulas.masked import masked_word_loss as masked_word_loss
+    from chainrule.formulas.masked import masked_word_loss_backward as masked_word_loss_backward
     from chainrule.formulas.neighbors import l1_distance as l1_distance
     from chainrule.formulas.neighbors import l2_distance as l2_distance
     from chainrule.formulas.neighbors import majority_vote as majority_vote
@@ -317,6 +320,10 @@ __getattr__, __dir__, __all__ = lazy(
         "mean_squared_error_backward": "losses",
         "mean_loss": "losses",
         "mean_loss_backward": "losses",
+        # masked
+        "mask_words": "masked",
+        "masked_word_loss": "masked",
+        "masked_word_loss_backward": "masked",
         # neighbors
         "l1_distance": "neighbors",
         "l2_distance": "neighbors",

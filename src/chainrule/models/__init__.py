@@ -139,6 +139,16 @@ TEXT_MODELS = Registry(
 )
 """Networks that classify texts: `(vocabulary, classes, **options) -> module`; `tokens (B, T) -> scores (B, K)`, padding
 being 0."""
+MASKED_MODELS = Registry(
+    "model",
+    [
+        _text_row(
+            "masked_transformer", "_masked_transformer:MaskedTransformer", "hidden words of a text: an encoder (BERT)"
+        ),
+    ],
+    group="chainrule.masked_models",
+)
+"""Networks that fill in hidden words: `(vocabulary, **options) -> module`; `Blanks -> scores (P, vocabulary)`."""
 TRANSLATION_MODELS = Registry(
     "model",
     [
@@ -167,5 +177,5 @@ TRANSLATION_MODELS = Registry(
 )
 """Networks that translate: `(source vocabulary, target vocabulary, **options) -> module`; `encode(source) -> state` and
 `(tokens, state) -> (scores, state)`."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, TRANSLATION_MODELS)
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, MASKED_MODELS, TRANSLATION_MODELS)
 """All that a recipe may name; each card says for which task."""

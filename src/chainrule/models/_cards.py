@@ -243,6 +243,11 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "paper": "Vaswani et al. 2017; Devlin et al. 2019",
         "source": "LECTURES H3, H6-H9",
     },
+    "masked_transformer": {
+        "task": "masked",
+        "paper": "Devlin et al. 2018, BERT: Pre-training of deep bidirectional transformers",
+        "source": "LECTURES H9",
+    },
     "text_cnn": {
         "task": "classify-text",
         "paper": "Kim 2014, Convolutional neural networks for sentence classification",

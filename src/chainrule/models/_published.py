@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError, WeightsError, nearest
+from chainrule.core.log import warn
 from chainrule.core.paths import shown
 from chainrule.data.fetch import find_known, places, verify
 from chainrule.data.known import Known
 from chainrule.models._densenet import DenseNet
 from chainrule.models.sequence._gpt import GPT
 from chainrule.models.sequence._gpt2 import check_gpt2_form, from_gpt2, is_gpt2
+from chainrule.models.sequence._masked_transformer import classifier_from_masked, is_masked_transformer
+from chainrule.models.sequence._text_transformer import TextTransformer
 from chainrule.runtime.weights import Matched, load_weights, read_weights
 
 _LAYER = r"(features\.denseblock\d+\.denselayer\d+)"
@@ -95,6 +98,7 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
     DenseNet have older names, which a table translates. Older files have no counters of batches in their norms; where
     a file has none at all, the network's own stay as they are. `gpt` takes GPT-2's layout as well as its own;
     the network must compute what GPT-2 does, whose number of heads no file says: 64 numbers each in the published ones.
+    `text_transformer` takes the encoder of a `masked_transformer`, beside which its own head stays as it was drawn.
 
     Args:
         model: The network.
@@ -125,6 +129,9 @@ def load_published(model: nn.Module, path: str | os.PathLike[str], *, key: str |
     if isinstance(model, GPT) and is_gpt2(tensors):
         check_gpt2_form(model)
         tensors = from_gpt2(tensors)
+    if isinstance(model, TextTransformer) and is_masked_transformer(tensors):
+        tensors = classifier_from_masked(model, tensors)
+        warn(f"{shown(path)} holds no classes: the encoder begins with its weights, the head as it was drawn")
     tensors = _with_counters(model, _renamed(model, tensors, path))
     try:
         return load_weights(model, tensors)

@@ -73,6 +73,7 @@ JOBS = Registry(
         ("language", Entry("chainrule.tasks.language:Language", "the next token of a text")),
         ("embed", Entry("chainrule.tasks.embed:Embedding", "vectors of words, from the words around them")),
         ("classify-text", Entry("chainrule.tasks.text:TextClassification", "texts into classes")),
+        ("masked", Entry("chainrule.tasks.masked:MaskedWords", "hidden words of texts, from the words around them")),
         ("translate", Entry("chainrule.tasks.translate:Translation", "sentences into their translations")),
     ],
 )
@@ -83,6 +84,7 @@ PREDICTORS = Registry(
     [
         ("classify", Entry("chainrule.tasks._predict_pictures:predict_pictures", "classes of pictures")),
         ("classify-text", Entry("chainrule.tasks.text:predict_texts", "classes of texts")),
+        ("masked", Entry("chainrule.tasks.masked:fill_masks", "words at each [MASK] of texts")),
     ],
 )
 """Task -> what answers to new inputs: `(run, sources, top=, module=, compile_it=) -> answers`."""

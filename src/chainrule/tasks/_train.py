@@ -23,6 +23,7 @@ from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.optim import suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
+from chainrule.tasks._given_run import given_run
 from chainrule.tasks._info import new_info
 from chainrule.tasks._job import Job, Network, job_type
 from chainrule.tasks._logs import Logs
@@ -86,7 +87,7 @@ def begin_run(
     state = start(task, recipe.train.seed)
     seconds = time.perf_counter() - begun
     job.try_out(state.model)
-    folder = RunFolder(out)
+    folder, parent = RunFolder(out), given_run(recipe)
     folder.create(
         {
             **new_info(
@@ -94,6 +95,7 @@ def begin_run(
                 name,
                 command=command or f"chainrule train {shlex.quote(name)}",
                 parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+                parent=None if parent is None else str(parent.path),
             ),
             "task": recipe.task,
             "seconds": round(seconds, 3),
@@ -261,9 +263,5 @@ def _suggested_clip(folder: RunFolder) -> float | None:
 
 
 def with_seed(recipe: AnyRecipe, seed: int) -> AnyRecipe:
-    """The same recipe with another seed, for weights, order and split."""
-    update: dict[str, Any] = {"train": recipe.train.model_copy(update={"seed": seed})}
-    split = type(recipe.data).model_fields.get("split_seed")
-    if split is not None and split.default is None:  # where nothing is said, the training's seed is the split's too
-        update["data"] = recipe.data.model_copy(update={"split_seed": None})
-    return recipe.model_copy(update=update)
+    """The same recipe with another seed, for weights and order; for the split too, where it has no seed of its own."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})

@@ -15,11 +15,12 @@ _BRINGS = {
     "samples": "it is written when the run ends",
     "words": "it is written when the run ends",
     "translations": "it is written when the run ends",
+    "masked": "it is written when the run ends",
     "layers": "nobody looked at the layers (train.look_every)",
     "timing": "the run logged no times",
     "recipe": "the run was not made from a recipe",
 }
-_AT_THE_END = ("evaluation", "weights", "metrics", "samples", "words", "translations")
+_AT_THE_END = ("evaluation", "weights", "metrics", "samples", "words", "translations", "masked")
 
 
 def absent(facts: Facts, name: str, title: str) -> Absent:

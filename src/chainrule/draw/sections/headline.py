@@ -108,17 +108,26 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
             found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
         elif real(measured.get("bits")) is not None:
             found.append(_bits_card(_PARTS[part], measured))
-        elif real(measured.get("perplexity")) is not None:
+        elif real(measured.get("exact")) is not None or real(measured.get("bleu")) is not None:
             found += _translation_cards(_PARTS[part], measured)
         elif real(measured.get("accuracy")) is not None:
-            count = whole(measured.get("count", measured.get("pairs")))
-            more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
-            more += [f"loss {number_text(measured['loss'])}"] if real(measured.get("loss")) is not None else []
-            more += [f"n = {count_text(count)}"] if count else []
-            found.append(_card(f"{_PARTS[part]} accuracy", share_text(measured["accuracy"], digits=2), ", ".join(more)))
+            found.append(_accuracy_card(_PARTS[part], measured))
         elif real(measured.get("loss")) is not None:
             found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
     return found
+
+
+def _accuracy_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
+    """Of classes, and of words that were hidden: then the perplexity too."""
+    more = [f"top-5 {share_text(measured['top5'], digits=2)}"] if real(measured.get("top5")) is not None else []
+    more += [
+        f"{name} {number_text(measured[name])}"
+        for name in ("perplexity", "loss")
+        if real(measured.get(name)) is not None
+    ]
+    count = next((found for name in ("words", "count", "pairs") if (found := whole(measured.get(name)))), None)
+    more += [f"n = {count_text(count)}"] if count else []
+    return _card(f"{part} accuracy", share_text(measured["accuracy"], digits=2), ", ".join(more))
 
 
 def _bits_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:

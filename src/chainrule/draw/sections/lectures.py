@@ -18,6 +18,7 @@ ITEMS: Final = {
     "G6": "sentences that an encoder and a decoder translate",
     "G7": "beam search",
     "H1": "attention: what the network looked at",
+    "H9": "words that are hidden, from all the others",
     "A9": "inputs, and the mean that is subtracted from them",
     "B1": "stochastic gradient descent in minibatches",
     "B9": "the learning rate and its schedule",

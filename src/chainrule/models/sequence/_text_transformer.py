@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional
 
-from chainrule.core.errors import RecipeError, unknown
-from chainrule.data.tokenizers import PADDING, START
-from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
-from chainrule.models.sequence._text_average import check_counts, mean_of
-from chainrule.nn.attention import rotary
-from chainrule.nn.attention._stack import Encoder
-
-Read = Literal["mean", "first"]
-READS = get_args(Read)
+from chainrule.data.tokenizers import PADDING
+from chainrule.models.sequence._text_average import mean_of
+from chainrule.models.sequence._text_encoder import EncoderParts, Read, encoded, encoder_parts, started
 
 
 class TextTransformer(nn.Module):
@@ -64,26 +54,22 @@ class TextTransformer(nn.Module):
         read: Read = "mean",
     ) -> None:
         super().__init__()
-        check_share(dropout)
-        check_counts("text_transformer", length=length)
-        check_placing("text_transformer", order=order, positions=positions, join="add", activation=activation, tie=())
-        check_heads("text_transformer", dim, depth=depth, num_heads=num_heads, positions=positions)
-        if read not in READS:
-            raise RecipeError(f'text_transformer: there is no read "{read}"', remedy=unknown("read", read, READS))
-        self.read = read
-        self.embed = nn.Embedding(vocabulary, dim)
-        _, self.positions = position_table(positions, "add", dim, length + (read == "first"))
-        self.drop = nn.Dropout(dropout)
-        self.encoder = Encoder(
-            dim,
-            num_heads=num_heads,
+        parts = encoder_parts(
+            "text_transformer",
+            vocabulary,
+            dim=dim,
             depth=depth,
+            num_heads=num_heads,
             hidden=hidden,
-            activation=ACTIVATIONS[activation],
+            activation=activation,
             dropout=dropout,
             order=order,
-            turn=rotary if positions == "rotary" else None,
+            positions=positions,
+            length=length,
+            read=read,
         )
+        self.read: Read = read
+        self.embed, self.positions, self.drop, self.encoder = parts
         self.head = nn.Linear(dim, classes)
         nn.init.normal_(self.embed.weight, std=0.02)
 
@@ -93,8 +79,7 @@ class TextTransformer(nn.Module):
         Raises:
             UsageError: A text is longer than a learned table of positions.
         """
-        if self.read == "first":
-            tokens = functional.pad(tokens, (1, 0), value=START)
+        tokens = started(tokens, self.read)
         found = self.encoded(tokens)  # (B, T, D)
         pooled = found[:, 0] if self.read == "first" else mean_of(found, tokens != PADDING)
         scores: Tensor = self.head(pooled)
@@ -102,7 +87,4 @@ class TextTransformer(nn.Module):
 
     def encoded(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
         """Return what the tokens have become after the last block."""
-        mask = (tokens != PADDING)[:, None, None, :]  # as `padding_mask` has it
-        x = self.drop(placed(self.embed(tokens), 0, self.positions, "add"))
-        found: Tensor = self.encoder(x, mask)
-        return found
+        return encoded(tokens, EncoderParts(self.embed, self.positions, self.drop, self.encoder))

@@ -18,6 +18,7 @@ from chainrule.data.texts import Text
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.windows import Scored, Windows
 from chainrule.models import LANGUAGE_MODELS
+from chainrule.tasks._given_run import check_given_run
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase, steps_in_all
 from chainrule.tasks._network import build_text_network
@@ -64,7 +65,9 @@ class Language:
     @classmethod
     def begun(cls, recipe: LanguageRecipe, *, network: Network | None = None, data: Any = None) -> Language:
         """Return the job of a new run; `data` is a text that stands for the one which the recipe names."""
-        return cls(recipe, network=network, text=data)
+        job = cls(recipe, network=network, text=data)
+        check_given_run(recipe, job.tokenizer)
+        return job
 
     @classmethod
     def reopened(

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from chainrule.core.errors import DataError, RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import TextClassesRecipe
-from chainrule.data import LABELED_TEXTS, Shuffled
-from chainrule.data.buckets import Buckets
+from chainrule.data import LABELED_TEXTS
 from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.data.ragged import Ragged
 from chainrule.data.text_examples import TextExamples
 from chainrule.models import TEXT_MODELS, Prepared
+from chainrule.tasks._given_run import check_given_run, check_unread
 from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase, steps_in_all
 from chainrule.tasks._network import build_text_network
 from chainrule.tasks._pretrained import load_given_weights
 from chainrule.tasks._scoring import Measure, classification_objective, per_example_loss
+from chainrule.tasks._text_order import check_text_order, text_order
 from chainrule.tasks._tokenizer import made_tokenizer
 from chainrule.tasks._trial import tried
 from chainrule.tasks.tables import TABLES, options
@@ -53,7 +54,7 @@ class TextClassification:
         processing: TextProcessing | None = None,
         texts: LabeledTexts | None = None,
     ) -> None:
-        _check(recipe)
+        check_text_order(recipe.data, recipe.train)
         self.recipe, self.network = recipe, network
         self.chosen: dict[str, Any] = {}
         data = recipe.data
@@ -75,7 +76,11 @@ class TextClassification:
         cls, recipe: TextClassesRecipe, *, network: Network | None = None, data: Any = None
     ) -> TextClassification:
         """Return the job of a new run; `data` are texts that stand for those which the recipe names."""
-        return cls(recipe, network=network, texts=data)
+        job = cls(recipe, network=network, texts=data)
+        check_given_run(recipe, job.prepared.tokenizer)
+        measured = {part: index.tolist() for part, index in job.parts.items() if part != "train"}
+        check_unread(recipe, job.texts, measured)
+        return job
 
     @classmethod
     def reopened(
@@ -100,12 +105,7 @@ class TextClassification:
     @property
     def order(self) -> Order:
         """Which texts a step takes."""
-        train, data, examples = self.recipe.train, self.recipe.data, self.examples("train")
-        if data.order == "shuffled":
-            return Shuffled(len(examples), train.batch, train.seed, train.parts)
-        batch = train.batch if train.tokens is None else None
-        lengths = examples.lengths
-        return Buckets(lengths, batch=batch, tokens=train.tokens, seed=train.seed, parts=train.parts, pool=data.pool)
+        return text_order(self.recipe.data, self.recipe.train, self.examples("train").lengths)
 
     def steps(self) -> int:
         """Steps in all."""
@@ -180,16 +180,6 @@ def _prepare(job: TextClassification, model: nn.Module, task: Task) -> None:
     if isinstance(model, Prepared):
         model.prepare(job.tokens[number] for number in job.parts["train"].tolist())
     load_given_weights(job.recipe, model)
-
-
-def _check(recipe: TextClassesRecipe) -> None:
-    if recipe.train.tokens is not None and recipe.data.order != "buckets":
-        raise RecipeError(
-            "train.tokens counts the places of a step, which texts of like length share",
-            expected="data.order: buckets",
-            got=f"data.order: {recipe.data.order}",
-            remedy="--data.order buckets, or --train.batch in place of --train.tokens",
-        )
 
 
 def _require_training_part(name: str, parts: Mapping[str, Tensor]) -> None:

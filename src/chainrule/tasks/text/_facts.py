@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from chainrule.core.folder import RunFolder
-from chainrule.data import Shuffled
-from chainrule.data.ragged import padding_share
 from chainrule.tasks._facts import METRICS, FullMeasure, counted, evaluation_of
 from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks._text_order import length_facts
 from chainrule.tasks.text._telling import telling_words
 from chainrule.training.evaluate import tally
-from chainrule.training.task import Order, Task
+from chainrule.training.task import Task
 
 if TYPE_CHECKING:
     from chainrule.tasks.text._classification import TextClassification
 
 SHOWN = 400
 """Characters of a text that is written down."""
-BINS = 8
-"""Into so many ranges of length the texts are counted."""
 
 
 def evaluation_facts(job: TextClassification, task: Task, model: nn.Module, part: str) -> dict[str, Any]:
@@ -70,38 +66,12 @@ def write_data_facts(folder: RunFolder, job: TextClassification) -> None:
 
 def lengths_facts(job: TextClassification) -> dict[str, Any]:
     """Return how long the texts are, how many were cut, and how much of the computing goes to padding."""
-    whole = job.whole
-    longest = int(job.tokens.lengths.max())
-    width = max(1, -(-longest // BINS))
-    train = job.examples("train")
-    every = job.parts.items()
+    whole, every = job.whole, job.parts.items()
     return {
-        "mean": float(job.tokens.lengths.double().mean()),
-        "longest": longest,
-        "limit": job.prepared.length,
+        **length_facts(job.recipe.data, job.recipe.train, job.tokens.lengths, job.parts),
         "cut": {part: int((whole[index] > job.prepared.length).sum()) for part, index in every},
         "longest_whole": int(whole.max()),
-        "bins": [[begin + 1, begin + width] for begin in range(0, max(longest, 1), width)],
-        "counts": {part: _histogram(job.tokens.lengths[index], width, longest) for part, index in every},
-        "order": job.recipe.data.order,
-        "padding": _padding(train.lengths, job.order),
-        "padding_shuffled": _padding(
-            train.lengths, Shuffled(len(train), max(1, min(len(train), _mean_batch(job))), job.recipe.train.seed)
-        ),
     }
-
-
-def _mean_batch(job: TextClassification) -> int:
-    return round(len(job.parts["train"]) / job.per_epoch)
-
-
-def _histogram(lengths: Tensor, width: int, longest: int) -> list[int]:
-    place = (lengths.clamp(min=1) - 1) // width
-    return torch.bincount(place, minlength=-(-max(longest, 1) // width)).tolist()
-
-
-def _padding(lengths: Tensor, order: Order) -> float:
-    return padding_share(lengths, (order(step)[1] for step in range(order.per_epoch)))
 
 
 def write_final_facts(folder: RunFolder, job: TextClassification, task: Task, model: nn.Module) -> dict[str, Any]:
