@@ -121,6 +121,28 @@ def test_a_layer_that_is_called_again_goes_on_in_time() -> None:
     assert bool((found.gradients["h"] > 0).all())
 
 
+def test_layers_over_words_and_over_sentences_have_batches_of_their_own() -> None:
+    class Documents(nn.Module):
+        """A state of each sentence's words, then one of the document's sentences."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.sentences = nn.GRU(D, H, batch_first=True), nn.GRU(H, H, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:  # (N, sentences, T, D)
+            read = self.words(x.flatten(0, 1))[1][-1]
+            return self.sentences(read.view(len(x), -1, H))[1][-1]
+
+    network = Documents()
+    words, sentences = record_gates(network, torch.randn(N, 5, T, D), output=lambda given: given.sum())
+    assert words.values["h"].shape == (T, N * 5, H)
+    assert sentences.values["h"].shape == (5, N, H)
+    assert words.gradients["h"].shape == (T, N * 5)
+    network.forward = lambda x: network.sentences(x) and network.sentences(x[:1])  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="several lengths"):
+        record_gates(network, torch.randn(N, 5, H))
+
+
 def test_what_cannot_be_recorded() -> None:
     with pytest.raises(UsageError, match="no recurrent layer"):
         record_gates(nn.Linear(2, 2), torch.zeros(1, 2))

@@ -160,8 +160,7 @@ def _keep(
 
 
 def _check_even(steps: Mapping[tuple[str, int, bool], list[Step]]) -> None:
-    counts = {len(step.h) for taken in steps.values() for step in taken}
-    if len(counts) > 1:
+    if any(len({len(step.h) for step in taken}) > 1 for taken in steps.values()):
         raise UsageError(
             "sequences of several lengths are in one batch", expected="one length", remedy="record one at a time"
         )
