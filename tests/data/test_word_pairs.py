@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import formulas
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, UsageError
 from chainrule.data.tokenizers import END, PADDING
 from chainrule.data.word_pairs import WordPairs, keep_probabilities, noise_distribution
 from chainrule.runtime.rng import keys, uniform
@@ -120,6 +120,22 @@ def test_frequent_words_are_left_out_before_windows_are_cut() -> None:
     np.testing.assert_allclose(known / known.sum(), kept / kept.sum(), atol=0.02)
     np.testing.assert_allclose(right / right.sum(), kept / kept.sum(), atol=0.02)
     assert len(inputs.inputs) / (20_000 * kept.sum()) == pytest.approx(2 * 1.5, abs=0.1)  # windows are full
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "skipgram"}, 'no kind of pairs.*did you mean "skip-gram"'),
+        ({"window": 0}, "window 0"),
+        ({"negatives": 0}, "negatives 0"),
+        ({"subsample": -1.0}, "subsample -1.0"),
+        ({"subsample": float("nan")}, "subsample nan"),
+    ],
+)
+def test_pairs_that_there_are_not_are_refused(options: dict[str, Any], message: str) -> None:
+    tokens = torch.tensor([5, 6, 5])
+    with pytest.raises(UsageError, match=message):
+        WordPairs(tokens, torch.bincount(tokens), **{"kind": "cbow", **options})
 
 
 def test_too_little_is_named_and_nothing_is_a_batch_too() -> None:

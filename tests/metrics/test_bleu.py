@@ -63,6 +63,12 @@ def test_what_cannot_be_compared_is_refused(outputs: list[str], references: list
         bleu(outputs, references)
 
 
+def test_references_that_are_a_plain_text_are_not_read_letter_by_letter() -> None:
+    for references in ("abc", ["the cat", "a dog", "two"], [["the cat"], "a dog", ["two"]]):
+        with pytest.raises(UsageError, match=r"references of a sentence are a list.*Remedy: \[\[text\] for text"):
+            bleu(OUTPUTS, references)  # type: ignore[arg-type]
+
+
 def test_without_the_package_it_says_how_it_is_got(monkeypatch: pytest.MonkeyPatch) -> None:
     true = builtins.__import__
 

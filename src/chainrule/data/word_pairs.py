@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import math
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, UsageError, unknown
+from chainrule.core.paths import shown
 from chainrule.data.batches import Batch
 from chainrule.data.tokenizers import END, PADDING
 from chainrule.runtime.rng import uniform
 
 Kind = Literal["skip-gram", "cbow"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 POWER = 0.75
 """Noise is drawn by the counts of words to this power."""
 REACH = 4
@@ -50,6 +53,7 @@ class WordPairs:
         segment: (n,) a number that grows from line to line, where windows end with their line.
 
     Raises:
+        UsageError: Options out of their range.
         DataError: There are fewer than two words.
 
     Example:
@@ -77,6 +81,14 @@ class WordPairs:
         subsample: float = 1e-3,
         segment: Int64[Tensor, " n"] | None = None,
     ) -> None:
+        if kind not in KINDS:
+            raise UsageError(f"there is no kind of pairs {shown(kind)}", remedy=unknown("kind", kind, list(KINDS)))
+        if window < 1 or negatives < 1 or not 0 <= subsample < math.inf:
+            raise UsageError(
+                "there are no such pairs",
+                expected="window and negatives at least 1, subsample a share of the text or 0",
+                got=f"window {window}, negatives {negatives}, subsample {subsample}",
+            )
         if int((tokens > END).sum()) < 2:
             raise DataError("the part is too short to learn from", expected="at least 2 words", got=len(tokens))
         self.tokens, self.segment = tokens, segment

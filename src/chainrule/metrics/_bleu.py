@@ -35,7 +35,7 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]], *, lower: 
         lower: Whether upper and lower case are one.
 
     Raises:
-        UsageError: The package sacrebleu is not installed.
+        UsageError: The package sacrebleu is not installed, or the references of a sentence are a plain text.
         DataError: There is nothing to measure, or a sentence has no reference.
 
     Example:
@@ -46,6 +46,13 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]], *, lower: 
     Source:
         LECTURES G6. Papineni et al. 2002; Post 2018, A call for clarity in reporting BLEU scores.
     """
+    if any(isinstance(one, str) for one in references):
+        raise UsageError(
+            "the references of a sentence are a list",
+            expected="[[reference, ...], ...]: one or more of each sentence",
+            got="a plain text",
+            remedy="[[text] for text in references] where each sentence has one",
+        )
     if not outputs or len(outputs) != len(references) or not all(references):
         raise DataError(
             "BLEU compares sentences with references",
