@@ -101,6 +101,8 @@ def test_what_cannot_be_arranged() -> None:
             kind(nn.Linear(D, H), head)
     with pytest.raises(UsageError, match="read from the end"):
         OneToMany(nn.GRU(D, H, batch_first=True, bidirectional=True), head, size=7)
+    with pytest.raises(UsageError, match="proj_size 0, got 2"):
+        OneToMany(nn.LSTM(D, H, batch_first=True, proj_size=2), nn.Linear(2, D), size=7)
     network = OneToMany(nn.GRU(D, H, batch_first=True), nn.Linear(H, D), size=7)
     for options in ({}, {"length": 0}, {"length": 2, "given": torch.zeros(B, 2, D)}):
         with pytest.raises(UsageError, match="how many outputs"):

@@ -82,6 +82,8 @@ def test_forget_gates_begin_open() -> None:
     [
         ("gpt", {"dim": 10, "num_heads": 4}, "divide 10"),
         ("gpt", {"dim": 6, "num_heads": 2}, "even share"),
+        ("gpt", {"hidden": -4}, "hidden -4"),
+        ("gpt", {"positions": "naive", "length": 0}, "length 0"),
         ("gpt", {"positions": "lerned"}, 'did you mean "learned"'),
         ("gpt", {"join": "concatenate", "positions": "rotary", "tie": False}, "table of their own"),
         ("recurrent", {"dropout": 1.0}, "probability of dropping"),

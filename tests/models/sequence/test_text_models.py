@@ -140,6 +140,8 @@ def test_a_bag_is_what_it_says() -> None:
         ("text_recurrent", {"read": "first"}, 'no read "first"'),
         ("text_recurrent", {"width": 0}, "width at least 1"),
         ("text_transformer", {"num_heads": 3}, "heads that divide 64"),
+        ("text_transformer", {"hidden": -4}, "hidden -4"),
+        ("text_transformer", {"length": 0}, "length 0"),
         ("text_transformer", {"positions": "rotery"}, 'did you mean "rotary"'),
         ("text_transformer", {"order": "before"}, 'no order "before"'),
         ("text_transformer", {"read": "last"}, 'no read "last"'),

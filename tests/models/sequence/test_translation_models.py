@@ -124,6 +124,8 @@ def test_a_search_makes_nothing_on_another_device(model: Any) -> None:
         ("seq2seq", {"width": 7}, "even width"),
         ("attention", {"layers": 0}, "nothing can be built"),
         ("attention", {"enters": "readin"}, 'did you mean "readout"'),
+        ("transformer", {"hidden": -4}, "hidden -4"),
+        ("transformer", {"positions": "learned", "length": -1}, "length -1"),
         ("transformer", {"tie": "all"}, "two vocabularies"),
     ],
 )

@@ -223,6 +223,27 @@ def test_no_step_and_no_sequence_are_refused(shape: tuple[int, ...]) -> None:
         StepForm("lstm", D, H)(torch.zeros(shape))
 
 
+def test_inputs_of_another_size_are_refused() -> None:
+    packed = pack_padded_sequence(torch.zeros(T, 2, D + 1), torch.tensor([5, 3]))
+    for layer in (StepForm("gru", D, H), nn.LSTM(D, H, 2, bidirectional=True)):
+        for x in (torch.zeros(T, N, D + 1), torch.zeros(T, D - 1), packed):
+            with pytest.raises(UsageError, match=f"inputs do not fit the layers: expected {D} numbers a step"):
+                unroll(layer, x)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_weights_that_do_not_fit_change_nothing(wrong: int) -> None:
+    layer = nn.LSTM(D, H)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    given = [torch.ones(D, 4 * H), torch.ones(H, 4 * H), torch.ones(4 * H)]
+    given[wrong] = given[wrong][1:]
+    with pytest.raises(UsageError, match=f"{('Wx', 'Wh')[wrong]} does not fit"):
+        load_lecture_weights(layer, *given)
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+    with pytest.raises(UsageError, match="does not project"):
+        load_lecture_weights(nn.LSTM(D, 3, proj_size=2), torch.ones(D, 12), torch.ones(2, 12), torch.ones(12))
+
+
 @pytest.mark.parametrize("hx", [torch.zeros(1, N, H), (torch.zeros(1, N, H), torch.zeros(1, N + 1, H))])
 def test_a_state_that_does_not_fit_is_refused(hx: Any) -> None:
     with pytest.raises(UsageError, match="the state does not fit"):

@@ -97,7 +97,7 @@ class OneToMany(nn.Module):
         size: Numbers of the vector.
 
     Raises:
-        UsageError: The recurrent layers take time first, or read from the end.
+        UsageError: The recurrent layers take time first, read from the end, or project h.
 
     Shapes:
         vector (B, size), and the right outputs (B, T, E) where they are known -> (B, T, E).
@@ -116,6 +116,12 @@ class OneToMany(nn.Module):
         check_batch_first(recurrent)
         if recurrent.bidirectional:
             raise UsageError("what is written step by step cannot be read from the end", expected="bidirectional=False")
+        if recurrent.proj_size:
+            raise UsageError(
+                "a vector becomes the states of layers whose h and c are alike",
+                expected="proj_size 0",
+                got=recurrent.proj_size,
+            )
         self.recurrent, self.head = recurrent, head
         self.begin = nn.Linear(size, int(recurrent.num_layers) * int(recurrent.hidden_size))  # type: ignore[arg-type]
         self.first = nn.Parameter(torch.zeros(int(recurrent.input_size)))  # type: ignore[arg-type]

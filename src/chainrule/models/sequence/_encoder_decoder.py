@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.models.sequence._state import State, read_first
 from chainrule.nn.attention import Decoder, Encoder, rotary
 from chainrule.nn.attention._multi_head import KeysValues
@@ -80,7 +80,7 @@ class EncoderDecoder(nn.Module):
         name, tied = "transformer", "" if tie == "none" else tie
         check_share(dropout)
         check_placing(name, order=order, positions=positions, join=join, activation=activation, tie=tied)
-        check_heads(name, width, depth=layers, num_heads=num_heads, positions=positions)
+        check_sizes(name, width, depth=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         _check_tie(tie, source_vocabulary, target_vocabulary)
         size, self.source_positions = position_table(positions, join, width, length)
         _, self.target_positions = position_table(positions, join, width, length)

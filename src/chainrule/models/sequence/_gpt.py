@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.nn.attention import FeedForward, SelfAttention, SelfBlock, rotary
 from chainrule.nn.attention._multi_head import KeysValues
 from chainrule.nn.attention._stack import last_norm
@@ -60,7 +60,7 @@ class GPT(nn.Module):
         super().__init__()
         check_share(dropout)
         check_placing("gpt", order=order, positions=positions, join=join, activation=activation, tie=tie)
-        check_heads("gpt", dim, depth=depth, num_heads=num_heads, positions=positions)
+        check_sizes("gpt", dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         turn = rotary if positions == "rotary" else None
         size, self.positions = position_table(positions, join, dim, length)
         self.embed = nn.Embedding(vocabulary, size)

@@ -51,11 +51,20 @@ def check_placing(model: str, *, order: str, positions: str, join: str, activati
         )
 
 
-def check_heads(model: str, dim: int, *, depth: int, num_heads: int, positions: str) -> None:
-    """Check that the heads share the numbers of a token.
+def check_sizes(model: str, dim: int, *, depth: int, num_heads: int, hidden: int, positions: str, length: int) -> None:
+    """Check that the heads share the numbers of a token, and that blocks and the table of positions have a size.
+
+    Args:
+        model: What errors call it.
+        dim: Numbers of a token.
+        depth: Blocks.
+        num_heads: Attentions side by side in a block.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        positions: rotary, or one of `POSITIONS`.
+        length: Positions of the table.
 
     Raises:
-        RecipeError: They do not, or there is no block or no head.
+        RecipeError: They do not, or have none.
     """
     pairs = positions == "rotary"
     if depth < 1 or num_heads < 1 or dim < 2 or dim % num_heads or (pairs and (dim // num_heads) % 2):
@@ -63,6 +72,12 @@ def check_heads(model: str, dim: int, *, depth: int, num_heads: int, positions: 
             f"{model}: heads share the numbers of a token evenly, and rotary positions take them in pairs",
             expected=f"heads that divide {dim}" + (", with an even share" if pairs else ""),
             got=f"{num_heads} heads, {depth} blocks",
+        )
+    if hidden < 0 or length < 1:
+        raise RecipeError(
+            f"{model}: nothing can be built",
+            expected="hidden at least 1 (0: four times as many as a token has), and length at least 1",
+            got=f"hidden {hidden}, length {length}",
         )
 
 

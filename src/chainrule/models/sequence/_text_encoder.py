@@ -15,8 +15,7 @@ from torch.nn import functional
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING, START
 from chainrule.models._checks import check_share
-from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
-from chainrule.models.sequence._text_average import check_counts
+from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.nn.attention import rotary
 from chainrule.nn.attention._stack import Encoder
 
@@ -75,9 +74,8 @@ def encoder_parts(
         RecipeError: Options that do not go together.
     """
     check_share(dropout)
-    check_counts(model, length=length)
     check_placing(model, order=order, positions=positions, join="add", activation=activation, tie=())
-    check_heads(model, dim, depth=depth, num_heads=num_heads, positions=positions)
+    check_sizes(model, dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
     if read not in READS:
         raise RecipeError(f'{model}: there is no read "{read}"', remedy=unknown("read", read, READS))
     embed = nn.Embedding(vocabulary, dim)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
-from chainrule.nn.recurrent._unroll import Layers, weights_of
+from chainrule.nn.recurrent._unroll import Layers, Weights, weights_of
 
 ORDERS: dict[str, tuple[int, ...]] = {"RNN_TANH": (0,), "RNN_RELU": (0,), "LSTM": (0, 1, 3, 2), "GRU": (1, 0, 2)}
 """Where torch has the gates that the lectures name first, second, ...; each is its own inverse."""
@@ -47,9 +47,7 @@ def lecture_weights(layers: Layers, depth: int = 0, *, backward: bool = False) -
     Source:
         LECTURES G1-G3; the order of the LSTM's gates is that of CS231n.
     """
-    w = weights_of(layers, depth, backward)
-    if w.w_hr is not None:
-        raise UsageError("the lectures' LSTM does not project h", expected="proj_size 0", got=layers.proj_size)
+    w = _plain(layers, depth, backward)
     rows = len(w.w_ih)
     b_ih, b_hh = (w.w_ih.new_zeros(rows) if b is None else b for b in (w.b_ih, w.b_hh))
     if layers.mode == "GRU":
@@ -77,19 +75,29 @@ def load_lecture_weights(
     """Put the lectures' weights into one layer in one direction; x's own bias becomes 0.
 
     Raises:
-        UsageError: The sizes do not fit, or the layers have no bias.
+        UsageError: The sizes do not fit, the layers have no bias, or an LSTM projects h. The layers are as they were.
 
     Source:
         LECTURES G1-G3.
     """
-    w = weights_of(layers, depth, backward)
+    w = _plain(layers, depth, backward)
     if w.b_ih is None or w.b_hh is None:
         raise UsageError("these layers have no bias", expected="bias=True")
-    for name, mine, given in (("Wx", w.w_ih.T, Wx), ("Wh", w.w_hh.T, Wh), ("b", w.b_hh, b)):
+    pairs = (("Wx", w.w_ih.T, Wx), ("Wh", w.w_hh.T, Wh), ("b", w.b_hh, b))
+    for name, mine, given in pairs:
         if mine.shape != given.shape:
             raise UsageError(f"{name} does not fit", expected=tuple(mine.shape), got=tuple(given.shape))
+    for _, mine, given in pairs:
         mine.copy_(_ordered(given, layers.mode))
     w.b_ih.zero_()
+
+
+def _plain(layers: Layers, depth: int, backward: bool) -> Weights:
+    """The weights of one layer in one direction, which projects nothing."""
+    w = weights_of(layers, depth, backward)
+    if w.w_hr is not None:
+        raise UsageError("the lectures' LSTM does not project h", expected="proj_size 0", got=layers.proj_size)
+    return w
 
 
 def _ordered(value: Tensor, mode: str) -> Tensor:

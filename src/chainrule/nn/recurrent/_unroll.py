@@ -25,6 +25,7 @@ class Layers(Protocol):
     """What `nn.RNN`, `nn.LSTM`, `nn.GRU` and `StepForm` have in common, parameters by torch's names aside."""
 
     mode: str
+    input_size: int
     hidden_size: int
     num_layers: int
     batch_first: bool
@@ -101,6 +102,9 @@ def _packed(layers: Layers, input: PackedSequence, hx: Any, told: Told | None) -
 
 def _run(layers: Layers, x: list[Tensor], given: State | None, told: Told | None) -> tuple[list[Tensor], State]:
     """All layers in turn: inputs (N_t, D) of the steps -> outputs (N_t, H * directions), and the last states."""
+    if x[0].shape[1] != layers.input_size:
+        expected = f"{layers.input_size} numbers a step"
+        raise UsageError("the inputs do not fit the layers", expected=expected, got=x[0].shape[1])
     starts = _starts(layers, given, x[0])
     ends: list[State] = []
     for depth in range(layers.num_layers):
