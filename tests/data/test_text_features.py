@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.data.text_features import BagOfWords, bag_from_json, one_hot
+from chainrule.data.text_features import BagOfWords, one_hot
 from chainrule.data.tokenizers import TOKENIZERS
 
 TEXTS = ["the cat sat on the mat", "the dog", "a dog and a cat and a mat", "mat mat mat"]
@@ -44,12 +44,9 @@ def test_bags_are_those_of_scikit_learn(weighting: Any, other: Any) -> None:
     for texts in (TEXTS, NEW):
         tokens = padded([tokenizer.encode(text) for text in texts])
         expected = other.transform(texts).toarray()
-        for sparse in (False, True):
-            found = bag(tokens, sparse=sparse)
-            assert found.is_sparse == sparse
-            dense = found.to_dense() if sparse else found
-            np.testing.assert_allclose(dense[:, columns], expected, rtol=1e-6, atol=1e-7)
-            assert dense[:, :4].abs().max() == 0
+        found = bag(tokens)
+        np.testing.assert_allclose(found[:, columns], expected, rtol=1e-6, atol=1e-7)
+        assert found[:, :4].abs().max() == 0
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -66,20 +63,6 @@ def test_neither_padding_nor_order_nor_company_matters(rows: list[list[int]], mo
     torch.testing.assert_close(bag(padded([text.flip(0) for text in texts])), together)
     alone = torch.cat([bag(text.unsqueeze(0)) for text in texts])
     torch.testing.assert_close(alone, together)
-    torch.testing.assert_close(bag(padded(texts), sparse=True).to_dense(), together)
-    again = bag_from_json(bag.to_json())
-    assert torch.equal(again(padded(texts)), together)
-
-
-def test_a_linear_layer_on_sparse_bags_is_one_on_dense_ones() -> None:
-    tokens = torch.randint(0, 50, (7, 12), generator=torch.Generator().manual_seed(0))
-    bag = BagOfWords(50)
-    weight = torch.randn(3, 50, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    grads = []
-    for scores in (bag(tokens) @ weight.T, torch.sparse.mm(bag(tokens, sparse=True), weight.T)):
-        (grad,) = torch.autograd.grad(scores.square().sum(), weight)
-        grads.append(grad)
-    torch.testing.assert_close(grads[0], grads[1])
 
 
 def test_one_hot_tokens_choose_rows() -> None:
@@ -100,6 +83,4 @@ def test_wrong_ones_are_named() -> None:
         BagOfWords(4, weighting="tf-idf")
     with pytest.raises(DataError, match="no texts"):
         BagOfWords.fitted([], 4, weighting="tf-idf")
-    with pytest.raises(DataError, match="damaged"):
-        bag_from_json({"vocabulary": 4, "weighting": "counts"})
     assert BagOfWords(4)(torch.zeros((2, 0), dtype=torch.int64)).tolist() == [[0.0] * 4] * 2

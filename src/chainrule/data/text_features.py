@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -63,8 +63,6 @@ class BagOfWords:
         >>> bag = BagOfWords(7)
         >>> bag(torch.tensor([[5, 4, 5, 0], [6, 1, 0, 0]])).tolist()
         [[0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
-        >>> bag(torch.tensor([[5, 4, 5, 0]]), sparse=True).coalesce().indices().tolist()
-        [[0, 0], [4, 5]]
 
     Source:
         LECTURES A9, G5. The smoothed idf: Salton, Buckley: Term-weighting approaches (1988), as scikit-learn has it.
@@ -108,23 +106,9 @@ class BagOfWords:
             raise DataError("there are no texts to weigh words by", expected="at least one")
         return cls(vocabulary, weighting=weighting, idf=torch.log((1 + number) / (1 + having)) + 1)
 
-    def __call__(self, tokens: Int64[Tensor, "b t"], *, sparse: bool = False) -> Float[Tensor, "b v"]:
-        """Return the numbers of some texts, padded to one length.
-
-        Args:
-            tokens: Of each text; padding counts nothing.
-            sparse: Whether the result is a sparse tensor (COO), which holds only what is not 0: for vocabularies that
-                are large. `torch.sparse.mm(bags, weight.T)` is a linear layer on it, with a gradient.
-        """
+    def __call__(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b v"]:
+        """Return the numbers of some texts, padded to one length; padding counts nothing."""
         _check_tokens(tokens, self.vocabulary)
-        return self._sparse(tokens) if sparse else self._dense(tokens)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `bag_from_json` makes the same bag of."""
-        idf = None if self.idf is None else self.idf.tolist()
-        return {"vocabulary": self.vocabulary, "weighting": self.weighting, "idf": idf}
-
-    def _dense(self, tokens: Tensor) -> Tensor:
         counts = torch.zeros((len(tokens), self.vocabulary), device=tokens.device)
         counts.scatter_add_(1, tokens, _counts(tokens).float())
         if self.weighting == "binary":
@@ -133,39 +117,6 @@ class BagOfWords:
             return counts
         weighted = counts * self.idf.to(counts)
         return weighted / weighted.norm(dim=1, keepdim=True).clamp_min(1e-12)
-
-    def _sparse(self, tokens: Tensor) -> Tensor:
-        text, place = _counts(tokens).nonzero(as_tuple=True)
-        index = torch.stack([text, tokens[text, place]])  # (2, n)
-        shape = (len(tokens), self.vocabulary)
-        with torch.sparse.check_sparse_tensor_invariants(False):
-            counts = torch.sparse_coo_tensor(index, torch.ones_like(text, dtype=torch.float32), shape).coalesce()
-            index, values = counts.indices(), counts.values()
-            if self.weighting == "binary":
-                values = torch.ones_like(values)
-            if self.idf is not None:
-                values = values * self.idf.to(values)[index[1]]
-                squares = torch.zeros(len(tokens), device=tokens.device).index_add_(0, index[0], values**2)
-                values = values / squares.sqrt().clamp_min(1e-12)[index[0]]
-            return torch.sparse_coo_tensor(index, values, shape, is_coalesced=True)
-
-
-def bag_from_json(data: Mapping[str, Any]) -> BagOfWords:
-    """Return the bag that `BagOfWords.to_json` wrote down.
-
-    Raises:
-        DataError: It is damaged.
-
-    Example:
-        >>> bag = BagOfWords.fitted([torch.tensor([4, 5]), torch.tensor([4])], 6, weighting="tf-idf")
-        >>> bool((bag_from_json(bag.to_json()).idf == bag.idf).all())
-        True
-    """
-    try:
-        idf = None if data["idf"] is None else torch.tensor(data["idf"], dtype=torch.float64)
-        return BagOfWords(int(data["vocabulary"]), weighting=data["weighting"], idf=idf)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise DataError(f"the bag of words is damaged: {error}", expected="vocabulary, weighting and idf") from error
 
 
 def _counts(tokens: Tensor) -> Bool[Tensor, "b t"]:
