@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from chainrule.core.errors import UsageError, unknown
-from chainrule.nn.recurrent._unroll import NAMES, Told, suffix_of, unroll
+from chainrule.nn.recurrent._unroll import NAMES, Listener, suffix_of, unroll
 
 MODES = {"rnn": "RNN_TANH", "rnn_relu": "RNN_RELU", "lstm": "LSTM", "gru": "GRU"}
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
@@ -80,7 +80,7 @@ class StepForm(nn.Module):
         self.proj_size = proj_size
         self._begin()
 
-    def forward(self, input: Any, hx: Any = None, *, told: Told | None = None) -> tuple[Any, Any]:
+    def forward(self, input: Any, hx: Any = None, *, told: Listener | None = None) -> tuple[Any, Any]:
         """Return the outputs of every step and the states after the last, as torch's layers do; see `unroll`."""
         return unroll(self, input, hx, told=told)
 

@@ -17,7 +17,7 @@ State = tuple[Tensor, ...]
 """h, (N, H); an LSTM's also has c, (N, H)."""
 Given = Tensor | tuple[Tensor, Tensor] | None
 """The states of all layers and directions, (layers * directions, N, H), as torch's layers take and return them."""
-Told = Callable[[int, bool, Sequence[Step]], None]
+Listener = Callable[[int, bool, Sequence[Step]], None]
 """`(layer, whether backward in time, its steps in the order of time)`."""
 
 
@@ -48,7 +48,7 @@ class Weights(NamedTuple):
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
-def unroll(layers: Layers, input: Any, hx: Any = None, *, told: Told | None = None) -> tuple[Any, Any]:
+def unroll(layers: Layers, input: Any, hx: Any = None, *, told: Listener | None = None) -> tuple[Any, Any]:
     """Return what the fused layers give, one step after the other.
 
     Args:
@@ -88,7 +88,7 @@ def unroll(layers: Layers, input: Any, hx: Any = None, *, told: Told | None = No
     return output, (last if len(last) > 1 else last[0])
 
 
-def _packed(layers: Layers, input: PackedSequence, hx: Any, told: Told | None) -> tuple[PackedSequence, Any]:
+def _packed(layers: Layers, input: PackedSequence, hx: Any, told: Listener | None) -> tuple[PackedSequence, Any]:
     """Sequences of several lengths, the longest first: those that have ended take no more steps."""
     given = _given(layers, hx, one=False)
     if given is not None and input.sorted_indices is not None:
@@ -100,7 +100,7 @@ def _packed(layers: Layers, input: PackedSequence, hx: Any, told: Told | None) -
     return packed, (last if len(last) > 1 else last[0])
 
 
-def _run(layers: Layers, x: list[Tensor], given: State | None, told: Told | None) -> tuple[list[Tensor], State]:
+def _run(layers: Layers, x: list[Tensor], given: State | None, told: Listener | None) -> tuple[list[Tensor], State]:
     """All layers in turn: inputs (N_t, D) of the steps -> outputs (N_t, H * directions), and the last states."""
     if x[0].shape[1] != layers.input_size:
         expected = f"{layers.input_size} numbers a step"
