@@ -61,6 +61,17 @@ def check_width(width: float) -> None:
         raise RecipeError("width is the factor of all channels", expected="above 0, finite", got=width)
 
 
+def check_counts(model: str, **given: int) -> None:
+    """Check sizes of a network.
+
+    Raises:
+        RecipeError: One is below 1.
+    """
+    for name, value in given.items():
+        if value < 1:
+            raise RecipeError(f"{model}: nothing can be built", expected=f"{name} at least 1", got=value)
+
+
 def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool = False) -> None:
     """Check the options of recurrent layers over embeddings.
 

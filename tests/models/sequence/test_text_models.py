@@ -138,7 +138,7 @@ def test_a_bag_is_what_it_says() -> None:
         ("text_average", {"hidden": (4, 0)}, "hidden 2 at least 1"),
         ("text_recurrent", {"cell": "grü"}, 'did you mean "gru"'),
         ("text_recurrent", {"read": "first"}, 'no read "first"'),
-        ("text_recurrent", {"width": 0}, "width at least 1"),
+        ("text_recurrent", {"width": 0}, "width and layers at least 1"),
         ("text_transformer", {"num_heads": 3}, "heads that divide 64"),
         ("text_transformer", {"hidden": -4}, "hidden -4"),
         ("text_transformer", {"length": 0}, "length 0"),

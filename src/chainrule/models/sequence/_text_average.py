@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
 from chainrule.data.tokenizers import PADDING
-from chainrule.models._checks import check_share
+from chainrule.models._checks import check_counts, check_share
+from chainrule.nn._pool_places import mean_of
 
 
 class TextAverage(nn.Module):
@@ -53,36 +52,3 @@ class TextAverage(nn.Module):
         average = mean_of(self.drop(self.embed(tokens)), tokens != PADDING)
         scores: Tensor = self.head(self.hidden(average))
         return scores
-
-
-def mean_of(x: Float[Tensor, "b t d"], there: Bool[Tensor, "b t"]) -> Float[Tensor, "b d"]:
-    """Return the mean over the places that hold something; 0 where none does.
-
-    Example:
-        >>> mean_of(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]])).tolist()
-        [[2.0]]
-    """
-    total = x.masked_fill(~there.unsqueeze(2), 0.0).sum(1)
-    return total / there.sum(1, keepdim=True).clamp(min=1)
-
-
-def max_of(x: Float[Tensor, "b t d"], there: Bool[Tensor, "b t"]) -> Float[Tensor, "b d"]:
-    """Return the greatest value of each number over the places that hold something; 0 where none does.
-
-    Example:
-        >>> max_of(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]])).tolist()
-        [[3.0]]
-    """
-    greatest = x.masked_fill(~there.unsqueeze(2), -torch.inf).amax(1)
-    return greatest.masked_fill(~there.any(1, keepdim=True), 0.0)
-
-
-def check_counts(model: str, **given: int) -> None:
-    """Check sizes of a network.
-
-    Raises:
-        RecipeError: One is below 1.
-    """
-    for name, value in given.items():
-        if value < 1:
-            raise RecipeError(f"{model}: nothing can be built", expected=f"{name} at least 1", got=value)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.data.tokenizers import PADDING
-from chainrule.models._checks import check_share
-from chainrule.models.sequence._text_average import check_counts, max_of
+from chainrule.models._checks import check_counts, check_share
+from chainrule.nn._pool_places import max_of
 
 
 class TextCNN(nn.Module):

@@ -10,9 +10,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
-from chainrule.models._checks import check_share
-from chainrule.models.sequence._text_average import check_counts, max_of, mean_of
-from chainrule.nn._cells import CELLS, begin_recurrent, fused_layers
+from chainrule.models._checks import check_recurrent, check_share
+from chainrule.nn._cells import begin_recurrent, fused_layers
+from chainrule.nn._pool_places import max_of, mean_of
 
 Read = Literal["last", "mean", "max"]
 READS = get_args(Read)
@@ -60,10 +60,9 @@ class TextRecurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_share(dropout)
-        check_counts("text_recurrent", width=width, layers=layers, embedding=embedding or width)
-        for name, value, known in (("cell", cell, CELLS), ("read", read, READS)):
-            if value not in known:
-                raise RecipeError(f'text_recurrent: there is no {name} "{value}"', remedy=unknown(name, value, known))
+        check_recurrent("text_recurrent", cell=cell, width=width, layers=layers, embedding=embedding)
+        if read not in READS:
+            raise RecipeError(f'text_recurrent: there is no read "{read}"', remedy=unknown("read", read, READS))
         self.read = read
         self.embed = nn.Embedding(vocabulary, embedding or width)
         self.drop_embedding = nn.Dropout(dropout)

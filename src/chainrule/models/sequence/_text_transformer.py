@@ -6,8 +6,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from chainrule.data.tokenizers import PADDING
-from chainrule.models.sequence._text_average import mean_of
 from chainrule.models.sequence._text_encoder import EncoderParts, Read, encoded, encoder_parts, started
+from chainrule.nn._pool_places import mean_of
 
 
 class TextTransformer(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError, unknown
 from chainrule.nn._cells import CELLS, batch_first, begin_recurrent, fused_layers, layers_first
+from chainrule.nn._pool_places import mean_of
 from chainrule.nn.attention._attention import Attention
 from chainrule.nn.attention._scores import make_score
 
@@ -116,8 +117,7 @@ class AttentionDecoder(nn.Module):
         if seen is None:
             seen = memory.new_ones(memory.shape[:2], dtype=torch.bool)
         if summary is None:
-            there = seen.unsqueeze(-1)
-            summary = (memory * there).sum(1) / there.sum(1).clamp(min=1)
+            summary = mean_of(memory, seen)
         keys, values = self.attention.read(memory)
         h = torch.tanh(self.first(summary)).unflatten(1, (self.recurrent.num_layers, -1))  # (B, layers, H)
         state = {"memory.seen": seen, "memory.keys": keys, "memory.values": values, "h": h}
