@@ -204,8 +204,8 @@ def test_texts_from_python(tmp_path: Path) -> None:
         "train": {"epochs": 2, "batch": 8, "threads": 1},
     }
     checked = open_recipe(plain)
-    with pytest.raises(DataError, match="no training part"):
-        begin_run(checked, tmp_path / "none", name="mine", data=texts)  # every text stands in the test part as well
+    with pytest.raises(DataError, match="training part has no different texts of .no., .yes."):
+        begin_run(checked, tmp_path / "none", name="mine", data=texts)  # one text of each class
     varied = [f"{text} {number}" for number, text in enumerate(texts.texts)]
     texts = LabeledTexts("mine", varied, texts.labels, texts.classes)
     made = begin_run(checked, tmp_path / "run", name="mine", data=texts)
