@@ -116,7 +116,7 @@ series = torch.sin(n / 9) + 0.5 * torch.sin(n / 31) + 0.1 * torch.randn(900)
 x, y = series.unfold(0, 12, 1)[:-1], series[12:, None]
 losses = []
 def loss_fn(answers, wanted):
-    losses.append(float(F.mse_loss(answers, wanted)))
+    losses.append(F.mse_loss(answers, wanted).item())
     return F.mse_loss(answers, wanted)
 fit(mlp(12, 1), x[:700], y[:700], x[700:], y[700:], loss_fn)
 curve = np.convolve(losses, np.ones(9) / 9, mode="same")  # for the plot

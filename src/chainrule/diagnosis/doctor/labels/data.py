@@ -271,8 +271,8 @@ LABELS: dict[str, Label] = {
     ),
     "data-changed-in-place": Label(
         "The examples themselves are changed each time they are used, so that they drift from epoch to epoch.",
-        "Stored rows at the beginning and the end, in whatever order; mean and spread of the inputs from call to call, and "
-        "an assignment in place in the program.",
+        "Stored rows at the beginning and the end, in whatever order; mean and spread of the inputs from call to "
+        "call, and an assignment in place in the program.",
         "Change a copy: x = (x - mean) / std under another name, or once before the loop.",
     ),
     "data-grows": Label(
@@ -346,8 +346,8 @@ LABELS: dict[str, Label] = {
     ),
     "circle-cut-open": Label(
         "A target that closes to a circle (an angle, a time of day) is learned as a number.",
-        "Neighbors of examples at one end of the range are at the other end, and not in the middle; those of one quarter "
-        "are not at the other.",
+        "Neighbors of examples at one end of the range are at the other end, and not in the middle; those of one "
+        "quarter are not at the other.",
         "Learn sine and cosine; atan2 gives the angle back.",
         "LECTURES A7",
     ),

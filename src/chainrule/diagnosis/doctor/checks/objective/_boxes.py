@@ -93,7 +93,7 @@ def _minima(tape: Tape, learned: set[int], lines: Mapping[int, Line], case: Case
     boxes = [
         value.tensor
         for value in tape.values
-        if value.operation is None and value.index not in learned and value.kind not in ("parameter", "buffer")
+        if value.index not in learned and value.kind not in ("parameter", "buffer")
         and value.tensor.ndim >= 2 and value.tensor.shape[-1] == 4 and value.tensor.is_floating_point()
     ]  # fmt: skip
     for operation in tape.operations:

@@ -34,6 +34,8 @@ SAME = frozenset({"squeeze", "unsqueeze", "view", "reshape", "select", "index", 
 COMPARED = frozenset({"lt", "le", "gt", "ge"})
 ADDING = frozenset({"+", "-", "add", "sub", "rsub", "neg"})
 """What only adds and subtracts."""
+DRAWING = frozenset({"randn", "randn_like", "normal"})
+"""What draws noise, in the shape of a tensor that may be learned."""
 NOISES = 16
 """Numbers of which it is told whether they are noise."""
 NAMED = 0.6
@@ -134,6 +136,9 @@ def _draws(batch: Batch, operation: Operation, spread: int) -> bool:
         return False
     other = next((i for i in operation.inputs if i != spread), spread)
     noise = batch.tape.values[other].tensor
+    made = batch.made_by(other)
+    if made is not None and plain_name(made) in DRAWING:
+        return True
     if other in batch.learned or not noise.is_floating_point() or noise.numel() < NOISES:
         return False
     return abs(float(noise.mean())) < 0.3 and abs(float(noise.std()) - 1) < 0.3
