@@ -135,6 +135,15 @@ TASKS: dict[str, Measured] = {
         analogies,
         told_analogies,
     ),
+    "masked": Measured(
+        "Hidden words",
+        "Of the words that are hidden, the share for which the right one is the most probable, and the perplexity.",
+        "test tokens",
+        (
+            Figure("test accuracy", "test", "accuracy", percent, points),
+            Figure("test perplexity", "test", "perplexity", places(1), places(1)),
+        ),
+    ),
     "translate": Measured(
         "Translation",
         "BLEU of 0 to 100 of text as people write it, cased; higher is better. Exact: the share of the answers that\n"

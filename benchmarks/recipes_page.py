@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from figures import TASKS, Figure, reached
+
+from chainrule.core.strict_yaml import parse_yaml
 
 Machine = Callable[[dict[str, Any]], str]
 Read = Callable[[str], dict[str, Any]]
@@ -39,6 +40,8 @@ LECTURES = {
     "sentiment-average": ("A9, G5", "affine_forward, softmax_loss, dropout_forward"),
     "sentiment-gru": ("G1, G3", "gru_step_forward, softmax_loss"),
     "sentiment-transformer": ("H3, H6-H9", "multi_head_attention_forward, layer_norm_forward"),
+    "sentiment-pretrained": ("H9", "mask_words, masked_word_loss"),
+    "sentiment-bert": ("H9", "masked_word_loss, softmax_loss"),
     "cifar10-features-pixels": ("A3, A5, B8", "affine_forward, softmax_loss"),
     "cifar10-features": ("A5, A9, B8", "oriented_gradients, joint_color_histogram, softmax_loss"),
     "cifar10-knn": ("A2, A9", "oriented_gradients, joint_color_histogram, nearest_neighbors"),
@@ -66,7 +69,7 @@ def recipe_rows(read: Read) -> dict[str, dict[str, Any]]:
 
 def recipe_tasks(folder: Path) -> dict[str, str]:
     """Name of each recipe, studies left out, -> its task."""
-    plain = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))}
+    plain = {path.stem: parse_yaml(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))}
     return {name: recipe.get("task", "classify") for name, recipe in plain.items() if "compare" not in recipe}
 
 
@@ -151,7 +154,7 @@ def readme_table(rows: Mapping[str, dict[str, Any]]) -> str:
 def spread(figure: Figure, of: Mapping[str, Any]) -> str:
     """A figure over its seeds."""
     mean, count = figure.written(of["mean"]), len(of["values"])
-    return mean if count == 1 else f"{mean}, deviation {figure.apart(of['deviation'])}, n = {count}"
+    return f"{mean}, n = 1" if count == 1 else f"{mean}, deviation {figure.apart(of['deviation'])}, n = {count}"
 
 
 def duration(found: Mapping[str, Any]) -> str:

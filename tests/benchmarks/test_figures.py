@@ -88,9 +88,21 @@ def test_vectors_of_words_are_told_by_loss_and_analogies(bench: dict[str, Module
     words = run.nearest("cat - the + dog", count=3)
     assert found["beside"]["analogies"] == {"cat - the + dog": [list(pair) for pair in words]}
     head, sections, _ = pages(bench, "shakespeare-cbow", found)
-    assert head.startswith(f"# Measured: validation loss {found['valid']['loss']['mean']:.3f};\n# cat - the + dog: ")
+    assert head.startswith(
+        f"# Measured: validation loss {found['valid']['loss']['mean']:.3f}, n = 1;\n# cat - the + dog: "
+    )
     assert f"cat - the + dog: {words[0][0]} {words[0][1]:.2f}, " in sections
     assert "test loss" not in head + sections
+
+
+def test_hidden_words_are_told_by_accuracy_and_perplexity(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    (tmp_path / "cat.txt").write_text(LINE * 60)
+    data = {"data.name": "text-file", "data.file": str(tmp_path / "cat.txt"), "data.split_seed": None}
+    found = measured(bench, "sentiment-pretrained", {**data, "model.dim": 8, "model.num_heads": 2})
+    head, sections, _ = pages(bench, "sentiment-pretrained", found)
+    assert head.startswith(f"# Measured: test accuracy {100 * found['test']['accuracy']['mean']:.2f} %, deviation ")
+    assert f"# test perplexity {found['test']['perplexity']['mean']:.1f}, deviation " in head
+    assert "| test accuracy | test perplexity |" in sections
 
 
 def test_translations_are_told_by_bleu_with_its_signature(bench: dict[str, ModuleType], tmp_path: Path) -> None:
