@@ -18,8 +18,10 @@ from chainrule.core.paths import shown
 from chainrule.core.sections import (
     OWN,
     Augment,
+    CaptionData,
     Data,
     Decode,
+    Encoder,
     Generate,
     ImageData,
     Init,
@@ -166,7 +168,16 @@ class MaskedRecipe(Recipe):
     train: TrainMasked
 
 
-class TranslateRecipe(Recipe):
+class WriteRecipe(Recipe):
+    """What is read into a sentence about it, which is searched for a token at a time."""
+
+    train: TrainPairs
+    teaching: Named = Named(name="forced")
+    """What a network is given while it learns to write: what is right, or ever more what it has written itself."""
+    decode: Decode = Decode()
+
+
+class TranslateRecipe(WriteRecipe):
     """Sentences into their translations.
 
     Example:
@@ -178,10 +189,21 @@ class TranslateRecipe(Recipe):
 
     task: Literal["translate"]
     data: PairData
-    teaching: Named = Named(name="forced")
-    """What a network is given while it learns to write: what is right, or ever more what it has written itself."""
-    train: TrainPairs
-    decode: Decode = Decode()
+
+
+class CaptionRecipe(WriteRecipe):
+    """Pictures into sentences about them.
+
+    Example:
+        >>> parts = {"data": {"name": "coco-open-captions"}, "encoder": {"name": "squeezenet", "grid": 7}}
+        >>> recipe = CaptionRecipe(task="caption", **parts, model={"name": "caption_attention"}, train={"epochs": 2})
+        >>> recipe.data.tokenizer.name, recipe.encoder.size, recipe.decode.beam
+        ('words', 224, 5)
+    """
+
+    task: Literal["caption"]
+    data: CaptionData
+    encoder: Encoder
 
 
 FORMS: Mapping[str, type[Recipe]] = {
@@ -191,9 +213,10 @@ FORMS: Mapping[str, type[Recipe]] = {
     "classify-text": TextClassesRecipe,
     "masked": MaskedRecipe,
     "translate": TranslateRecipe,
+    "caption": CaptionRecipe,
 }
 """Task -> the form of its recipes."""
-_ORDER = ("format", "about", "task", "data", "augment")
+_ORDER = ("format", "about", "task", "data", "augment", "encoder")
 
 
 def _place(key: str) -> int:

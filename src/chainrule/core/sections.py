@@ -197,6 +197,26 @@ class PairData(Data):
     _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
 
 
+class CaptionData(Data):
+    """Which captioned pictures, how they are split, how captions are cut into tokens; other keys are options of the
+    source."""
+
+    validation: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the pictures set aside to choose by, where there is no official validation part."""
+    test_share: Annotated[Share, Field(gt=0)] = 0.1
+    """Share of the pictures that are the test part, where there is no official one."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Seed of the split."""
+    tokenizer: Named = Named.model_validate({"name": "words", "lower": True})
+    """How captions become tokens: a name, or a name with options: `{name: words, lower: true, least: 5}`."""
+    length: Annotated[int, Field(ge=1, strict=True)] = 40
+    """The most tokens of a caption; longer ones are cut."""
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Use only so many training pictures, drawn by the seed of the split."""
+
+    _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
+
+
 class Model(Named):
     """Which network, and the weights that it begins with; other keys are options of the network."""
 
@@ -218,6 +238,21 @@ class WordModel(Model):
     vectors: Annotated[str, Field(strict=True, min_length=1)] | None = None
     """A text file of word vectors (GloVe, word2vec; .gz as well) from which words take their first vectors; those that
     are not in it begin as the network draws them."""
+
+
+class Encoder(Model):
+    """Which convolutional network turns a picture into regions, and its weights; it is not trained. Other keys are
+    options of the network."""
+
+    classes: Count = 1000
+    """Classes that the network told apart where its weights were learned; its last layers are not used."""
+    size: Annotated[int, Field(ge=1, le=8192, strict=True)] = 224
+    """Height and width that pictures get: shorter side scaled, middle cut out."""
+    resize: Annotated[int, Field(ge=1, le=8192, strict=True)] | None = None
+    """What the shorter side is scaled to before that, at least `size`; just `size` when left out."""
+    grid: Count | None = None
+    """Regions of a picture on each side, to which the network's last maps are averaged; as many as the maps have places
+    when left out."""
 
 
 class Augment(Section):
@@ -373,18 +408,18 @@ class TrainPairs(TrainText):
 
 
 class Decode(Section):
-    """How the trained network translates where nothing else is asked for."""
+    """How the trained network writes translations or captions where nothing else is asked for."""
 
     beam: Count = 5
     """Hypotheses that are followed; 1: greedy."""
     length_exponent: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    """Sums of log p are divided by length to this power; 0 prefers short translations."""
+    """Sums of log p are divided by length to this power; 0 prefers short ones."""
     no_repeat: Annotated[int, Field(ge=0)] = 0
     """No sequence of so many tokens is written twice; 0: any."""
     length: Count = 100
-    """The most tokens of a translation."""
+    """The most tokens of a translation or caption."""
     most: Count = 2000
-    """So many sentences of a part, its first ones, are translated to measure BLEU and exact matches."""
+    """So many sentences or pictures of a part, its first ones, are written about to measure BLEU and exact matches."""
 
 
 class Generate(Section):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chainrule.data.augment import Augment as Augment
     from chainrule.data.batches import Batch as Batch
     from chainrule.data.batches import Mixed as Mixed
+    from chainrule.data.captioned_images import CaptionedImages as CaptionedImages
     from chainrule.data.check import DataReport as DataReport
     from chainrule.data.check import check_data as check_data
     from chainrule.data.examples import ImageExamples as ImageExamples
@@ -42,6 +43,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "Augment": "augment",
         "Batch": "batches",
+        "CaptionedImages": "captioned_images",
         "DataReport": "check",
         "Feature": "_features",
         "FeatureExamples": "_features",
@@ -293,5 +295,41 @@ PAIRS = Registry(
     group="chainrule.pairs",
 )
 """Pairs of sentences to translate."""
-EVERY_SET = Registries("data set", DATA, TEXTS, LABELED_TEXTS, PAIRS)
+CAPTIONS = Registry(
+    "data set",
+    [
+        (
+            "coco-open-captions",
+            Entry(
+                "chainrule.data.coco_captions:coco_open_captions",
+                "83 photographs of COCO with five captions each",
+                {
+                    "task": "caption",
+                    "bytes": 16_522_527,
+                    "licence": "CC BY 2.0, CC BY-SA 2.0 (pictures), CC BY 4.0 (captions)",
+                    "origin": "files of one's own",
+                },
+            ),
+        ),
+        (
+            "flickr8k",
+            Entry(
+                "chainrule.data.flickr8k:flickr8k",
+                "your own folder in the form of Flickr8k: photographs, five captions each",
+                {"task": "caption", "origin": "--data.folder DIRECTORY"},
+            ),
+        ),
+        (
+            "coco-captions",
+            Entry(
+                "chainrule.data.coco_captions:coco_captions",
+                "your own folder in the form of COCO: photographs, captions_*.json",
+                {"task": "caption", "origin": "--data.folder DIRECTORY"},
+            ),
+        ),
+    ],
+    group="chainrule.captions",
+)
+"""Pictures with captions."""
+EVERY_SET = Registries("data set", DATA, TEXTS, LABELED_TEXTS, PAIRS, CAPTIONS)
 """All that a recipe may name; each card says for which task."""

@@ -183,6 +183,20 @@ class Files:
                 f"the picture {shown(path)} cannot be read", expected=error.expected, got=error.got
             ) from None
 
+    def stamp(self, path: str) -> str:
+        """Return what tells whether a picture has changed: its length and time, or the hash of what was given.
+
+        Raises:
+            DataError: The file is missing.
+        """
+        if path in self._contents:
+            return blake2b(self._contents[path], digest_size=16).hexdigest()
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise DataError(f"the picture {shown(path)} cannot be read", got=error.strerror) from None
+        return f"{status.st_size} {status.st_mtime_ns}"
+
     def inspect(self, index: int) -> Inspection:
         """Decode a picture and say what it is, or why it cannot be read."""
         path = self.paths[index]

@@ -221,6 +221,23 @@ KNOWN: Mapping[str, KnownSet] = {
         ),
         "Kotzias et al., UCI Machine Learning Repository, https://archive.ics.uci.edu/dataset/331",
     ),
+    "coco-open-captions": KnownSet(
+        (
+            Known(
+                "images.zip",
+                16_462_853,
+                "7336a254d71348ea9b1d804d7dbfc330ef1a0049166d68331c3044efc97a7bfc",
+                folder="coco-open",
+            ),
+            Known(
+                "captions.json",
+                59_674,
+                "770f3ecc75d088b781c952ad62497562d1f0080165f78f0673f3b13aeb9eef84",
+                folder="coco-open",
+            ),
+        ),
+        None,
+    ),
     "imagenet-samples": KnownSet(
         (
             Known("images.zip", 4_030_823, "f331426552aad7927cb158f24aaa3bec18f79be146de67626d69089e8ebb2972"),

@@ -14,11 +14,12 @@ from chainrule.data.windows import IGNORED
 
 
 class Told(NamedTuple):
-    """What a translating network is given while it learns.
+    """What a network that writes is given while it learns.
 
     Args:
-        source: (B, S) tokens of the sentences, each with its end, then padding.
-        target: (B, T) tokens of the translations, each begun by the start, without their last one.
+        source: What it reads: (B, S) tokens of sentences, each with its end, then padding; or (B, R, E) regions of
+            pictures.
+        target: (B, T) tokens of what it is to write, each begun by the start, without their last one.
     """
 
     source: Tensor
@@ -55,8 +56,18 @@ class PairExamples:
 
     def fetch(self, index: Int64[Tensor, " b"], key: Int64[Tensor, " b"]) -> Batch:
         """Return sources and targets so far, and what follows: (B, T), `IGNORED` where there is nothing."""
-        whole, lengths = self.target.padded(index)
-        follows = whole[:, 1:]
-        there = torch.arange(follows.shape[1]) < (lengths - 1).unsqueeze(1)
-        told = Told(self.source.padded(index).tokens, whole[:, :-1])
-        return Batch(told, follows.where(there, IGNORED), key, index)
+        given, targets = follows(self.target, index)
+        return Batch(Told(self.source.padded(index).tokens, given), targets, key, index)
+
+
+def follows(written: Ragged, index: Int64[Tensor, " b"]) -> tuple[Int64[Tensor, "b t"], Int64[Tensor, "b t"]]:
+    """Return sequences without their last token, and the token that follows each: `IGNORED` where there is none.
+
+    Args:
+        written: Each with its start and its end.
+        index: Which of them.
+    """
+    whole, lengths = written.padded(index)
+    after = whole[:, 1:]
+    there = torch.arange(after.shape[1]) < (lengths - 1).unsqueeze(1)
+    return whole[:, :-1], after.where(there, IGNORED)

@@ -75,32 +75,75 @@ class Pairs:
             >>> sorted(i for part in parts.values() for i in part.tolist()), len(parts["test"])
             ([0, 1, 2, 3, 4], 1)
         """
-        train = self.parts.get("train", range(len(self)) if not self.parts else range(0))
-        numbers: dict[str, int] = {}
-        sentence = torch.tensor([numbers.setdefault(self.source[i], len(numbers)) for i in train], dtype=torch.int64)
-        drawn = torch.argsort(keys(seed, 0, torch.arange(len(numbers)), "pairs"))  # number of each place
-        place = torch.empty_like(drawn)
-        place[drawn] = torch.arange(len(drawn))
-        place = place[sentence]
-        test = 0 if "test" in self.parts else round(test_share * len(numbers))
-        valid = test + (0 if "valid" in self.parts else round(validation * len(numbers)))
-        every = torch.tensor(train, dtype=torch.int64)
-        found = {
-            "train": every[place >= valid],
-            "valid": _official(self.parts, "valid", every[(place >= test) & (place < valid)]),
-            "test": _official(self.parts, "test", every[place < test]),
-        }
-        if limit is not None:
-            kept = torch.argsort(place[place >= valid], stable=True)[:limit]
-            found["train"] = found["train"][kept.sort().values]
-        for part, indices in found.items():
-            if not len(indices):
-                raise DataError(
-                    f"{self.name} is too small: its part {part} is empty",
-                    expected="at least one pair in each part",
-                    got=f"{len(self):,} pairs in all",
-                )
-        return found
+        return split_whole(
+            self.name,
+            self.source,
+            self.parts,
+            validation=validation,
+            test_share=test_share,
+            seed=seed,
+            limit=limit,
+            unit="pair",
+        )
+
+
+def split_whole(
+    name: str,
+    groups: Sequence[str],
+    official: Mapping[str, range],
+    *,
+    validation: float,
+    test_share: float,
+    seed: int,
+    limit: int | None = None,
+    unit: str = "example",
+) -> dict[str, Int64[Tensor, " part"]]:
+    """Return the indices of the parts: disjoint, and no group stands in two of those that are split here.
+
+    Args:
+        name: What errors call the data.
+        groups: Of each example what it belongs to, such as the sentence that is translated.
+        official: Parts that are given; what is missing is split off the training part.
+        validation: Share of the different groups, where there is no official validation part.
+        test_share: Share of the different groups, where there is no official test part.
+        seed: Which groups become which part is a function of it and of their number.
+        limit: The most examples of the training part.
+        unit: What errors call an example.
+
+    Raises:
+        DataError: A part would be empty.
+
+    Example:
+        >>> parts = split_whole("twos", ["a", "a", "b", "b", "c", "c"], {}, validation=0.3, test_share=0.3, seed=0)
+        >>> {part: len(index) for part, index in parts.items()}
+        {'train': 2, 'valid': 2, 'test': 2}
+    """
+    train = official.get("train", range(len(groups)) if not official else range(0))
+    numbers: dict[str, int] = {}
+    group = torch.tensor([numbers.setdefault(groups[i], len(numbers)) for i in train], dtype=torch.int64)
+    drawn = torch.argsort(keys(seed, 0, torch.arange(len(numbers)), "pairs"))  # number of each place
+    place = torch.empty_like(drawn)
+    place[drawn] = torch.arange(len(drawn))
+    place = place[group]
+    test = 0 if "test" in official else round(test_share * len(numbers))
+    valid = test + (0 if "valid" in official else round(validation * len(numbers)))
+    every = torch.tensor(train, dtype=torch.int64)
+    found = {
+        "train": every[place >= valid],
+        "valid": _official(official, "valid", every[(place >= test) & (place < valid)]),
+        "test": _official(official, "test", every[place < test]),
+    }
+    if limit is not None:
+        kept = torch.argsort(place[place >= valid], stable=True)[:limit]
+        found["train"] = found["train"][kept.sort().values]
+    for part, indices in found.items():
+        if not len(indices):
+            raise DataError(
+                f"{name} is too small: its part {part} is empty",
+                expected=f"at least one {unit} in each part",
+                got=f"{len(groups):,} {unit}s in all",
+            )
+    return found
 
     def known_targets(self, parts: Mapping[str, Int64[Tensor, " part"]]) -> dict[str, float]:
         """Return the share of the targets of each part but "train" that stand in the training part too.
