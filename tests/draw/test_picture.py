@@ -14,7 +14,7 @@ from PIL import Image
 
 from chainrule.core.errors import UsageError
 from chainrule.draw import filter_pictures, picture_grid, png_bytes, png_uri, region_picture, template_pictures
-from chainrule.draw.picture import is_picture, picture_size, pixels
+from chainrule.draw.picture import is_picture, lit_picture, picture_size, pixels
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -31,6 +31,25 @@ def test_png_holds_every_pixel(picture, scale):
     expected = picture.transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
     np.testing.assert_array_equal(found, expected[:, :, 0] if picture.shape[0] == 1 else expected)
     assert picture_size(png_uri(picture, scale=scale)) == (found.shape[1], found.shape[0])
+
+
+def test_a_lit_picture_is_as_it_was_where_it_was_looked_at_most_and_dark_elsewhere():
+    picture = np.random.default_rng(0).integers(0, 256, (3, 12, 12), dtype=np.uint8)
+    np.testing.assert_array_equal(lit_picture(picture, np.full((2, 3), 0.125)), picture)
+    weights = np.zeros((3, 3))
+    weights[0, 2] = 0.4
+    found = lit_picture(picture, weights).astype(float)
+    assert found[:, :2, 10:] == pytest.approx(picture[:, :2, 10:].astype(float), abs=0.5)
+    assert found[:, 8:, :4] == pytest.approx(0.2 * picture[:, 8:, :4], abs=0.51)
+    assert (found <= picture).all()
+    gray = lit_picture(picture[0], weights)
+    np.testing.assert_array_equal(gray[0], found[0].astype(np.uint8))
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0], np.zeros((0, 2)), [[np.nan]], [[-1.0]]])
+def test_what_lights_no_picture_is_refused(weights):
+    with pytest.raises(UsageError, match="no weights of regions"):
+        lit_picture(np.zeros((2, 2), dtype=np.uint8), weights)
 
 
 def test_floats_are_cut_and_rounded_and_nan_is_black():

@@ -51,6 +51,19 @@ def test_it_is_the_definition() -> None:
     assert bleu([one[0] for one in REFERENCES], REFERENCES).score == pytest.approx(100)
 
 
+def test_orders_are_those_of_sacrebleu() -> None:
+    """Some of the sequences of four words stand in no reference: precisions are smoothed as the package does it."""
+    import sacrebleu
+
+    for outputs in (OUTPUTS, ["the cat sat", "a dog", "two men talk"]):
+        found = bleu(outputs, REFERENCES)
+        streams = [[one[number] if number < len(one) else None for one in REFERENCES] for number in range(2)]
+        wanted = [sacrebleu.metrics.BLEU(max_ngram_order=n).corpus_score(outputs, streams).score for n in range(1, 5)]
+        assert found.orders == pytest.approx(wanted, abs=1e-9)
+        assert found.orders[3] == pytest.approx(found.score, abs=1e-9)
+    assert bleu(["x y"], [["a b"]]).orders[0] < 100
+
+
 def test_case_counts_unless_it_is_asked_otherwise() -> None:
     loud = [one.upper() for one in OUTPUTS]
     assert bleu(loud, REFERENCES).score < 1

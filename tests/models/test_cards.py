@@ -117,7 +117,7 @@ def test_cards_are_plain_and_whole(name: str) -> None:
     assert {"source", "least", "forms"} <= set(card)
     assert card["source"].startswith("LECTURES ")
     assert ("paper" in card) == (name in NETWORKS and name not in ("layers", "linear", "mlp", "cnn"))
-    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "images", "weights"}
+    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "images", "weights", "maps"}
     assert card["forms"]
     for form in card["forms"]:
         assert set(form) == {"options", "input", "classes", "parameters", "multiply_adds"}

@@ -28,6 +28,7 @@ _JSON: Final = {
     "telling": "facts/telling.json",
     "translations": "facts/translations.json",
     "masked": "facts/masked.json",
+    "captions": "facts/captions.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -62,6 +63,7 @@ class Facts:
         telling: `facts/telling.json`: which words speak for a class.
         translations: `facts/translations.json`: what a translator made of some sentences.
         masked: `facts/masked.json`: what a network filled in where words were hidden.
+        captions: `facts/captions.json`: what a network wrote about some pictures, and where it looked.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -82,6 +84,7 @@ class Facts:
     telling: Mapping[str, Any] = field(default_factory=dict)
     translations: Mapping[str, Any] = field(default_factory=dict)
     masked: Mapping[str, Any] = field(default_factory=dict)
+    captions: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -96,7 +99,7 @@ class Facts:
 
     @property
     def task(self) -> str:
-        """What the network learned to do: `classify`, `language`, `embed`, `classify-text`, `masked`, `translate`."""
+        """What the network learned to do: the task of its recipe, such as `classify`, `translate`, `caption`."""
         return plain_text(self.run.get("task") or "classify", limit=20)
 
     @property
@@ -197,5 +200,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         telling=mapping(found.get("telling")),
         translations=mapping(found.get("translations")),
         masked=mapping(found.get("masked")),
+        captions=mapping(found.get("captions")),
         problems=problems,
     )

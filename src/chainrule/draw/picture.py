@@ -17,6 +17,8 @@ from chainrule.draw.palette import PALETTES, Theme
 
 Pixels = NDArray[np.uint8]
 
+DARK: Final = 0.2
+"""How bright a picture is where nothing was looked at."""
 STRIPE: Final = 2
 """Width of the stripes of regions, in places."""
 
@@ -105,6 +107,41 @@ def png_uri(picture: ArrayLike, *, scale: int = 1) -> str:
         'data:image/png;base64,'
     """
     return "data:image/png;base64," + base64.b64encode(png_bytes(picture, scale=scale)).decode("ascii")
+
+
+def lit_picture(picture: ArrayLike, weights: ArrayLike) -> Pixels:
+    """Return a picture, channels first, that is as bright as it was looked at: most where the weight is the largest.
+
+    Args:
+        picture: As `pixels` takes it.
+        weights: (h, w), not negative: of regions that cover the picture evenly; between their middles they are
+            interpolated.
+
+    Returns:
+        (C, H, W) bytes.
+
+    Raises:
+        UsageError: Weights of another shape, negative, or not finite.
+
+    Example:
+        >>> lit_picture(np.full((1, 2, 2), 200, dtype=np.uint8), [[1.0, 0.0]])[0].tolist()
+        [[200, 40], [200, 40]]
+
+    Source:
+        LECTURES G8. Xu et al. 2015, figure 3.
+    """
+    from PIL import Image
+
+    array, looked = pixels(picture), np.asarray(weights, dtype=np.float64)
+    if looked.ndim != 2 or looked.size == 0 or not np.isfinite(looked).all() or looked.min() < 0:
+        raise UsageError("these are no weights of regions", expected="(h, w), finite, at least 0", got=looked.shape)
+    share = (looked / (looked.max() or 1.0)).astype(np.float32)
+    height, width = array.shape[:2]
+    light = np.asarray(Image.fromarray(share).resize((width, height), Image.Resampling.BILINEAR))
+    shade = DARK + (1 - DARK) * light[:, :, None]  # (H, W, 1)
+    lit = array.astype(np.float64)
+    lit[:, :, :3] *= shade
+    return np.ascontiguousarray((lit + 0.5).astype(np.uint8).transpose(2, 0, 1))
 
 
 def filter_pictures(weights: ArrayLike, *, jointly: bool = False) -> list[NDArray[np.float64]]:

@@ -15,6 +15,7 @@ from chainrule.core.study import is_label
 from chainrule.core.version import __version__
 from chainrule.draw.facts import FILES, Facts, read_facts
 from chainrule.draw.page import Absent, Part, page_html, render
+from chainrule.draw.sections.captions import captions_part
 from chainrule.draw.sections.comparison import differences_part, overlay_part, results_part, run_labels
 from chainrule.draw.sections.data import data_part
 from chainrule.draw.sections.evaluation import classes_part, confusion_part, mistakes_part
@@ -78,6 +79,10 @@ _OF_TRANSLATIONS: Final[tuple[Section, ...]] = (
     ("translations", "Translations", translations_part),
     ("layers", "Layers", layers_part),
 )
+_OF_CAPTIONS: Final[tuple[Section, ...]] = (
+    ("captions", "Captions", captions_part),
+    ("layers", "Layers", layers_part),
+)
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "classify": (*_FIRST, *_OF_IMAGES, *_LAST),
     "language": (*_FIRST, *_OF_TEXT, *_LAST),
@@ -85,6 +90,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "classify-text": (*_FIRST, *_OF_TEXT_CLASSES, *_LAST),
     "masked": (*_FIRST, *_OF_MASKED, *_LAST),
     "translate": (*_FIRST, *_OF_TRANSLATIONS, *_LAST),
+    "caption": (*_FIRST, *_OF_CAPTIONS, *_LAST),
 }
 """Task -> the sections of its report, in order."""
 # What damaged facts do to code that expects whole ones. A section may be lost by it, the report never.

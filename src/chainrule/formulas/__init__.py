@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from chainrule.formulas.beam import length_normalized as length_normalized
     from chainrule.formulas.beam import sequence_log_p as sequence_log_p
     from chainrule.formulas.bias_variance import bias_variance_error as bias_variance_error
+    from chainrule.formulas.captioning import caption_step_backward as caption_step_backward
+    from chainrule.formulas.captioning import caption_step_forward as caption_step_forward
     from chainrule.formulas.clipping import clip_by_norm as clip_by_norm
     from chainrule.formulas.clipping import clip_by_value as clip_by_value
     from chainrule.formulas.convolution import affine_to_conv as affine_to_conv
@@ -255,6 +257,9 @@ __getattr__, __dir__, __all__ = lazy(
         "sequence_log_p": "beam",
         # bias_variance
         "bias_variance_error": "bias_variance",
+        # captioning
+        "caption_step_forward": "captioning",
+        "caption_step_backward": "captioning",
         # clipping
         "clip_by_value": "clipping",
         "clip_by_norm": "clipping",

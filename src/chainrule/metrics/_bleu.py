@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -25,6 +26,12 @@ class Bleu:
     brevity: float
     signature: str
 
+    @property
+    def orders(self) -> tuple[float, ...]:
+        """BLEU-1 to BLEU-4: brevity times the geometric mean of the precisions of sequences up to that length."""
+        logs = [math.log(share / 100) if share > 0 else -math.inf for share in self.precisions]
+        return tuple(100 * self.brevity * math.exp(sum(logs[:n]) / n) for n in range(1, len(logs) + 1))
+
 
 def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]], *, lower: bool = False) -> Bleu:
     """Return BLEU as SacreBLEU computes it: of text as people write it, cased, with its own division into words.
@@ -42,6 +49,8 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]], *, lower: 
         >>> found = bleu(["the cat sat on the mat"], [["the cat sat on a mat", "the cat is on the mat"]])
         >>> round(found.score, 1), found.brevity
         (70.7, 1.0)
+        >>> [round(score, 1) for score in found.orders]
+        [100.0, 89.4, 79.4, 70.7]
 
     Source:
         LECTURES G6. Papineni et al. 2002; Post 2018, A call for clarity in reporting BLEU scores.

@@ -10,6 +10,8 @@ from chainrule.models._cards import CARDS
 
 if TYPE_CHECKING:
     from chainrule.models._alexnet import alexnet as alexnet
+    from chainrule.models._captioner import Captioner as Captioner
+    from chainrule.models._captioner import maps_to_regions as maps_to_regions
     from chainrule.models._cnn import cnn as cnn
     from chainrule.models._dense import linear as linear
     from chainrule.models._dense import mlp as mlp
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "Captioner": "_captioner",
         "Fitted": "_fitted",
         "Heads": "_heads",
         "NearestNeighbors": "_knn",
@@ -50,6 +53,7 @@ __getattr__, __dir__, __all__ = lazy(
         "lenet": "_lenet",
         "linear": "_dense",
         "load_published": "_published",
+        "maps_to_regions": "_captioner",
         "mlp": "_dense",
         "mobilenet": "_mobilenet",
         "resnet": "_resnet",
@@ -177,5 +181,24 @@ TRANSLATION_MODELS = Registry(
 )
 """Networks that translate: `(source vocabulary, target vocabulary, **options) -> module`; `encode(source) -> state` and
 `(tokens, state) -> (scores, state)`."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, MASKED_MODELS, TRANSLATION_MODELS)
+
+
+def _caption_row(name: str, target: str, about: str) -> tuple[str, Entry]:
+    return name, Entry(f"chainrule.models.sequence._captions:{target}", about, CARDS[name])
+
+
+CAPTION_MODELS = Registry(
+    "model",
+    [
+        _caption_row(
+            "caption_recurrent", "CaptionRecurrent", "captions: RNN, LSTM or GRU that is told the picture once"
+        ),
+        _caption_row("caption_attention", "CaptionAttention", "captions: recurrent, looks at regions for each word"),
+        _caption_row("caption_transformer", "CaptionTransformer", "captions: a transformer's decoder over regions"),
+    ],
+    group="chainrule.caption_models",
+)
+"""Networks that write about pictures: `(vocabulary, features, **options) -> module`; `encode(regions) -> state` and
+`(tokens, state) -> (scores, state)`."""
+EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, MASKED_MODELS, TRANSLATION_MODELS, CAPTION_MODELS)
 """All that a recipe may name; each card says for which task."""

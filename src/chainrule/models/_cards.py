@@ -10,6 +10,8 @@ A card is `{"source", "least", "forms", ...}`:
 - `task`: what it is for, where that is not the classification of images.
 - `teaching`: how a translator is given its own words in scheduled sampling: "steps" (where nothing is said) or "two
   passes".
+- `maps`: the part that makes the last maps of an image, which it is given as the network is; networks of such a card
+  can be the encoder of a captioning network.
 - `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
 - `images`: what published weights expect, `{"size", "resize", "mean", "deviation"}`: the shorter side of an image is
   scaled to `resize` pixels and the middle of `size` x `size` is cut out; then mean and deviation of each channel (of
@@ -75,6 +77,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
     "alexnet": {
         "paper": "Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional neural networks",
         "source": "LECTURES D5",
+        "maps": "features",
         "least": [3, 67, 67],
         "forms": [
             _form({"version": "note"}, 60_965_224, 724_406_816, shape=_NOTE),
@@ -86,6 +89,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
     "vgg": {
         "paper": "Simonyan and Zisserman 2015, Very deep convolutional networks for large-scale image recognition",
         "source": "LECTURES D3, D5",
+        "maps": "features",
         "least": [3, 32, 32],
         "forms": [
             _form({"depth": 11}, 132_863_336, 7_609_090_048),
@@ -129,6 +133,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
     "squeezenet": {
         "paper": "Iandola et al. 2016, SqueezeNet",
         "source": "LECTURES D6",
+        "maps": "features",
         "least": [3, 21, 21],
         "forms": [
             _form({"version": 1.0}, 1_248_424, 818_924_576),
@@ -151,6 +156,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
     "densenet": {
         "paper": "Huang et al. 2017, Densely connected convolutional networks",
         "source": "LECTURES D6",
+        "maps": "features",
         "least": [3, 29, 29],
         "forms": [
             _form({"depth": 121}, 7_978_856, 2_834_161_664),
@@ -163,6 +169,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
     "densenet_cifar": {
         "paper": "Huang et al. 2017, Densely connected convolutional networks, section 4.2",
         "source": "LECTURES D6",
+        "maps": "features",
         "least": [3, 4, 4],
         "forms": [
             _small({"depth": 40}, 176_122, 72_365_352),
@@ -268,5 +275,21 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "teaching": "two passes",
         "paper": "Vaswani et al. 2017, Attention is all you need",
         "source": "LECTURES H5, H6, H9",
+    },
+    "caption_recurrent": {
+        "task": "caption",
+        "paper": "Vinyals et al. 2015, Show and tell: a neural image caption generator",
+        "source": "LECTURES G1, G8",
+    },
+    "caption_attention": {
+        "task": "caption",
+        "paper": "Xu et al. 2015, Show, attend and tell: neural image caption generation with visual attention",
+        "source": "LECTURES G8, H1",
+    },
+    "caption_transformer": {
+        "task": "caption",
+        "teaching": "two passes",
+        "paper": "Vaswani et al. 2017, Attention is all you need",
+        "source": "LECTURES G8, H5, H9",
     },
 }

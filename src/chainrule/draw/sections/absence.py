@@ -16,11 +16,12 @@ _BRINGS = {
     "words": "it is written when the run ends",
     "translations": "it is written when the run ends",
     "masked": "it is written when the run ends",
+    "captions": "it is written when the run ends",
     "layers": "nobody looked at the layers (train.look_every)",
     "timing": "the run logged no times",
     "recipe": "the run was not made from a recipe",
 }
-_AT_THE_END = ("evaluation", "weights", "metrics", "samples", "words", "translations", "masked")
+_AT_THE_END = ("evaluation", "weights", "metrics", "samples", "words", "translations", "masked", "captions")
 
 
 def absent(facts: Facts, name: str, title: str) -> Absent:

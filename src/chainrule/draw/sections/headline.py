@@ -109,7 +109,7 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
         elif real(measured.get("bits")) is not None:
             found.append(_bits_card(_PARTS[part], measured))
         elif real(measured.get("exact")) is not None or real(measured.get("bleu")) is not None:
-            found += _translation_cards(_PARTS[part], measured)
+            found += _written_cards(_PARTS[part], measured)
         elif real(measured.get("accuracy")) is not None:
             found.append(_accuracy_card(_PARTS[part], measured))
         elif real(measured.get("loss")) is not None:
@@ -142,11 +142,12 @@ def _bits_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
     return _card(f"{part} bits per character", number_text(measured["bits"]), ", ".join(more))
 
 
-def _translation_cards(part: str, measured: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Of a translator: BLEU where it was measured, else the share of exact matches."""
+def _written_cards(part: str, measured: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Of what writes translations or captions: BLEU where it was measured, else the share of exact matches."""
     exact = real(measured.get("exact"))
     more = [f"perplexity {number_text(measured['perplexity'])}"]
-    more += [f"n = {count_text(measured['translated'])}"] if whole(measured.get("translated")) else []
+    count = whole(measured.get("translated")) or whole(measured.get("pictures"))
+    more += [f"n = {count_text(count)}"] if count else []
     if (score := real(measured.get("bleu"))) is not None:
         more = [f"beam {whole(measured.get('beam'))}", *more] if whole(measured.get("beam")) else more
         return [_card(f"{part} BLEU", f"{score:.2f}", ", ".join(more))]

@@ -17,6 +17,7 @@ ITEMS: Final = {
     "G5": "vectors of words, nearest words, a map in the plane",
     "G6": "sentences that an encoder and a decoder translate",
     "G7": "beam search",
+    "G8": "sentences about pictures, and where the network looked",
     "H1": "attention: what the network looked at",
     "H9": "words that are hidden, from all the others",
     "A9": "inputs, and the mean that is subtracted from them",

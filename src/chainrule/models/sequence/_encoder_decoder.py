@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from chainrule.core.errors import RecipeError, unknown
 from chainrule.data.tokenizers import PADDING
 from chainrule.models._checks import check_share
+from chainrule.models.sequence._beside import first_place, read_memory, spread, write_beside
 from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.models.sequence._state import State, read_first
 from chainrule.nn.attention import Decoder, Encoder, rotary
-from chainrule.nn.attention._multi_head import KeysValues
 
 TIES = ("none", "target", "all")
 
@@ -117,11 +117,8 @@ class EncoderDecoder(nn.Module):
         """
         seen = source != PADDING  # (B, S)
         x = placed(self.embed_source(source) * self.factor, 0, self.source_positions, self.join)
-        memory = self.encoder(self.drop_source(x), _spread(seen))
-        state = {"memory.seen": seen}
-        for number, read in enumerate(self.decoder.read(memory)):
-            state[f"memory.keys.{number}"], state[f"memory.values.{number}"] = read
-        return state
+        memory = self.encoder(self.drop_source(x), spread(seen))
+        return read_memory(self.decoder, memory, seen)
 
     def forward(
         self, tokens: Int64[Tensor, "b t"], state: State | None
@@ -135,17 +132,9 @@ class EncoderDecoder(nn.Module):
         Raises:
             UsageError: No source was read, or the target is longer than a learned table of positions.
         """
-        state, count = read_first(state), len(self.decoder.blocks)
-        memory = [KeysValues(state[f"memory.keys.{i}"], state[f"memory.values.{i}"]) for i in range(count)]
-        read = (
-            [KeysValues(state[f"keys.{i}"], state[f"values.{i}"]) for i in range(count)] if "keys.0" in state else None
-        )
-        first = read[0].keys.shape[-2] if read else 0
-        x = placed(self.embed_target(tokens) * self.factor, first, self.target_positions, self.join)
-        x, now = self.decoder(self.drop_target(x), memory, read, memory_mask=_spread(state["memory.seen"]))
-        after = dict(state)
-        for number, one in enumerate(now):
-            after[f"keys.{number}"], after[f"values.{number}"] = one
+        known = read_first(state)
+        x = placed(self.embed_target(tokens) * self.factor, first_place(known), self.target_positions, self.join)
+        x, after = write_beside(self.decoder, self.drop_target(x), known)
         return self.head(x), after
 
     def reader(self, source: Int64[Tensor, "b s"]) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
@@ -167,11 +156,6 @@ class EncoderDecoder(nn.Module):
             return found
 
         return read
-
-
-def _spread(seen: Tensor) -> Tensor:
-    """(B, S) -> (B, 1, 1, S), for scores (B, heads, M, S)."""
-    return seen[:, None, None, :]
 
 
 def _check_tie(tie: str, source_vocabulary: int, target_vocabulary: int) -> None:
