@@ -20,6 +20,9 @@ from figures import reached  # noqa: E402
 sys.path.remove(str(ROOT / "benchmarks"))
 NOT_YET = {
     "addition-transformer",
+    "coco-caption",
+    "coco-caption-attention",
+    "coco-caption-transformer",
     "fashion-vit",
     "multi30k-attention",
     "multi30k-gru",

@@ -88,9 +88,8 @@ def test_vectors_of_words_are_told_by_loss_and_analogies(bench: dict[str, Module
     words = run.nearest("cat - the + dog", count=3)
     assert found["beside"]["analogies"] == {"cat - the + dog": [list(pair) for pair in words]}
     head, sections, _ = pages(bench, "shakespeare-cbow", found)
-    assert head.startswith(
-        f"# Measured: validation loss {found['valid']['loss']['mean']:.3f}, n = 1;\n# cat - the + dog: "
-    )
+    loss = found["valid"]["loss"]["mean"]
+    assert head.startswith(f"# Measured: validation loss {loss:.3f}, n = 1;\n# cat - the + dog: ")
     assert f"cat - the + dog: {words[0][0]} {words[0][1]:.2f}, " in sections
     assert "test loss" not in head + sections
 

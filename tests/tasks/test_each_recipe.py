@@ -30,6 +30,7 @@ ELSEWHERE = {
         f"shakespeare-{name}": "a text, not images: tests/tasks/language"
         for name in ("rnn", "gru", "lstm", "transformer")
     },
+    **{f"coco-caption{kind}": "captions: tests/tasks/caption" for kind in ("", "-attention", "-transformer")},
     **dict.fromkeys(["shakespeare-skipgram", "shakespeare-cbow", "multi30k-skipgram"], "words: tests/tasks/embed"),
     **{f"sentiment-{name}": "texts: tests/tasks/text" for name in ("average", "bag", "gru", "transformer")},
     **{f"sentiment-{name}": "hidden words: tests/tasks/masked" for name in ("pretrained", "bert")},

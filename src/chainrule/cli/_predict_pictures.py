@@ -36,9 +36,9 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         raise UsageError("the run classifies pictures", expected="picture files", got="--text, --beam or --show-beam")
     if not args.sources:
         raise UsageError("there is nothing to classify", remedy="name pictures, a folder of them, or -")
-    page = _page(args.out)
+    page = page_file(args.out)
     module = module_of(opened, args.model)
-    pictures = _pictures(args.sources)
+    pictures = given_pictures(args.sources)
     answers = opened.predict(pictures, top=count, module=module, compile_it=args.compile_it)
     lines = [line for one in answers for line in _lines(one)]
     if page is not None:
@@ -50,8 +50,12 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     return Answer([_data(one) for one in answers], "\n".join(lines), written=written)
 
 
-def _page(out: str | None) -> Path | None:
-    """Where the page goes; another kind of file is more likely a picture, which must not be written over."""
+def page_file(out: str | None) -> Path | None:
+    """Return where the page goes; another kind of file is more likely a picture, which must not be written over.
+
+    Raises:
+        UsageError: It is another kind of file.
+    """
     if out is None:
         return None
     if not out.lower().endswith((".html", ".htm")) or Path(out).is_dir():
@@ -84,7 +88,12 @@ def _lines(answer: Prediction) -> list[str]:
     return [first, f"    nearest: {', '.join(near)}  ({f'the first {votes} vote' if votes > 1 else 'the first votes'})"]
 
 
-def _pictures(sources: list[str]) -> list[Any]:
+def given_pictures(sources: list[str]) -> list[Any]:
+    """Return the pictures that are named: files, all that a folder holds, or bytes of standard input.
+
+    Raises:
+        DataError: A folder holds none.
+    """
     found: list[Any] = []
     for source in sources:
         path = Path(source)

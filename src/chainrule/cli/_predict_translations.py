@@ -28,7 +28,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         raise UsageError("predict shows translations", expected="-n 1 or more", got=best)
     if args.compile_it:
         raise UsageError("a network that translates is not compiled", remedy="leave --compile out")
-    out = _out(args.out, best, show_beam=args.show_beam)
+    out = lines_file(args.out, best, show_beam=args.show_beam)
     texts = _given(args)
     if args.show_beam and len(texts) != 1:
         raise UsageError("the beam of one sentence can be shown", expected="one sentence", got=len(texts))
@@ -53,12 +53,12 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         for one in found
     ]
     if out is not None:
-        return _written(out, rows)
+        return written_lines(out, rows, "translations")
     shown = [text for one in found for text in (one.output, *(f"    {other}" for other, _ in one.others))]
     text = "\n".join(visible(line) for line in shown)
     if candidates is None:
         return Answer(rows, text)
-    return _with_tree(opened, rows, text, candidates, found[0].tokens)
+    return with_tree(opened, rows, text, candidates, found[0].tokens)
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -71,8 +71,12 @@ def _given(args: argparse.Namespace) -> list[str]:
     return lines
 
 
-def _out(out: str | None, best: int, *, show_beam: bool) -> Path | None:
-    """Where the translations go."""
+def lines_file(out: str | None, best: int, *, show_beam: bool) -> Path | None:
+    """Return where what is written goes, a line each or as JSON.
+
+    Raises:
+        UsageError: It is a folder, or something else was asked for that does not go there.
+    """
     if out is None:
         return None
     if Path(out).is_dir():
@@ -80,23 +84,38 @@ def _out(out: str | None, best: int, *, show_beam: bool) -> Path | None:
     if show_beam:
         raise UsageError("--show-beam draws in the terminal", remedy="leave -o out, or use --json")
     if best > 1 and not out.lower().endswith(".json"):
-        raise UsageError("a line holds one translation", expected="-n 1, or -o FILE.json", got=f"-n {best} -o {out}")
+        raise UsageError("a line holds one answer", expected="-n 1, or -o FILE.json", got=f"-n {best} -o {out}")
     return Path(out)
 
 
-def _written(out: Path, rows: list[dict[str, Any]]) -> Answer:
-    """Write the translations: as JSON where the file's name says so, else a line each."""
+def written_lines(out: Path, rows: list[dict[str, Any]], what: str) -> Answer:
+    """Write the outputs of rows: as JSON where the file's name says so, else a line each.
+
+    Args:
+        out: The file.
+        rows: Each with `output`.
+        what: They are.
+    """
     from chainrule.core.plain import to_json
     from chainrule.core.store import write_file
 
     plain = "".join(" ".join(row["output"].splitlines()) + "\n" for row in rows).encode()
     write_file(out, to_json(rows) if out.suffix.lower() == ".json" else plain)
-    return Answer(rows, written=f"{len(rows):,} translations are in {out}")
+    return Answer(rows, written=f"{len(rows):,} {what} are in {out}")
 
 
-def _with_tree(
+def with_tree(
     opened: Run, rows: list[dict[str, Any]], text: str, candidates: list[dict[str, Any]], best: tuple[int, ...]
 ) -> Answer:
+    """Return the answer with the tree of the search above it.
+
+    Args:
+        opened: The run.
+        rows: What is told as data: the one output, to which the candidates are added.
+        text: What is told in words.
+        candidates: Of the search.
+        best: Tokens of the output.
+    """
     from rich.console import Group
     from rich.text import Text
 

@@ -156,7 +156,7 @@ class _Shown:
 def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     """Look through a data set: counts, balance, sizes and modes, unreadable files, duplicates, checksums."""
     from chainrule.cli._data_texts import check_labeled_texts, is_table
-    from chainrule.data import DATA, EVERY_SET, LABELED_TEXTS, PAIRS, TEXTS
+    from chainrule.data import CAPTIONS, DATA, EVERY_SET, LABELED_TEXTS, PAIRS, TEXTS
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
@@ -174,6 +174,8 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
             return check_labeled_texts(name, _checksums(name))
         if name in PAIRS:
             return _check_pairs(name)
+        if name in CAPTIONS:
+            return _check_captions(name)
         images, problems = DATA.resolve(name)(), _checksums(name)
     else:
         raise DataError(
@@ -232,6 +234,30 @@ def _check_pairs(name: str) -> Answer:
     counts = [f"{data[f'{side} sentences']:,} different {side} sentences" for side in sides]
     longest = " and ".join(f"{length:,}" for length in lengths.values())
     said = f"{name}: {len(pairs):,} pairs, {', '.join(counts)}, the longest of {longest} characters"
+    return Answer(data, "\n".join([said, *problems]), 9 if problems else 0)
+
+
+def _check_captions(name: str) -> Answer:
+    """Look through captioned pictures: how many, how many words, pictures that cannot be read, checksums."""
+    from chainrule.data import CAPTIONS
+
+    images = CAPTIONS.resolve(name)()
+    pictures = images.pictures(224)
+    found = [pictures.inspect(place) for place in range(len(images))]
+    texts = [text for captions in images.captions for text in captions]
+    problems = [*_checksums(name), *(f"{one.where}: {one.problem}" for one in found if one.problem)]
+    data = {
+        "name": name,
+        "pictures": len(images),
+        "captions": len(texts),
+        "parts": {part: len(place) for part, place in images.parts.items()},
+        "words": sum(len(text.split()) for text in texts),
+        "longest": max(map(len, texts)),
+        "same pictures": len(found) - len({one.digest for one in found}),
+        "problems": problems,
+    }
+    said = f"{name}: {len(images):,} pictures, {len(texts):,} captions, {data['words']:,} words"
+    said += f", the longest of {data['longest']:,} characters"
     return Answer(data, "\n".join([said, *problems]), 9 if problems else 0)
 
 

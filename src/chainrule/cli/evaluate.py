@@ -69,6 +69,14 @@ def _of_translations(facts: dict[str, Any]) -> Answer:
     return Answer(facts, f"{facts['part']}: {', '.join([*bleu, exact, more])}, {facts['tokens']:,} tokens")
 
 
+def _of_captions(facts: dict[str, Any]) -> Answer:
+    orders = ", ".join(f"BLEU-{n} {score:.2f}" for n, score in enumerate(facts["orders"], 1))
+    exact = f"exact {facts['exact']:.4f}, by a beam of {facts['beam']}, {facts['pictures']:,} pictures"
+    more = f"perplexity {facts['perplexity']:.4g}, accuracy {facts['accuracy']:.4f}, loss {facts['loss']:.4f} per token"
+    size = f"{facts['captions']:,} captions, {facts['tokens']:,} tokens"
+    return Answer(facts, f"{facts['part']}: {orders} ({facts['signature']}), {exact}, {more}, {size}")
+
+
 ANSWERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "classify": _of_classes,
     "classify-text": _of_classes,
@@ -76,5 +84,6 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "embed": _of_pairs,
     "masked": _of_masked,
     "translate": _of_translations,
+    "caption": _of_captions,
 }
 """Task -> how what was measured is shown."""

@@ -15,6 +15,7 @@ ANSWERS = Registry(
         ("classify-text", Entry("chainrule.cli._predict_texts:answer", "texts into classes")),
         ("masked", Entry("chainrule.cli._predict_masked:answer", "hidden words of texts")),
         ("translate", Entry("chainrule.cli._predict_translations:answer", "sentences into their translations")),
+        ("caption", Entry("chainrule.cli._predict_captions:answer", "pictures into sentences about them")),
     ],
 )
 """Task -> what answers with its runs: `(run, arguments) -> Answer`."""
@@ -36,16 +37,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a text; may be given several times; with [MASK] in it, where the run has learned hidden words",
     )
     parser.add_argument(
-        "-n", "--count", type=int, help="how many answers to show for each: of classes and words 5, of translations 1"
+        "-n",
+        "--count",
+        type=int,
+        help="how many answers to show for each: of classes and words 5, of what is written 1",
     )
     parser.add_argument(
         "-o",
         "--out",
         metavar="FILE",
-        help="what to write: a page of pictures (.html), a table of texts (.csv), translations (.json, or lines)",
+        help="what to write: a page of pictures (.html), a table of texts (.csv), what is written (.json, or lines)",
     )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
-    parser.add_argument("--beam", type=int, help="hypotheses of a translation that are followed (as the recipe says)")
+    parser.add_argument("--beam", type=int, help="hypotheses of what is written that are followed (as the recipe says)")
     parser.add_argument(
         "--show-beam", action="store_true", help="draw the tree of the search: probabilities, and what pruned each"
     )

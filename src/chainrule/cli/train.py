@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Answer:
         recipe = recipe_for_folder(Path(str(settings["data.folder"])), settings)
         settings = {}
     elif "data.folder" in settings:
-        settings["data.name"] = "folder"
+        settings.setdefault("data.name", "folder")
     own = own_network(args.model)
     from chainrule import api
 

@@ -86,6 +86,21 @@ class Pairs:
             unit="pair",
         )
 
+    def known_targets(self, parts: Mapping[str, Int64[Tensor, " part"]]) -> dict[str, float]:
+        """Return the share of the targets of each part but "train" that stand in the training part too.
+
+        Example:
+            >>> pairs = Pairs("leave", ["go", "leave", "stay"], ["va", "va", "reste"])
+            >>> pairs.known_targets({"train": torch.tensor([0]), "test": torch.tensor([1, 2])})
+            {'test': 0.5}
+        """
+        known = {self.target[i] for i in parts["train"].tolist()}
+        return {
+            part: sum(self.target[i] in known for i in indices.tolist()) / max(1, len(indices))
+            for part, indices in parts.items()
+            if part != "train"
+        }
+
 
 def split_whole(
     name: str,
@@ -144,21 +159,6 @@ def split_whole(
                 got=f"{len(groups):,} {unit}s in all",
             )
     return found
-
-    def known_targets(self, parts: Mapping[str, Int64[Tensor, " part"]]) -> dict[str, float]:
-        """Return the share of the targets of each part but "train" that stand in the training part too.
-
-        Example:
-            >>> pairs = Pairs("leave", ["go", "leave", "stay"], ["va", "va", "reste"])
-            >>> pairs.known_targets({"train": torch.tensor([0]), "test": torch.tensor([1, 2])})
-            {'test': 0.5}
-        """
-        known = {self.target[i] for i in parts["train"].tolist()}
-        return {
-            part: sum(self.target[i] in known for i in indices.tolist()) / max(1, len(indices))
-            for part, indices in parts.items()
-            if part != "train"
-        }
 
 
 def _official(parts: Mapping[str, range], name: str, found: Tensor) -> Tensor:

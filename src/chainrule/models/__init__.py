@@ -200,5 +200,7 @@ CAPTION_MODELS = Registry(
 )
 """Networks that write about pictures: `(vocabulary, features, **options) -> module`; `encode(regions) -> state` and
 `(tokens, state) -> (scores, state)`."""
-EVERY_MODEL = Registries("model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, MASKED_MODELS, TRANSLATION_MODELS, CAPTION_MODELS)
+EVERY_MODEL = Registries(
+    "model", MODELS, LANGUAGE_MODELS, WORD_MODELS, TEXT_MODELS, MASKED_MODELS, TRANSLATION_MODELS, CAPTION_MODELS
+)
 """All that a recipe may name; each card says for which task."""

@@ -75,6 +75,7 @@ JOBS = Registry(
         ("classify-text", Entry("chainrule.tasks.text:TextClassification", "texts into classes")),
         ("masked", Entry("chainrule.tasks.masked:MaskedWords", "hidden words of texts, from the words around them")),
         ("translate", Entry("chainrule.tasks.translate:Translation", "sentences into their translations")),
+        ("caption", Entry("chainrule.tasks.caption:Captioning", "pictures into sentences about them")),
     ],
 )
 

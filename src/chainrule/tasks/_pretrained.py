@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from torch import nn
 from chainrule.core.errors import RecipeError, WeightsError
 from chainrule.core.paths import shown
 from chainrule.core.recipe import ImageRecipe, Recipe
-from chainrule.core.sections import CARD
+from chainrule.core.sections import CARD, Model
 from chainrule.data import LabeledImages, Normalization
 from chainrule.models import MODELS, load_published, weights_card, weights_file
 from chainrule.optim.solvers import SOLVERS
@@ -38,15 +40,29 @@ def check_pretrained(recipe: ImageRecipe) -> None:
         what, remedy = "init draws weights that model.weights would replace", "leave one of them out"
     if what is not None:
         raise RecipeError(what, remedy=remedy)
-    entry = weights_card(card_of(recipe), weights)
+    check_options_of_weights(recipe.model, card_of(recipe), place="model")
+
+
+def check_options_of_weights(part: Model, card: Mapping[str, Any], *, place: str) -> None:
+    """Refuse published weights of a network with other options.
+
+    Args:
+        part: Which network, and which weights.
+        card: Of the network.
+        place: Where it stands in the recipe.
+
+    Raises:
+        RecipeError: Which option.
+    """
+    entry = None if part.weights is None else weights_card(card, part.weights)
     for key, wanted in (entry or {}).get("options", {}).items():
-        found = recipe.model.options.get(key, inspect.signature(MODELS.resolve(name)).parameters[key].default)
+        found = part.options.get(key, inspect.signature(MODELS.resolve(part.name)).parameters[key].default)
         if found != wanted:
             raise RecipeError(
-                f"the weights {weights} are those of another {name}",
-                expected=f"model.{key}: {wanted}",
+                f"the weights {part.weights} are those of another {part.name}",
+                expected=f"{place}.{key}: {wanted}",
                 got=found,
-                remedy=f"--model.{key} {wanted}",
+                remedy=f"--{place}.{key} {wanted}",
             )
 
 
@@ -90,7 +106,12 @@ def check_images(recipe: ImageRecipe, images: LabeledImages) -> None:
 
 def card_normalization(recipe: ImageRecipe) -> Normalization:
     """Return the normalization of a model's card."""
-    images = card_of(recipe)["images"]
+    return normalization_of(card_of(recipe))
+
+
+def normalization_of(card: Mapping[str, Any]) -> Normalization:
+    """Return the mean and deviation that a card says."""
+    images = card["images"]
     mean, deviation = (torch.tensor(images[key], dtype=torch.float64)[:, None, None] for key in ("mean", "deviation"))
     return Normalization(CARD, mean, deviation)
 
@@ -101,11 +122,25 @@ def load_given_weights(recipe: Recipe, model: nn.Module) -> None:
     Raises:
         WeightsError: The file is missing or damaged, or does not fit; the names are listed.
     """
-    weights = recipe.model.weights
-    if weights is None:
+    load_weights_of(recipe.model, card_of(recipe), model, place="model")
+
+
+def load_weights_of(part: Model, card: Mapping[str, Any], model: nn.Module, *, place: str) -> None:
+    """Load the weights that a part of a recipe gives into its network, all or nothing.
+
+    Args:
+        part: Which weights, if any.
+        card: Of the network.
+        model: The network.
+        place: Where the part stands in the recipe.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or does not fit; the names are listed.
+    """
+    if part.weights is None:
         return
     try:
-        load_published(model, weights_file(card_of(recipe), weights), key=recipe.model.weights_key)
+        load_published(model, weights_file(card, part.weights), key=part.weights_key)
     except WeightsError as error:  # a recipe says the key in its own way
-        remedy = error.remedy and error.remedy.replace("key=", "--model.weights_key ")
+        remedy = error.remedy and error.remedy.replace("key=", f"--{place}.weights_key ")
         raise WeightsError(error.what, expected=error.expected, got=error.got, remedy=remedy) from error

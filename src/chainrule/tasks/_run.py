@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import CheckpointError, DataError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import read_journal
-from chainrule.core.recipe import LanguageRecipe, Recipe, TranslateRecipe
+from chainrule.core.recipe import CaptionRecipe, LanguageRecipe, Recipe, TranslateRecipe
 from chainrule.data.embeddings import WordVectors
 from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
@@ -27,6 +27,7 @@ from chainrule.training.task import Examples
 
 if TYPE_CHECKING:
     from chainrule.tasks._explain import Explanation
+    from chainrule.tasks.caption import Captioned
     from chainrule.tasks.translate import Translated
 
 
@@ -322,6 +323,47 @@ class Run:
         return translated(
             self,
             texts,
+            beam=beam,
+            length_exponent=length_exponent,
+            no_repeat=no_repeat,
+            best=best,
+            module=module,
+            candidates=candidates,
+        )
+
+    def caption(
+        self,
+        sources: Sequence[str | Path | bytes],
+        *,
+        beam: int | None = None,
+        length_exponent: float | None = None,
+        no_repeat: int | None = None,
+        best: int = 1,
+        module: nn.Module | None = None,
+        candidates: list[dict[str, Any]] | None = None,
+    ) -> list[Captioned]:
+        """Write about pictures; what is left out is as the recipe says.
+
+        Args:
+            sources: Picture files, or what stands in them.
+            beam: Hypotheses that are followed; 1: greedy.
+            length_exponent: Sums of log p are divided by length to this power.
+            no_repeat: No sequence of so many tokens is written twice; 0: any.
+            best: How many captions of each picture.
+            module: For a run of one's own network.
+            candidates: Filled with what the search looked at, for one picture, as `chainrule.draw.beam_tree` takes it.
+
+        Raises:
+            UsageError: The run writes no captions, or a value is out of its range.
+            DataError: A picture cannot be read; says which.
+        """
+        if not isinstance(self.recipe, CaptionRecipe):
+            raise UsageError(f"{self.path} writes no captions", got=f"a run of the task {self.recipe.task}")
+        from chainrule.tasks.caption._answers import captioned
+
+        return captioned(
+            self,
+            sources,
             beam=beam,
             length_exponent=length_exponent,
             no_repeat=no_repeat,

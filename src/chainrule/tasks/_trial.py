@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from chainrule.core.errors import RecipeError
 from chainrule.training.task import Examples
@@ -55,6 +55,36 @@ def tried(model: nn.Module, examples: Examples, what: str, call: Callable[[nn.Mo
         ) from error
     finally:
         model.train()
+
+
+def require_writer(
+    model: nn.Module, examples: Examples, what: str, vocabulary: int, call: Callable[[nn.Module, Any], Any]
+) -> None:
+    """Let a network read something and what was written about it, and check what it gives.
+
+    Args:
+        model: The network.
+        examples: Whose first two it is given.
+        what: What errors call them.
+        vocabulary: How many tokens may follow.
+        call: How the network is given the inputs.
+
+    Raises:
+        RecipeError: It fails, or does not give scores for every token and a state that can be searched with.
+    """
+    given = tried(model, examples, what, call)
+    index = torch.arange(min(2, len(examples)))
+    state = require_scores_and_state(given, (*examples.fetch(index, index).inputs.target.shape, vocabulary))
+    if not isinstance(state, Mapping) or not all(_by_sentence(value, len(index)) for value in state.values()):
+        raise RecipeError(
+            "the state of the network cannot be taken apart by sentence",
+            expected="a dictionary of tensors whose first axis is the sentence",
+            got=sorted(state) if isinstance(state, Mapping) else type(state).__name__,
+        )
+
+
+def _by_sentence(value: Any, count: int) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0 and len(value) == count
 
 
 def require_scores_and_state(given: Any, expected: tuple[int, ...]) -> Any:

@@ -22,7 +22,7 @@ from chainrule.core.study import Study, is_study, study_from_data
 from chainrule.data import EVERY_SET
 from chainrule.data.tokenizers import TOKENIZERS
 from chainrule.losses import LOSSES
-from chainrule.models import EVERY_MODEL
+from chainrule.models import EVERY_MODEL, MODELS
 from chainrule.ops import FEATURES
 from chainrule.optim import OPTIMIZERS, SCHEDULES, TEACHING
 from chainrule.optim.solvers import SOLVERS
@@ -36,6 +36,7 @@ TABLES: Mapping[str, Table] = {
     "data": EVERY_SET,
     "data.features": FEATURES,
     "data.tokenizer": TOKENIZERS,
+    "encoder": MODELS,
     "model": EVERY_MODEL,
     "loss": LOSSES,
     "optim": Registries("optimizer", OPTIMIZERS, SOLVERS),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import RecipeError, UsageError, unknown
 from chainrule.models._checks import check_recurrent, check_share
 from chainrule.models.sequence._beside import first_place, read_memory, write_beside
-from chainrule.models.sequence._placed import ACTIVATIONS, check_heads, check_placing, placed, position_table
+from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.models.sequence._state import State, read_first
 from chainrule.nn._cells import batch_first, begin_recurrent, fused_layers, layers_first
 from chainrule.nn.attention import AttentionDecoder, Decoder, rotary
@@ -251,7 +251,7 @@ class CaptionTransformer(nn.Module):
         name = "caption_transformer"
         check_share(dropout)
         check_placing(name, order=order, positions=positions, join="add", activation=activation, tie="")
-        check_heads(name, width, depth=layers, num_heads=num_heads, positions=positions)
+        check_sizes(name, width, depth=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         self.factor, (_, self.positions) = width**0.5, position_table(positions, "add", width, length)
         self.norm, self.drop_regions = nn.LayerNorm(features), nn.Dropout(dropout)
         self.embed, self.drop = nn.Embedding(vocabulary, width), nn.Dropout(dropout)

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from chainrule.core.errors import UsageError
-from chainrule.core.recipe import TranslateRecipe
+from chainrule.core.recipe import TranslateRecipe, WriteRecipe
 from chainrule.core.sections import Decode
+from chainrule.data.tokenizers import Tokenizer
 from chainrule.decoding import WHY, Candidate
 from chainrule.tasks._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated, translate
@@ -33,30 +34,38 @@ def translated(
 ) -> list[Translated]:
     """Return the translations of sentences by the network of a run; see `Run.translate`."""
     assert isinstance(run.recipe, TranslateRecipe)
-    given = {"beam": beam, "length_exponent": length_exponent, "no_repeat": no_repeat}
-    asked = {name: value for name, value in given.items() if value is not None}
-    try:
-        how = Decode.model_validate({**run.recipe.decode.model_dump(), **asked})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name, message = ".".join(map(str, first["loc"])), str(first["msg"])
-        raise UsageError(f"{name}: {message[:1].lower()}{message[1:]}", got=first.get("input")) from None
+    how = asked_for(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
     tokens = Tokens.stored(run.recipe, run.processing)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append
     found = translate(run.model(module), tokens, texts, how, best=best, watch=watch)
     if candidates is not None:
-        candidates += [_plain(one, tokens) for one in told]
+        candidates += [candidate_data(one, tokens.target) for one in told]
     return found
 
 
-def _plain(one: Candidate, tokens: Tokens) -> dict[str, Any]:
-    """A candidate as plain data, its token as text."""
+def asked_for(recipe: WriteRecipe, **given: Any) -> Decode:
+    """Return how a search goes: as the recipe says, but for what is given and not None.
+
+    Raises:
+        UsageError: A value is out of its range; says which.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Decode.model_validate({**recipe.decode.model_dump(), **asked})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name, message = ".".join(map(str, first["loc"])), str(first["msg"])
+        raise UsageError(f"{name}: {message[:1].lower()}{message[1:]}", got=first.get("input")) from None
+
+
+def candidate_data(one: Candidate, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return a candidate as plain data, its token as text."""
     return {
         "step": one.step,
         "parent": list(one.parent),
         "token": one.token,
-        "text": token_text(tokens.target, one.token),
+        "text": token_text(tokenizer, one.token),
         "log_p": one.log_p,
         "total": one.total,
         "fate": one.fate,

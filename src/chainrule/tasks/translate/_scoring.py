@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chainrule.core.recipe import TranslateRecipe
+from chainrule.core.recipe import Recipe, WriteRecipe
+from chainrule.core.registry import Registry
+from chainrule.core.sections import OWN
 from chainrule.data import Batch
+from chainrule.data.pair_examples import Told
 from chainrule.data.windows import IGNORED
 from chainrule.metrics import Mean, Tally
 from chainrule.optim import TEACHING, At
@@ -21,11 +25,11 @@ from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
 from chainrule.training.task import Carry
 
-Told = Callable[[nn.Module, Batch, float], Tensor]
+OwnWords = Callable[[nn.Module, Batch, float], Tensor]
 """`(network, batch, share of inputs that are the ground truth) -> scores (B, T, V)`."""
 
 
-def translation_objective(recipe: TranslateRecipe, told: Told) -> Separable:
+def translation_objective(recipe: WriteRecipe, told: OwnWords) -> Separable:
     """Return the mean loss over all tokens that are no padding, and the penalty.
 
     Args:
@@ -57,8 +61,13 @@ def translation_objective(recipe: TranslateRecipe, told: Told) -> Separable:
 
 def forced(model: nn.Module, batch: Batch) -> Float[Tensor, "b t v"]:
     """Return the scores where every input is the ground truth (teacher forcing)."""
-    scores, _ = model(batch.inputs.target, model.encode(batch.inputs.source))  # type: ignore[operator]
+    scores: Tensor = written(model, batch.inputs)[0]
     return scores
+
+
+def written(model: nn.Module, told: Told) -> Any:
+    """Return the scores of the token after each of those that are told, and the state after the last."""
+    return model(told.target, model.encode(told.source))  # type: ignore[operator]
 
 
 def by_steps(model: nn.Module, batch: Batch, share: float) -> Float[Tensor, "b t v"]:
@@ -110,8 +119,19 @@ def in_two_passes(model: nn.Module, batch: Batch, share: float) -> Float[Tensor,
     return scores
 
 
-TOLD: dict[str, Told] = {"steps": by_steps, "two passes": in_two_passes}
+TOLD: dict[str, OwnWords] = {"steps": by_steps, "two passes": in_two_passes}
 """How a network can be given its own words; a model's card says which fits it."""
+
+
+def teaching_of(recipe: Recipe, table: Registry) -> str:
+    """Return how the network of a recipe reads its own words; step by step fits every one.
+
+    Args:
+        recipe: Which network.
+        table: Where its name stands.
+    """
+    name = recipe.model.name
+    return "steps" if name == OWN else str(table.entry(name).card.get("teaching", "steps"))
 
 
 def drawn(scores: Float[Tensor, "b t v"], place: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
@@ -145,7 +165,7 @@ class Measure:
         recipe: Which loss.
     """
 
-    def __init__(self, recipe: TranslateRecipe) -> None:
+    def __init__(self, recipe: WriteRecipe) -> None:
         self.loss = per_example_loss(recipe)
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tally]:

@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import TranslateRecipe
-from chainrule.core.sections import OWN
 from chainrule.data import PAIRS
 from chainrule.data.buckets import Buckets
 from chainrule.data.pair_examples import PairExamples, Told
@@ -22,10 +20,10 @@ from chainrule.tasks._job import Network
 from chainrule.tasks._learning import phase, steps_in_all
 from chainrule.tasks._network import build_text_network
 from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._trial import first_of, require_scores_and_state, tried
+from chainrule.tasks._trial import first_of, require_writer
 from chainrule.tasks.tables import TABLES, options
 from chainrule.tasks.translate._facts import evaluation_facts, write_data_facts, write_final_facts
-from chainrule.tasks.translate._scoring import TOLD, Measure, translation_objective
+from chainrule.tasks.translate._scoring import TOLD, Measure, teaching_of, translation_objective, written
 from chainrule.tasks.translate._tokens import Tokens
 from chainrule.training.task import Task
 
@@ -121,11 +119,12 @@ class Translation:
 
     def task(self) -> Task:
         """Return the task that the loop trains."""
+        told = TOLD[teaching_of(self.recipe, TRANSLATION_MODELS)]
         return Task(
             model=self.model,
             examples={part: self.examples(part) for part in self.parts},
             orders={"train": self._order},
-            phases=[phase(self.recipe, translation_objective(self.recipe, TOLD[self._teaching]))],
+            phases=[phase(self.recipe, translation_objective(self.recipe, told))],
             measure=Measure(self.recipe),
             prepare=lambda model, task: load_given_weights(self.recipe, model),
             predict=_probabilities,
@@ -142,18 +141,8 @@ class Translation:
         Raises:
             RecipeError: It fails, or does not give scores for every token and a state.
         """
-        part = first_of(self.parts)
-        examples = self.examples(part)
-        given = tried(model, examples, "a sentence and its translation", _translated)
-        index = torch.arange(min(2, len(examples)))
-        expected = (*examples.fetch(index, index).inputs.target.shape, self.tokens.sizes[1])
-        state = require_scores_and_state(given, expected)
-        if not isinstance(state, Mapping) or not all(_by_sentence(value, len(index)) for value in state.values()):
-            raise RecipeError(
-                "the state of the network cannot be taken apart by sentence",
-                expected="a dictionary of tensors whose first axis is the sentence",
-                got=sorted(state) if isinstance(state, Mapping) else type(state).__name__,
-            )
+        examples = self.examples(first_of(self.parts))
+        require_writer(model, examples, "a sentence and its translation", self.tokens.sizes[1], written)
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the pairs are."""
@@ -178,20 +167,6 @@ class Translation:
             parts=train.parts,
         )
 
-    @property
-    def _teaching(self) -> str:
-        """How the network reads its own words; step by step fits every one."""
-        name = self.recipe.model.name
-        return "steps" if name == OWN else str(TRANSLATION_MODELS.entry(name).card.get("teaching", "steps"))
-
-
-def _translated(model: nn.Module, told: Told) -> Any:
-    return model(told.target, model.encode(told.source))  # type: ignore[operator]
-
-
-def _by_sentence(value: Any, count: int) -> bool:
-    return isinstance(value, Tensor) and value.ndim > 0 and len(value) == count
-
 
 def _probabilities(model: nn.Module, told: Told) -> Tensor:
-    return torch.softmax(_translated(model, told)[0].float(), dim=2)
+    return torch.softmax(written(model, told)[0].float(), dim=2)
