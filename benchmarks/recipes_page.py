@@ -58,6 +58,9 @@ LECTURES = {
     "multi30k-gru": ("G6, G7", "gru_step_forward, smoothed_softmax_loss, beam_search"),
     "multi30k-attention": ("G6, G7, H1", "bilinear_scores_forward, attend_forward, gru_step_forward, beam_search"),
     "multi30k-transformer": ("H4, H5, H9", "transformer_forward, noam_rate, beam_search"),
+    "coco-caption": ("G4, G8", "lstm_step_forward, softmax_loss, beam_search"),
+    "coco-caption-attention": ("G8, H1", "attend_forward, lstm_step_forward, beam_search"),
+    "coco-caption-transformer": ("G8, H5", "multi_head_attention_forward, beam_search"),
 }
 """Measured name -> lecture items, and the formulas that define its parts."""
 

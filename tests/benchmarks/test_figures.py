@@ -130,6 +130,17 @@ def test_what_has_no_bleu_is_told_by_exact_answers_alone(bench: dict[str, Module
     assert "| test BLEU |" not in sections
 
 
+@pytest.mark.real_data
+def test_captions_are_told_by_bleu_also_of_what_was_learned(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    settings = {"model.width": 8, "decode.length": 4, "decode.beam": 1, "train.evaluate_every": 2}
+    found = measured(bench, "coco-caption", settings, seeds=1)
+    run = Run.open(tmp_path / "runs" / "coco-caption-tiny")
+    assert found["beside"]["training BLEU"] == (run.result or {})["train"]["bleu"]
+    head, sections, _ = pages(bench, "coco-caption", found)
+    assert head.startswith(f"# Measured: test BLEU {found['test']['bleu']['mean']:.2f}, n = 1;\n# training BLEU ")
+    assert f"- coco-caption: BLEU by SacreBLEU: {found['beside']['signature']}" in sections
+
+
 def test_every_task_has_figures_and_every_recipe_its_lecture_items(bench: dict[str, ModuleType]) -> None:
     figures, page = bench["figures"], bench["recipes_page"]
     assert set(figures.TASKS) == set(FORMS)
