@@ -159,7 +159,7 @@ TASKS: dict[str, Measured] = {
     "caption": Measured(
         "Captions",
         "BLEU-4 of 0 to 100 against all captions of each picture, in lower case; higher is better. That of the\n"
-        "training pictures, as the first seed has it, says whether so few are learned by heart, which is all they can be.",
+        "training pictures, as the first seed has it, says whether so few are learned by heart.",
         "test pictures",
         (Figure("test BLEU", "test", "bleu", places(2), places(2)),),
         lambda run: {**signature(run), "training BLEU": (run.result or {})["train"]["bleu"]},
