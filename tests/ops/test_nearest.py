@@ -13,7 +13,8 @@ from torch import Tensor
 
 from chainrule import formulas as f
 from chainrule.core.errors import DataError, UsageError
-from chainrule.ops import _manhattan, _nearest, nearest
+from chainrule.ops import _byte_sums, _manhattan, _nearest, nearest
+from chainrule.ops._byte_sums import BytePoints
 from chainrule.ops._quantized import QuantizedPoints
 
 SETTINGS = settings(deadline=None, max_examples=120, derandomize=True)
@@ -111,7 +112,7 @@ LONG = {
 
 @pytest.fixture
 def eight_bits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """8-bit products on any processor, and how many queries they were asked for."""
+    """8-bit products on any processor, and how many queries they were asked for; 8-bit sums of all float32."""
     asked: list[int] = []
 
     def pays(queries: Tensor, points: Tensor) -> bool:
@@ -119,18 +120,20 @@ def eight_bits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return True
 
     monkeypatch.setattr(_nearest, "quantization_pays", pays)
+    monkeypatch.setattr(_byte_sums, "FEWEST", 1)
     return asked
 
 
+@pytest.mark.parametrize("distance", ["l1", "l2"])
 @pytest.mark.parametrize("kind", LONG)
 @pytest.mark.usefixtures("blocks")
-def test_8_bit_products_find_the_same(kind: str, eight_bits: list[int]) -> None:
+def test_8_bit_numbers_find_the_same(kind: str, distance: str, eight_bits: list[int]) -> None:
     generator = torch.Generator().manual_seed(len(kind))
     for q, n, d, k in ((5, 40, 130, 3), (1, 1, 128, 1), (1, 30, 300, 4), (7, 33, 129, 33), (4, 300, 784, 5)):
         points, queries = LONG[kind](generator, n, d), LONG[kind](generator, q, d)
         queries[0] = points[n // 2]
-        agrees(queries, points, k, "l2")
-    assert eight_bits
+        agrees(queries, points, k, distance)
+    assert bool(eight_bits) == (distance == "l2")
 
 
 @pytest.mark.parametrize("kind", LONG)
@@ -148,6 +151,35 @@ def test_bounds_of_8_bit_products_hold_and_are_near(kind: str) -> None:
     assert (true <= upper.double()).all()
     if kind in ("pixels", "float32", "whole"):
         assert float((upper - low).max()) < 0.25 * float(torch.cdist(x, y).square().mean())
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_bounds_of_8_bit_sums_hold_and_are_near(kind: str) -> None:
+    """As above; queries may lie outside of what the points reach."""
+    generator = torch.Generator().manual_seed(6)
+    queries, points = LONG[kind](generator, 50, 512) * 1.3, LONG[kind](generator, 400, 512)
+    low, high, _ = BytePoints(points).score(queries)(0, points)
+    row, column = torch.ones_like(low, dtype=torch.bool).nonzero(as_tuple=True)
+    upper = high(low[row, column], column).reshape(low.shape)
+    true = (queries.double()[:, None] - points.double()[None]).abs().sum(2)
+    assert (low.double() <= true).all()
+    assert (true <= upper.double()).all()
+    inside = BytePoints(points).score(points[:9])(0, points)
+    if kind in ("pixels", "float32", "whole"):
+        assert float((inside[1](inside[0][0], torch.arange(400)) - inside[0][0]).max()) < 0.1 * float(true.mean())
+
+
+@pytest.mark.usefixtures("eight_bits")
+def test_sums_that_8_bits_cannot_tell_apart_are_taken_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums, asked = _nearest._sums, []
+    monkeypatch.setattr(_nearest, "_sums", lambda *given: asked.append(given) or sums(*given))
+    generator = torch.Generator().manual_seed(7)
+    points = torch.randn(6000, 40, generator=generator)
+    agrees(points[[2, 16]], points, 5, "l1")
+    assert len(asked) == 0
+    points[0, 7] = 1e5
+    agrees(points[[2, 16]], points, 5, "l1")
+    assert len(asked) == 1
 
 
 @pytest.mark.usefixtures("eight_bits")

@@ -1,4 +1,4 @@
-"""The loops of `manhattan`, compiled by numba, which this file needs.
+"""The loops of `manhattan` and `byte_manhattan`, compiled by numba, which this file needs.
 
 Four queries and four points are compared at once: sixteen sums stay in registers, and each number is read once for four
 of them. Compiling takes seconds and is done once: the result is kept on disk.
@@ -6,22 +6,37 @@ of them. Compiling takes seconds and is done once: the result is kept on disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import unwrap
 
 import numba
 import numpy as np
-from numba import float32, njit, prange
+from numba import float32, int32, njit, prange
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 
 def fill_tiles(queries: Floats, points: Floats, out: Floats, *, threads: int) -> None:
     """Write the sums of absolute differences, (Q, D) and (N, D) -> (Q, N), with at most so many threads."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, int(numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-    try:
+    with _threads(threads):
         _fill(queries, points, out)
+
+
+def fill_byte_sums(queries: Bytes, points: Bytes, out: NDArray[np.int32], *, threads: int) -> None:
+    """Write the same of numbers of 8 bits, with at most so many threads."""
+    with _threads(threads):
+        _fill_bytes(queries, points, out)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count, int(numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
+    try:
+        yield
     finally:
         numba.set_num_threads(before)
 
@@ -75,3 +90,15 @@ def _loops(queries: Floats, points: Floats, out: Floats) -> None:
 
 
 _fill = njit(parallel=True, fastmath=True, cache=True)(unwrap(_loops))  # what wraps it, as checks do, is not compiled
+
+
+def _byte_loops(queries: Bytes, points: Bytes, out: NDArray[np.int32]) -> None:
+    for i in prange(queries.shape[0]):
+        for j in range(points.shape[0]):
+            total = int32(0)
+            for d in range(queries.shape[1]):  # in this form, and in 32 bits, it becomes vpsadbw
+                total = int32(total + abs(int32(int32(queries[i, d]) - int32(points[j, d]))))
+            out[i, j] = total
+
+
+_fill_bytes = njit(parallel=True, fastmath=True, cache=True)(unwrap(_byte_loops))

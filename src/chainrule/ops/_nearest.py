@@ -12,7 +12,8 @@ from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.ops._manhattan import manhattan
+from chainrule.ops._byte_sums import BytePoints, byte_sums_pay
+from chainrule.ops._manhattan import byte_manhattan, manhattan
 from chainrule.ops._quantized import QuantizedPoints, quantization_pays
 
 QUERIES = 1024
@@ -22,7 +23,7 @@ POINTS = 5000
 CANDIDATES = 2**21
 """How many are kept before float64 decides between them: 32 MB."""
 COARSE = 0.02
-"""Share of the first points that 8-bit products may leave in doubt for each query, beyond 4 k of them."""
+"""Share of the first points that coarse bounds may leave in doubt for each query, beyond 4 k of them."""
 REFINE_BYTES = 2**22
 """Memory for the differences of candidates: 4 MB stay in the cache."""
 
@@ -107,18 +108,32 @@ class Points:
         """The points as 8-bit numbers, for products of float32."""
         return QuantizedPoints(self.points)
 
+    @cached_property
+    def rounded(self) -> BytePoints:
+        """The points as 8-bit numbers, for sums of differences of float32."""
+        return BytePoints(self.points)
+
+    def _score(self, queries: Tensor, distance: str, scale: float, *, coarse: bool) -> tuple[Score, bool]:
+        """The fastest score for these, and whether its bounds are coarse; such are left out if they are not wanted."""
+        points = self.points
+        if distance == "l1":
+            if byte_sums_pay(queries, points, torch.uint8):
+                return _integer_sums(queries), False
+            if coarse and scale == 1 and byte_sums_pay(queries, points, torch.float32):
+                return self.rounded.score(queries), True
+            return _sums(queries, points, scale), False
+        if _are_small_integers(queries, points):
+            return _integer_products(queries, self.squares), False
+        if coarse and scale == 1 and quantization_pays(queries, points):
+            return self.quantized.score(queries), True
+        return _products(queries, points, scale), False
+
     def _nearest(
-        self, queries: Tensor, k: int, distance: str, scale: float, *, quantize: bool = True
+        self, queries: Tensor, k: int, distance: str, scale: float, *, coarse: bool = True
     ) -> tuple[Tensor, Tensor]:
         """A chunk of queries. A later point enters only if it can be strictly nearer than the k-th nearest so far."""
         points = self.points
-        quantize = quantize and distance == "l2" and scale == 1 and quantization_pays(queries, points)
-        if distance == "l2" and _are_small_integers(queries, points):
-            score: Score = _integer_products(queries, self.squares)
-        elif quantize:
-            score = self.quantized.score(queries)
-        else:
-            score = (_sums if distance == "l1" else _products)(queries, points, scale)
+        score, coarse = self._score(queries, distance, scale, coarse=coarse)
         best, kept = None, _Candidates(queries, points, k, distance)
         for start in range(0, len(points), POINTS):
             low, high, exact = score(start, points[start : start + POINTS])
@@ -128,8 +143,8 @@ class Points:
                 best = best.topk(min(k, best.shape[1]), largest=False).values.sort(1).values
                 wanted = low <= best[:, -1:] if best.shape[1] == k else torch.ones_like(low, dtype=torch.bool)
                 row, column = _places(wanted)
-                if quantize and len(row) > len(queries) * (4 * k + COARSE * POINTS):
-                    return self._nearest(queries, k, distance, scale, quantize=False)
+                if coarse and len(row) > len(queries) * (4 * k + COARSE * POINTS):
+                    return self._nearest(queries, k, distance, scale, coarse=False)
             else:
                 row, column = _places(low < best[:, -1:])
                 best = _merged(best, row, high(low[row, column], column))
@@ -254,6 +269,16 @@ def _integer_products(queries: Tensor, squares: Tensor) -> Score:
 def _shifted(numbers: Tensor) -> Tensor:
     """x - 128 as int8, in one pass."""
     return numbers.bitwise_xor(128).view(torch.int8)
+
+
+def _integer_sums(queries: Tensor) -> Score:
+    """Sums of absolute differences between 8-bit numbers, exact."""
+
+    def score(start: int, block: Tensor) -> tuple[Tensor, Bound, Exact | None]:
+        sums = byte_manhattan(queries, block)
+        return sums, lambda value, column: value, lambda value, row: value.double()
+
+    return score
 
 
 def _sums(queries: Tensor, points: Tensor, scale: float) -> Score:
