@@ -81,7 +81,7 @@ def test_several_translations_and_the_beam_are_shown(run: Path, capsys: pytest.C
         (["none.txt"], 3, "cannot be read"),
         (["--text", "1+1=", "--compile"], 2, "not compiled"),
         (["--text", "1+1=", "--show-beam", "-o", "a.json"], 2, "--show-beam draws in the terminal"),
-        (["--text", "1+1=", "-n", "2", "-o", "a.txt"], 2, "a line holds one translation"),
+        (["--text", "1+1=", "-n", "2", "-o", "a.txt"], 2, "a line holds one answer"),
     ],
 )
 def test_what_cannot_be_translated_is_said_in_a_line(
