@@ -33,7 +33,7 @@ CHECKED = [
     "training",
 ]
 """Packages whose annotations name shapes."""
-NAMES = ["Float", "Float32", "Float64", "Int", "Int64", "UInt8", "Bool", "Shaped", "Num", "Real"]
+NAMES = ["Float", "Float32", "Float64", "Int", "Int32", "Int64", "UInt8", "Bool", "Shaped", "Num", "Real"]
 """Words of jaxtyping; `tests/architecture/test_annotations.py` sees to it that both lists are whole."""
 SHAPE = re.compile(rf"\b({'|'.join(NAMES)})\[")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chainrule.core.recipe import FORMS
+from chainrule.data.fetch import data_folder
 from chainrule.recipes import recipe_names
 from chainrule.tasks import Run, open_recipe
 
@@ -131,6 +132,7 @@ def test_what_has_no_bleu_is_told_by_exact_answers_alone(bench: dict[str, Module
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif(data_folder() is None, reason="real_data: CHAINRULE_DATA is not set")
 def test_captions_are_told_by_bleu_also_of_what_was_learned(bench: dict[str, ModuleType], tmp_path: Path) -> None:
     settings = {"model.width": 8, "decode.length": 4, "decode.beam": 1, "train.evaluate_every": 2}
     found = measured(bench, "coco-caption", settings, seeds=1)
