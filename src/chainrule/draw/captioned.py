@@ -21,8 +21,8 @@ def captions_html(name: str, captions: Sequence[Mapping[str, Any]], *, count: in
 
     Example:
         >>> page = captions_html("pets", [{"source": "a.png", "output": "a cat", "others": [{"output": "the cat"}]}])
-        >>> page.count("cat"), "1 picture" in page
-        (2, True)
+        >>> page.count("a cat"), page.count("the cat"), "1 picture" in page
+        (1, 1, True)
     """
     total = len(captions) if count is None else count
     shown = [captioned_html({**one, "references": _others(one)}) for one in captions]

@@ -50,7 +50,7 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]], *, lower: 
         >>> round(found.score, 1), found.brevity
         (70.7, 1.0)
         >>> [round(score, 1) for score in found.orders]
-        [100.0, 89.4, 79.4, 70.7]
+        [100.0, 100.0, 90.9, 70.7]
 
     Source:
         LECTURES G6. Papineni et al. 2002; Post 2018, A call for clarity in reporting BLEU scores.
