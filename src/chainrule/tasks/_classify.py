@@ -199,8 +199,9 @@ class Classification:
     def steps(self) -> int:
         """Steps in all."""
         train = self.recipe.train
-        if train.steps != 0:
-            self.require_training_part("a network learns")
+        if train.steps == 0:  # a set to measure on alone has no epochs
+            return 0
+        self.require_training_part("a network learns")
         return steps_in_all(train, self.per_epoch)
 
     def model(self) -> nn.Module:
