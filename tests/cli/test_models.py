@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,15 +13,6 @@ from chainrule.cli import main
 from chainrule.cli._console import console
 from chainrule.models import EVERY_MODEL
 from chainrule.tasks.tables import accepted_options
-
-
-@pytest.fixture(autouse=True)
-def unwrapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No terminal: no line is wrapped, whatever the environment says its width is."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-    console.cache_clear()
-    yield
-    console.cache_clear()
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -87,7 +77,6 @@ def test_options_with_no_default_are_needed(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("width", ["72", "100"])
 def test_it_fits_into_a_terminal(width: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    from chainrule.cli._console import console
 
     monkeypatch.setenv("COLUMNS", width)
     console.cache_clear()
