@@ -10,11 +10,12 @@ BEGIN, END = "<!-- doctor figures: begin -->", "<!-- doctor figures: end -->"
 TOOLS = {
     "doctor": "chainrule doctor",
     "doctor-third": "chainrule doctor, asked later",
+    "doctor-fourth": "chainrule doctor, asked last",
     "doctor-neuraldbg": "neuraldbg 1.3.2",
     "doctor-torchdiag": "torchdiag 0.1.0",
 }
 """Result -> what its column is called."""
-OWN = ("doctor", "doctor-third")
+OWN = ("doctor", "doctor-third", "doctor-fourth")
 """Results of which the misses are told."""
 ROWS = {
     "the fault is the first finding": "first, mean over kinds",
@@ -63,6 +64,13 @@ def _asked(one: Found, machine: Callable[[Found], str]) -> list[str]:
         f"{_count(len(one['seeds']), 'seed')}; one took {one['seconds, median']:.0f} s (the middle one) to "
         f"{one['seconds, most']:.0f} s, {one['date'][:10]}, {machine(one)}.",
     ]
+    if known := one.get("known beforehand"):
+        rest = [run for run in one["runs"] if run["kind"] is not None and run["kind"] not in known]
+        named = sum(run["place"] == 1 for run in rest)
+        lines[0] += (
+            f" The descriptions of {len(known)} of these kinds were known before: of the others it named "
+            f"{named} of {len(rest)} first."
+        )
     if one["missed"]:
         lines += [
             "",
