@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.registry import Registry
-from chainrule.models import LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS
+from chainrule.models import CAPTION_MODELS, LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS
+from chainrule.models.sequence._captions import ENTERS as FIRST_WAYS
 from chainrule.nn._cells import CELLS
 from chainrule.nn.attention._recurrent_decoder import ENTERS
 from chainrule.nn.recurrent import StepForm, fused_form, step_form
@@ -22,18 +23,22 @@ SIZES: dict[int, tuple[int, ...]] = {
     id(LANGUAGE_MODELS): (11,),
     id(TEXT_MODELS): (11, 3),
     id(TRANSLATION_MODELS): (11, 13),
+    id(CAPTION_MODELS): (11, 6),
 }
+REGIONS = torch.linspace(-1, 1, 2 * 4 * 6, dtype=torch.float64).sin().reshape(2, 4, 6)
+WAYS = {"caption_recurrent": FIRST_WAYS}
+"""Ways in which what is looked at enters, of networks that have ways of their own."""
 
 
 def variants() -> Iterator[Any]:
     """Every network that takes a cell, with every cell, and every way in which what it looks at enters."""
-    for registry in (LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS):
+    for registry in (LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS, CAPTION_MODELS):
         for name in registry:
             takes = inspect.signature(registry.resolve(name)).parameters
             if "cell" not in takes:
                 continue
             for cell in CELLS:
-                for enters in ENTERS if "enters" in takes else (None,):
+                for enters in WAYS.get(name, ENTERS) if "enters" in takes else (None,):
                     given = {"cell": cell} | ({} if enters is None else {"enters": enters})
                     yield pytest.param(registry, name, given, id=" ".join([name, *given.values()]))
 
@@ -41,6 +46,8 @@ def variants() -> Iterator[Any]:
 def scores(model: nn.Module, registry: Registry) -> Tensor:
     if registry is TRANSLATION_MODELS:
         return model(TARGET, model.encode(SOURCE))[0]  # type: ignore[operator, no-any-return]
+    if registry is CAPTION_MODELS:
+        return model(TARGET, model.encode(REGIONS))[0]  # type: ignore[operator, no-any-return]
     given = model(SOURCE)
     found: Tensor = given[0] if isinstance(given, tuple) else given
     return found
@@ -65,7 +72,7 @@ def test_a_registered_network_is_the_same_step_by_step(registry: Registry, name:
 
 
 def test_what_takes_no_cell_is_not_recurrent() -> None:
-    for registry in (LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS):
+    for registry in (LANGUAGE_MODELS, TEXT_MODELS, TRANSLATION_MODELS, CAPTION_MODELS):
         for name in registry:
             target = registry.resolve(name)
             if "cell" not in inspect.signature(target).parameters:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from chainrule.core.errors import RecipeError, unknown
+from chainrule.core.errors import RecipeError, UsageError, unknown
 from chainrule.nn._cells import CELLS
 
 
@@ -94,3 +96,27 @@ def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding
             expected="width and layers at least 1" + (", and an even width for two directions" if both_ways else ""),
             got=f"width {width}, layers {layers}, embedding {embedding}",
         )
+
+
+@contextmanager
+def as_options_of(model: str) -> Iterator[None]:
+    """Say what a part refuses as the network says it whose options the part was given.
+
+    Args:
+        model: What errors call the network.
+
+    Raises:
+        RecipeError: The part raised a `UsageError`.
+
+    Example:
+        >>> with as_options_of("attention"):
+        ...     raise UsageError("there is no such score", got="cosine")
+        Traceback (most recent call last):
+            ...
+        chainrule.core.errors.RecipeError: attention: there is no such score: got cosine
+    """
+    try:
+        yield
+    except UsageError as error:
+        what = f"{model}: {error.what}"
+        raise RecipeError(what, expected=error.expected, got=error.got, remedy=error.remedy) from error

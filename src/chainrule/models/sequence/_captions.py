@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.core.errors import RecipeError, UsageError, unknown
-from chainrule.models._checks import check_recurrent, check_share
+from chainrule.core.errors import RecipeError, unknown
+from chainrule.models._checks import as_options_of, check_recurrent, check_share
 from chainrule.models.sequence._beside import first_place, read_memory, write_beside
 from chainrule.models.sequence._placed import ACTIVATIONS, check_placing, check_sizes, placed, position_table
 from chainrule.models.sequence._state import State, read_first
@@ -90,7 +90,7 @@ class CaptionRecurrent(nn.Module):
             _, after = self.recurrent(self.drop_embedding(seen).unsqueeze(1))
             return batch_first(after)
         h = torch.tanh(seen).unflatten(1, (self.recurrent.num_layers, -1))  # (B, layers, H)
-        return {"h": h, "c": torch.zeros_like(h)} if isinstance(self.recurrent, nn.LSTM) else {"h": h}
+        return {"h": h, "c": torch.zeros_like(h)} if self.recurrent.mode == "LSTM" else {"h": h}
 
     def forward(
         self, tokens: Int64[Tensor, "b t"], state: State | None
@@ -159,7 +159,7 @@ class CaptionAttention(nn.Module):
         check_recurrent(name, cell=cell, width=width, layers=layers, embedding=embedding)
         check_share(dropout)
         self.norm, self.drop = nn.LayerNorm(features), nn.Dropout(dropout)
-        try:
+        with as_options_of(name):
             self.decoder = AttentionDecoder(
                 vocabulary,
                 features,
@@ -172,10 +172,6 @@ class CaptionAttention(nn.Module):
                 value=value,
                 dropout=dropout,
             )
-        except UsageError as error:
-            raise RecipeError(
-                f"{name}: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy
-            ) from error
 
     def encode(self, regions: Float[Tensor, "b r e"]) -> dict[str, Tensor]:
         """Return the state before the first token: the regions, and a first state made of their mean."""

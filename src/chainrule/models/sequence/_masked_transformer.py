@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from chainrule.data.masked_texts import Blanks
 from chainrule.models.sequence._placed import ACTIVATIONS
-from chainrule.models.sequence._text_encoder import EncoderParts, Read, encoded, encoder_parts, started
+from chainrule.models.sequence._text_encoder import Read, TextEncoder
 from chainrule.models.sequence._text_transformer import TextTransformer
 
 OWN_PARTS = ("transform.", "words.")
 """How the names of the weights begin that a classifier has no use for."""
 
 
-class MaskedTransformer(nn.Module):
+class MaskedTransformer(TextEncoder):
     """Embedding, blocks of self-attention over all tokens of a text, scores of the words that are hidden.
 
     The encoder is that of `text_transformer`, under the same names.
@@ -63,8 +63,7 @@ class MaskedTransformer(nn.Module):
         read: Read = "mean",
         tie: bool = True,
     ) -> None:
-        super().__init__()
-        parts = encoder_parts(
+        super().__init__(
             "masked_transformer",
             vocabulary,
             dim=dim,
@@ -78,8 +77,6 @@ class MaskedTransformer(nn.Module):
             length=length,
             read=read,
         )
-        self.read: Read = read
-        self.embed, self.positions, self.drop, self.encoder = parts
         self.transform = nn.Sequential(nn.Linear(dim, dim), ACTIVATIONS[activation](), nn.LayerNorm(dim))
         self.words = nn.Linear(dim, vocabulary)
         nn.init.normal_(self.embed.weight, std=0.02)
@@ -97,7 +94,7 @@ class MaskedTransformer(nn.Module):
             UsageError: A text is longer than a learned table of positions.
         """
         tokens = blanks.tokens
-        found = encoded(started(tokens, self.read), EncoderParts(self.embed, self.positions, self.drop, self.encoder))
+        found = self.encoded(self.started(tokens))
         found = found[:, -tokens.shape[1] :].flatten(0, 1)  # (B T, D)
         scores: Tensor = self.words(self.transform(found[blanks.places]))
         return scores

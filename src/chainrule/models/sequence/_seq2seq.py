@@ -7,9 +7,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from chainrule.core.errors import RecipeError, UsageError
 from chainrule.data.tokenizers import PADDING
-from chainrule.models._checks import check_recurrent, check_share
+from chainrule.models._checks import as_options_of, check_recurrent, check_share
 from chainrule.models.sequence._state import State, read_first
 from chainrule.nn._cells import batch_first, begin_recurrent, fused_layers, layers_first
 from chainrule.nn.attention import AttentionDecoder
@@ -198,7 +197,8 @@ class Seq2SeqAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_recurrent("attention", cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
+        name = "attention"
+        check_recurrent(name, cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
         check_share(dropout)
         size = embedding or width
         self.encoder = SourceReader(
@@ -210,7 +210,7 @@ class Seq2SeqAttention(nn.Module):
             both_ways=both_ways,
             dropout=dropout,
         )
-        try:
+        with as_options_of(name):
             self.decoder = AttentionDecoder(
                 target_vocabulary,
                 width,
@@ -222,10 +222,6 @@ class Seq2SeqAttention(nn.Module):
                 layers=layers,
                 dropout=dropout,
             )
-        except UsageError as error:
-            raise RecipeError(
-                f"attention: {error.what}", expected=error.expected, got=error.got, remedy=error.remedy
-            ) from error
 
     def encode(self, source: Int64[Tensor, "b s"]) -> dict[str, Tensor]:
         """Return the state that reading a sentence leaves: what is looked at, and the decoder's first state."""

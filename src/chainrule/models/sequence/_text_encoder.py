@@ -1,12 +1,8 @@
-"""The part that networks share which read all tokens of a text at once: embedding, positions, a transformer's encoder.
-
-A network that learns masked words and one that classifies have these parts under the same names, so that the second
-can begin with what the first has learned.
-"""
+"""What networks share which read all tokens of a text at once: embedding, positions, a transformer's encoder."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -23,41 +19,14 @@ Read = Literal["mean", "first"]
 READS = get_args(Read)
 
 
-class EncoderParts(NamedTuple):
-    """What a network that encodes texts is made of.
+class TextEncoder(nn.Module):
+    """Embedding, positions and blocks; what a network makes of the tokens then is its own.
+
+    A network that learns masked words and one that classifies have these parts under the same names, so that the second
+    can begin with what the first has learned. The embeddings are drawn by the network, after its own parts.
 
     Args:
-        embed: Of the tokens; its weights are still torch's own.
-        positions: Their table; None where they are turned.
-        drop: On the embeddings.
-        encoder: The blocks.
-    """
-
-    embed: nn.Embedding
-    positions: nn.Module | None
-    drop: nn.Dropout
-    encoder: Encoder
-
-
-def encoder_parts(
-    model: str,
-    vocabulary: int,
-    *,
-    dim: int,
-    depth: int,
-    num_heads: int,
-    hidden: int,
-    activation: str,
-    dropout: float,
-    order: str,
-    positions: str,
-    length: int,
-    read: str,
-) -> EncoderParts:
-    """Return the parts of a network that encodes texts, drawn in their order.
-
-    Args:
-        model: What errors call it.
+        model: What errors call the network.
         vocabulary: How many tokens there are.
         dim: Numbers of a token.
         depth: Blocks.
@@ -68,39 +37,60 @@ def encoder_parts(
         order: Where the norm stands.
         positions: rotary, learned, sinusoidal, naive or none.
         length: Positions of a table, where positions have one.
-        read: `first` needs one more position, for the start token.
+        read: `first`: a start token stands before the first token.
 
     Raises:
         RecipeError: Options that do not go together.
     """
-    check_share(dropout)
-    check_placing(model, order=order, positions=positions, join="add", activation=activation, tie=())
-    check_sizes(model, dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
-    if read not in READS:
-        raise RecipeError(f'{model}: there is no read "{read}"', remedy=unknown("read", read, READS))
-    embed = nn.Embedding(vocabulary, dim)
-    _, table = position_table(positions, "add", dim, length + (read == "first"))
-    encoder = Encoder(
-        dim,
-        num_heads=num_heads,
-        depth=depth,
-        hidden=hidden,
-        activation=ACTIVATIONS[activation],
-        dropout=dropout,
-        order=order,
-        turn=rotary if positions == "rotary" else None,
-    )
-    return EncoderParts(embed, table, nn.Dropout(dropout), encoder)
 
+    def __init__(
+        self,
+        model: str,
+        vocabulary: int,
+        *,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        hidden: int,
+        activation: str,
+        dropout: float,
+        order: str,
+        positions: str,
+        length: int,
+        read: Read,
+    ) -> None:
+        super().__init__()
+        check_share(dropout)
+        check_placing(model, order=order, positions=positions, join="add", activation=activation, tie=())
+        check_sizes(model, dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
+        if read not in READS:
+            raise RecipeError(f'{model}: there is no read "{read}"', remedy=unknown("read", read, READS))
+        self.read = read
+        self.embed = nn.Embedding(vocabulary, dim)
+        _, self.positions = position_table(positions, "add", dim, length + (read == "first"))
+        self.drop = nn.Dropout(dropout)
+        self.encoder = Encoder(
+            dim,
+            num_heads=num_heads,
+            depth=depth,
+            hidden=hidden,
+            activation=ACTIVATIONS[activation],
+            dropout=dropout,
+            order=order,
+            turn=rotary if positions == "rotary" else None,
+        )
 
-def started(tokens: Int64[Tensor, "b t"], read: str) -> Int64[Tensor, "b s"]:
-    """Return tokens as the encoder is given them: with a start token before the first, where that is what is read."""
-    return functional.pad(tokens, (1, 0), value=START) if read == "first" else tokens
+    def started(self, tokens: Int64[Tensor, "b t"]) -> Int64[Tensor, "b s"]:
+        """Return tokens as `encoded` takes them: with a start token before the first, where that is what is read."""
+        return functional.pad(tokens, (1, 0), value=START) if self.read == "first" else tokens
 
+    def encoded(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        """Return what tokens have become after the last block; what stands in the padding means nothing.
 
-def encoded(tokens: Int64[Tensor, "b t"], parts: EncoderParts) -> Float[Tensor, "b t d"]:
-    """Return what tokens have become after the last block; what stands in the padding means nothing."""
-    mask = (tokens != PADDING)[:, None, None, :]  # as `padding_mask` has it
-    x = parts.drop(placed(parts.embed(tokens), 0, parts.positions, "add"))
-    found: Tensor = parts.encoder(x, mask)
-    return found
+        Raises:
+            UsageError: A text is longer than a learned table of positions.
+        """
+        mask = (tokens != PADDING)[:, None, None, :]  # as `padding_mask` has it
+        x = self.drop(placed(self.embed(tokens), 0, self.positions, "add"))
+        found: Tensor = self.encoder(x, mask)
+        return found

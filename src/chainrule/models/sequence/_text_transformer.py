@@ -6,11 +6,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from chainrule.data.tokenizers import PADDING
-from chainrule.models.sequence._text_encoder import EncoderParts, Read, encoded, encoder_parts, started
+from chainrule.models.sequence._text_encoder import Read, TextEncoder
 from chainrule.nn._pool_places import mean_of
 
 
-class TextTransformer(nn.Module):
+class TextTransformer(TextEncoder):
     """Embedding, blocks of self-attention over all tokens of a text, scores from what they have become.
 
     Args:
@@ -53,8 +53,7 @@ class TextTransformer(nn.Module):
         length: int = 512,
         read: Read = "mean",
     ) -> None:
-        super().__init__()
-        parts = encoder_parts(
+        super().__init__(
             "text_transformer",
             vocabulary,
             dim=dim,
@@ -68,8 +67,6 @@ class TextTransformer(nn.Module):
             length=length,
             read=read,
         )
-        self.read: Read = read
-        self.embed, self.positions, self.drop, self.encoder = parts
         self.head = nn.Linear(dim, classes)
         nn.init.normal_(self.embed.weight, std=0.02)
 
@@ -79,12 +76,8 @@ class TextTransformer(nn.Module):
         Raises:
             UsageError: A text is longer than a learned table of positions.
         """
-        tokens = started(tokens, self.read)
+        tokens = self.started(tokens)
         found = self.encoded(tokens)  # (B, T, D)
         pooled = found[:, 0] if self.read == "first" else mean_of(found, tokens != PADDING)
         scores: Tensor = self.head(pooled)
         return scores
-
-    def encoded(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-        """Return what the tokens have become after the last block."""
-        return encoded(tokens, EncoderParts(self.embed, self.positions, self.drop, self.encoder))
