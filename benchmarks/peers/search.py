@@ -25,7 +25,8 @@ def ours(points: np.ndarray, queries: np.ndarray, args: argparse.Namespace) -> t
     import torch
 
     import chainrule
-    from chainrule.ops import Points, _manhattan
+    from chainrule.ops import Points
+    from chainrule.ops.neighbors import _manhattan
 
     torch.set_num_threads(args.threads)
     if args.plain:

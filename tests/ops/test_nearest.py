@@ -13,9 +13,10 @@ from torch import Tensor
 
 from chainrule import formulas as f
 from chainrule.core.errors import DataError, UsageError
-from chainrule.ops import _byte_sums, _manhattan, _nearest, nearest
-from chainrule.ops._byte_sums import BytePoints
-from chainrule.ops._quantized import QuantizedPoints
+from chainrule.ops import nearest
+from chainrule.ops.neighbors import _bounds, _byte_sums, _candidates, _manhattan, _search
+from chainrule.ops.neighbors._byte_sums import BytePoints
+from chainrule.ops.neighbors._quantized import QuantizedPoints
 
 SETTINGS = settings(deadline=None, max_examples=120, derandomize=True)
 
@@ -24,10 +25,10 @@ SETTINGS = settings(deadline=None, max_examples=120, derandomize=True)
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks of queries and points, and few candidates, so that every seam is met."""
     if request.param == "blocks":
-        monkeypatch.setattr(_nearest, "QUERIES", 3)
-        monkeypatch.setattr(_nearest, "POINTS", 7)
-        monkeypatch.setattr(_nearest, "CANDIDATES", 5)
-        monkeypatch.setattr(_nearest, "REFINE_BYTES", 600)
+        monkeypatch.setattr(_search, "QUERIES", 3)
+        monkeypatch.setattr(_search, "POINTS", 7)
+        monkeypatch.setattr(_candidates, "KEPT", 5)
+        monkeypatch.setattr(_candidates, "REFINE_BYTES", 600)
 
 
 def wanted(queries: Tensor, points: Tensor, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +120,7 @@ def eight_bits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(len(queries))
         return True
 
-    monkeypatch.setattr(_nearest, "quantization_pays", pays)
+    monkeypatch.setattr(_search, "quantization_pays", pays)
     monkeypatch.setattr(_byte_sums, "FEWEST", 1)
     return asked
 
@@ -171,8 +172,8 @@ def test_bounds_of_8_bit_sums_hold_and_are_near(kind: str) -> None:
 
 @pytest.mark.usefixtures("eight_bits")
 def test_sums_that_8_bits_cannot_tell_apart_are_taken_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    sums, asked = _nearest._sums, []
-    monkeypatch.setattr(_nearest, "_sums", lambda *given: asked.append(given) or sums(*given))
+    sums, asked = _search.float_sums, []
+    monkeypatch.setattr(_search, "float_sums", lambda *given: asked.append(given) or sums(*given))
     generator = torch.Generator().manual_seed(7)
     points = torch.randn(6000, 40, generator=generator)
     agrees(points[[2, 16]], points, 5, "l1")
@@ -185,8 +186,8 @@ def test_sums_that_8_bits_cannot_tell_apart_are_taken_in_float32(monkeypatch: py
 @pytest.mark.usefixtures("eight_bits")
 def test_rows_that_8_bits_cannot_tell_apart_are_searched_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """One number a thousand times as large as the others leaves too many points in doubt."""
-    products, asked = _nearest._products, []
-    monkeypatch.setattr(_nearest, "_products", lambda *given: asked.append(given) or products(*given))
+    products, asked = _search.float_products, []
+    monkeypatch.setattr(_search, "float_products", lambda *given: asked.append(given) or products(*given))
     generator = torch.Generator().manual_seed(4)
     points = torch.randn(6000, 200, generator=generator)
     points[:, 7] *= 3000
@@ -200,12 +201,12 @@ def test_rows_that_8_bits_cannot_tell_apart_are_searched_in_float32(monkeypatch:
 def test_points_are_quantized_once(eight_bits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     points = torch.randn(90, 128, generator=torch.Generator().manual_seed(5))
     for kept, blocks in ((2**28, 1), (100, 0)):
-        monkeypatch.setattr("chainrule.ops._quantized.KEPT", kept)
-        found = _nearest.Points(points)
+        monkeypatch.setattr(_bounds, "KEPT", kept)
+        found = _search.Points(points)
         first, second = found.nearest(points[:9], 3), found.nearest(points[:9], 3)
         assert torch.equal(first[0], second[0])
         assert torch.equal(first[1], second[1])
-        assert len(found.quantized._blocks) == blocks
+        assert len(found.quantized._blocks.found) == blocks
     assert len(eight_bits) == 4
 
 

@@ -10,17 +10,17 @@ from chainrule.core.registry import Entry, Registry
 if TYPE_CHECKING:
     from chainrule.ops._histogram import color_histogram as color_histogram
     from chainrule.ops._hog import hog as hog
-    from chainrule.ops._nearest import Points as Points
-    from chainrule.ops._nearest import nearest as nearest
     from chainrule.ops._pixels import pixels as pixels
+    from chainrule.ops.neighbors import Points as Points
+    from chainrule.ops.neighbors import nearest as nearest
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "Points": "_nearest",
+        "Points": "neighbors",
         "color_histogram": "_histogram",
         "hog": "_hog",
-        "nearest": "_nearest",
+        "nearest": "neighbors",
         "pixels": "_pixels",
     },
 )

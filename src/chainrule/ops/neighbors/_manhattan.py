@@ -19,7 +19,7 @@ def manhattan(queries: Float32[Tensor, "q d"], points: Float32[Tensor, "n d"]) -
     """
     if queries.device.type != "cpu" or not has_fast():
         return torch.cdist(queries, points, p=1)
-    from chainrule.ops._manhattan_tiles import fill_tiles
+    from chainrule.ops.neighbors._manhattan_tiles import fill_tiles
 
     out = torch.empty(len(queries), len(points))
     threads = torch.get_num_threads()
@@ -32,7 +32,7 @@ def byte_manhattan(queries: UInt8[Tensor, "q d"], points: UInt8[Tensor, "n d"]) 
 
     Processors have an instruction for such sums, which takes 64 numbers at a time.
     """
-    from chainrule.ops._manhattan_tiles import fill_byte_sums
+    from chainrule.ops.neighbors._manhattan_tiles import fill_byte_sums
 
     out = torch.empty(len(queries), len(points), dtype=torch.int32)
     threads = torch.get_num_threads()

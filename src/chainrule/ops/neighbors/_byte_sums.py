@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from chainrule.ops import _manhattan
+from chainrule.ops.neighbors import _manhattan
+from chainrule.ops.neighbors._bounds import Bound, Exact, KeptBlocks, Score
 
 LEVELS = 255
 """Steps from the least to the largest value."""
@@ -15,10 +16,6 @@ ROWS = 512
 """Rows that are rounded at a time: they stay in the cache."""
 FEWEST = 32
 """Numbers of a point from which on rounding pays."""
-KEPT = 2**28
-"""So many rounded numbers are kept from search to search; those of more points are made again for each."""
-Bounds = tuple[Tensor, Callable[[Tensor, Tensor], Tensor], None]
-"""Lower bounds (q, b), what makes upper ones of them, and that none of them is exact."""
 
 
 def byte_sums_pay(queries: Tensor, points: Tensor, kind: torch.dtype) -> bool:
@@ -45,20 +42,19 @@ class BytePoints:
     """
 
     def __init__(self, points: Tensor) -> None:
-        self.points = points
         low, high = (float(end) for end in points.aminmax())
         self.low, self.step = low, max((high - low) / LEVELS, 1e-30)
-        self._blocks: dict[int, tuple[Tensor, Tensor]] = {}
+        self._blocks = KeptBlocks(points, partial(_rounded, low=self.low, step=self.step))
 
-    def score(self, queries: Tensor) -> Callable[[int, Tensor], Bounds]:
-        """Return what gives bounds of the sums for a block of points, as a `_nearest.Score`."""
-        numbers, errors = self._rounded(queries)
+    def score(self, queries: Tensor) -> Score:
+        """Return what gives bounds of the sums for a block of points, in no case the sums themselves."""
+        numbers, errors = _rounded(queries, self.low, self.step)
         most = float(errors.max())
         reach = max(abs(self.low), abs(self.low + LEVELS * self.step), float(queries.abs().max()))
         slack = 8 * torch.finfo(torch.float32).eps * queries.shape[1] * reach  # of what float32 adds and multiplies
 
-        def score(start: int, block: Tensor) -> Bounds:
-            theirs, their_errors = self._block(start, block)
+        def score(start: int, block: Tensor) -> tuple[Tensor, Bound, Exact | None]:
+            theirs, their_errors = self._blocks(start, block)
             error = their_errors + slack
             low = _manhattan.byte_manhattan(numbers, theirs).float().mul_(self.step)
             low.sub_(errors.float()[:, None]).sub_(error.float())
@@ -67,22 +63,15 @@ class BytePoints:
 
         return score
 
-    def _block(self, start: int, block: Tensor) -> tuple[Tensor, Tensor]:
-        if start in self._blocks:
-            return self._blocks[start]
-        found = self._rounded(block)
-        if self.points.numel() <= KEPT:
-            self._blocks[start] = found
-        return found
 
-    def _rounded(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Whole numbers (n, D) uint8, and the sum of what each row is off by, float64."""
-        numbers = torch.empty(rows.shape, dtype=torch.uint8)
-        errors = torch.empty(len(rows), dtype=torch.float64)
-        for start in range(0, len(rows), ROWS):
-            part = slice(start, start + ROWS)
-            given = rows[part]
-            level = given.sub(self.low).div_(self.step).round_().clamp_(0, LEVELS)
-            numbers[part] = level.to(torch.uint8)
-            errors[part] = level.mul_(self.step).add_(self.low).sub_(given).abs_().sum(1, dtype=torch.float64)
-        return numbers, errors
+def _rounded(rows: Tensor, low: float, step: float) -> tuple[Tensor, Tensor]:
+    """Whole numbers (n, D) uint8, and the sum of what each row is off by, float64."""
+    numbers = torch.empty(rows.shape, dtype=torch.uint8)
+    errors = torch.empty(len(rows), dtype=torch.float64)
+    for start in range(0, len(rows), ROWS):
+        part = slice(start, start + ROWS)
+        given = rows[part]
+        level = given.sub(low).div_(step).round_().clamp_(0, LEVELS)
+        numbers[part] = level.to(torch.uint8)
+        errors[part] = level.mul_(step).add_(low).sub_(given).abs_().sum(1, dtype=torch.float64)
+    return numbers, errors

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from chainrule.ops.neighbors._bounds import Bound, Exact, KeptBlocks, Score
 
 STEPS = 126
 """Steps from zero to the largest value of a row."""
@@ -14,12 +16,8 @@ SURE = 4.6
 """How many steps times a length an error may have; see `QuantizedPoints`."""
 ROWS = 512
 """Rows that are quantized at a time: they stay in the cache."""
-KEPT = 2**28
-"""So many quantized numbers are kept from search to search; those of more points are made again for each."""
 FEWEST = 128
 """Numbers of a point from which on its products cost more than all else."""
-Bounds = tuple[Tensor, Callable[[Tensor, Tensor], Tensor], None]
-"""Lower bounds (q, b), what makes upper ones of them, and that none of them is exact."""
 
 
 def quantization_pays(queries: Tensor, points: Tensor) -> bool:
@@ -45,14 +43,13 @@ class QuantizedPoints:
     """
 
     def __init__(self, points: Tensor) -> None:
-        self.points = points
         # any center is right; a near one makes short rows and small errors
         self.center = points[:: max(1, len(points) // 1024)].double().mean(0).float()
         self.draws = torch.rand(2, points.shape[1], generator=torch.Generator().manual_seed(0))
-        self._blocks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._blocks = KeptBlocks(points, partial(_quantized, center=self.center, draws=self.draws[1]))
 
-    def score(self, queries: Tensor) -> Callable[[int, Tensor], Bounds]:
-        """Return what gives bounds of ||y||^2 - 2 x y for a block of points, as a `_nearest.Score`."""
+    def score(self, queries: Tensor) -> Score:
+        """Return what gives bounds of ||y||^2 - 2 x y for a block of points, in no case the distance itself."""
         reach = float((queries - self.center).abs().max())
         numbers, steps, lengths = _quantized(queries, self.center, self.draws[0], reach)
         step, longest = float(steps[0]), float(lengths.max())
@@ -60,8 +57,8 @@ class QuantizedPoints:
         float32 = torch.finfo(torch.float32)
         tiny = 8 * (queries.shape[1] + 1) * float32.tiny
 
-        def score(start: int, block: Tensor) -> Bounds:
-            theirs, their_steps, their_lengths = self._quantized(start, block)
+        def score(start: int, block: Tensor) -> tuple[Tensor, Bound, Exact | None]:
+            theirs, their_steps, their_lengths = self._blocks(start, block)
             error = 2 * SURE * (step * their_lengths + their_steps * longest_quantized)
             error += 16 * float32.eps * (longest + their_lengths).square() + tiny  # of differences and sums
             products = torch._int_mm(numbers, theirs.t()).float()
@@ -71,14 +68,6 @@ class QuantizedPoints:
             return low, lambda value, column: value + room[column], None
 
         return score
-
-    def _quantized(self, start: int, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if start in self._blocks:
-            return self._blocks[start]
-        found = _quantized(block, self.center, self.draws[1])
-        if self.points.numel() <= KEPT:
-            self._blocks[start] = found
-        return found
 
 
 def _quantized(
