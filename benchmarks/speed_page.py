@@ -71,6 +71,16 @@ def _throughput(found: Found) -> list[str]:
     return lines[1:]
 
 
+def _language(found: Found) -> list[str]:
+    lines: list[str] = []
+    for what in ("lstm-256", "lstm-512", "gpt"):
+        part = found[what]
+        rows = [[name, f"{rate:,}", over(part, name, "ours")] for name, rate in part["tokens a second"].items()]
+        head = [f"{what}, {part['tokens a step']:,} tokens a step", "tokens a second", "ours over it"]
+        lines += ["", *table(head, rows)]
+    return lines[1:]
+
+
 def _neighbors(found: Found) -> list[str]:
     seconds, memory = found["seconds"], found["memory beyond the arrays, MB"]
     own = [name for name in seconds if name.startswith("ours")]
@@ -149,6 +159,7 @@ PARTS: dict[str, Callable[[Found], list[str]]] = {
     "fast": _fast,
     "predict": _predict,
     "throughput": _throughput,
+    "language": _language,
     "neighbors-l2": _neighbors,
     "neighbors-l1": _neighbors,
     "linear": _linear,
