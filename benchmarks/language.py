@@ -9,9 +9,9 @@
 
 All take AdamW with the same settings and scale gradients down to a norm of 1. Plain PyTorch is eager: the loop that the
 documentation of `nn.LSTM` or `nn.TransformerEncoder` leads to. Keras has the same layers and `fit`, on its torch and
-its jax backend; its LSTMs begin each piece at zero, because stateful ones cannot be trained on torch. GPT-2 of Hugging Face
-has torch's fused attention (`sdpa`), in the plain loop. Each contestant has a process of its own; a turn is some steps
-of which the first are left out, and its figure the median seconds of a step. The ratios are of medians over turns.
+its jax backend; its LSTMs begin each piece at zero, because stateful ones cannot be trained on torch. GPT-2 of Hugging
+Face has torch's fused attention (`sdpa`), in the plain loop. Each contestant has a process of its own; a turn is some
+steps of which the first are left out, and its figure the median seconds of a step. Ratios are of medians over turns.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def job_of(what: str) -> Language:
     """The recipe with its text."""
     if what == "gpt":
         order: dict[str, Any] = {"order": "windows", "length": LENGTH}
-        model: dict[str, Any] = {"name": "gpt", "dim": WIDTH, "depth": BLOCKS, "num_heads": HEADS}
+        model: dict[str, Any] = {"name": "gpt", "width": WIDTH, "layers": BLOCKS, "num_heads": HEADS}
         model |= {"positions": "learned", "length": LENGTH, "activation": "gelu", "tie": True, "dropout": 0.0}
     else:
         order = {"order": "lanes", "length": PIECE}

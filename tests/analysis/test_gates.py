@@ -178,7 +178,7 @@ def test_where_a_gradient_vanishes(norms: list[float], backward: bool, steps: in
 
 
 def test_attention_is_recorded_block_by_block() -> None:
-    model = GPT(11, dim=8, depth=2, num_heads=2).eval()
+    model = GPT(11, width=8, layers=2, num_heads=2).eval()
     tokens = torch.randint(11, (1, 5))
     found = record_attention(model, tokens)
     assert [one.name[:8] for one in found] == ["blocks.0", "blocks.1"]

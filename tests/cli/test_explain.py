@@ -39,7 +39,7 @@ def lstm(tmp_path_factory: pytest.TempPathFactory) -> chainrule.Run:
 
 @pytest.fixture(scope="module")
 def gpt(tmp_path_factory: pytest.TempPathFactory) -> chainrule.Run:
-    model = {"name": "gpt", "dim": 16, "depth": 2, "num_heads": 2}
+    model = {"name": "gpt", "width": 16, "layers": 2, "num_heads": 2}
     return train(tmp_path_factory.mktemp("gpt"), model, "windows")
 
 

@@ -100,7 +100,7 @@ def test_gates_of_a_classifier_are_those_behind_its_class(
 
 @pytest.mark.parametrize("read", ["mean", "first"])
 def test_attention_of_a_classifier(read: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = classifier(tmp_path, {"name": "text_transformer", "dim": 8, "depth": 2, "num_heads": 2, "read": read})
+    run = classifier(tmp_path, {"name": "text_transformer", "width": 8, "layers": 2, "num_heads": 2, "read": read})
     found = answer(capsys, str(run.path), "--method", "attention", "--text", "the old ship bright")
     words = ["the", "old", "ship", "bright"]
     assert found["tokens"] == (["<s>", *words] if read == "first" else words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.cli.answer import Answer
+from chainrule.core.figures import main_figure
 
 
 def repeats_answer(result: dict[str, Any]) -> Answer:
@@ -25,17 +26,23 @@ def study_answer(result: dict[str, Any]) -> Answer:
     from rich.console import Group
     from rich.table import Column, Table
 
-    numbers = ("valid accuracy", "test accuracy", "parameters", "seconds")
+    members = result["members"]
+    figures = {
+        part: figure
+        for part in ("valid", "test")
+        if (figure := main_figure(*(found[part] for found in members.values() if found.get(part))))
+    }
+    numbers = (*(f"{part} {figure.words}" for part, figure in figures.items()), "parameters", "seconds")
     table = Table("recipe", *(Column(name, justify="right") for name in numbers), box=None)
-    for label, found in result["members"].items():
-        accuracies = [_accuracy((found.get(part) or {}).get("accuracy")) for part in ("valid", "test")]
-        table.add_row(label, *accuracies, f"{found['parameters']:,}", f"{found.get('seconds', 0):.1f}")
-    head = f"{len(result['members'])} recipes in {result['folder']}, {result['seconds']:.1f} s"
+    for label, found in members.items():
+        reached = [_figure((found.get(part) or {}).get(figure.metric)) for part, figure in figures.items()]
+        table.add_row(label, *reached, f"{found['parameters']:,}", f"{found.get('seconds', 0):.1f}")
+    head = f"{len(members)} recipes in {result['folder']}, {result['seconds']:.1f} s"
     return Answer({"folder": result["folder"], **result}, Group(head, table, f"report  {result['folder']}/report.html"))
 
 
-def _accuracy(value: Any) -> str:
-    """One accuracy, or mean and deviation of several seeds."""
+def _figure(value: Any) -> str:
+    """One number, or mean and deviation of several seeds."""
     if isinstance(value, dict):
         return f"{value['mean']:.4f} ± {value['deviation']:.4f}"
     return "" if value is None else f"{value:.4f}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import CheckpointError, UsageError, unknown
+from chainrule.core.figures import main_figure
 from chainrule.core.log import warn
 
 ACTIONS = ("list", "show", "compare", "remove")
@@ -129,8 +130,11 @@ def _row(folder: Any) -> dict[str, Any]:
         "created": info.get("created"),
     }
     for part, values in _parts(info):
-        value = values.get("accuracy")
-        row[part] = value["mean"] if isinstance(value, dict) else value
+        figure = main_figure(values)
+        if figure is None:
+            continue
+        value = values[figure.metric]
+        row |= {part: value["mean"] if isinstance(value, dict) else value, "metric": figure.metric}
         if isinstance(value, dict):
             row[f"{part}_deviation"] = value["deviation"]
             row["seeds"] = len(value["values"])
@@ -167,10 +171,12 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Column, Table
 
     run = Column("run", overflow="fold")  # a path that is cut short cannot be given to the next command
-    table = Table(run, "recipe", "status", "valid accuracy", "test accuracy", box=None)
+    metrics = {row["metric"] for row in rows if "metric" in row} or {"accuracy"}
+    alone = f" {metrics.pop()}" if len(metrics) == 1 else ""  # else each row says its own
+    table = Table(run, "recipe", "status", f"valid{alone}", f"test{alone}", *([] if alone else ["metric"]), box=None)
     for row in rows:
         numbers = [_cell(row.get(part), row.get(f"{part}_deviation")) for part in ("valid", "test")]
-        table.add_row(row["run"], row["name"], row["status"], *numbers)
+        table.add_row(row["run"], row["name"], row["status"], *numbers, *([] if alone else [row.get("metric", "")]))
     return table
 
 

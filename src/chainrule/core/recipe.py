@@ -125,7 +125,7 @@ class EmbedRecipe(Recipe):
     """Vectors of words, from the words that stand around them.
 
     Example:
-        >>> data, model = {"name": "tinyshakespeare"}, {"name": "word-embedding", "dim": 50}
+        >>> data, model = {"name": "tinyshakespeare"}, {"name": "word_embedding", "dim": 50}
         >>> recipe = EmbedRecipe(task="embed", data=data, model=model, train={"epochs": 2})
         >>> recipe.data.pairs, recipe.data.window, recipe.loss.name
         ('skip-gram', 5, 'binary_cross_entropy')

@@ -113,11 +113,11 @@ WORD_MODELS = Registry(
     "model",
     [
         (
-            "word-embedding",
+            "word_embedding",
             Entry(
                 "chainrule.models.sequence._embedding:WordEmbedding",
                 "vectors of words: skip-gram, CBOW",
-                CARDS["word-embedding"],
+                CARDS["word_embedding"],
             ),
         ),
     ],

@@ -226,7 +226,7 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
         "paper": "Radford et al. 2018, Improving language understanding by generative pre-training",
         "source": "LECTURES H4, H9",
     },
-    "word-embedding": {
+    "word_embedding": {
         "task": "embed",
         "paper": "Mikolov et al. 2013, Distributed representations of words and phrases and their compositionality",
         "source": "LECTURES G5",

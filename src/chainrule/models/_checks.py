@@ -74,7 +74,9 @@ def check_counts(model: str, **given: int) -> None:
             raise RecipeError(f"{model}: nothing can be built", expected=f"{name} at least 1", got=value)
 
 
-def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding: int, both_ways: bool = False) -> None:
+def check_recurrent(
+    model: str, *, cell: str, width: int, layers: int, embedding: int, bidirectional: bool = False
+) -> None:
     """Check the options of recurrent layers over embeddings.
 
     Args:
@@ -83,17 +85,18 @@ def check_recurrent(model: str, *, cell: str, width: int, layers: int, embedding
         width: Numbers of the state.
         layers: How many.
         embedding: Numbers of a token; 0: as many as `width`.
-        both_ways: Whether two directions share the width.
+        bidirectional: Whether two directions share the width.
 
     Raises:
         RecipeError: One is out of its range.
     """
     if cell not in CELLS:
         raise RecipeError(f'{model}: there is no cell "{cell}"', remedy=unknown("cell", cell, list(CELLS)))
-    if width < 1 or layers < 1 or embedding < 0 or (both_ways and width % 2):
+    if width < 1 or layers < 1 or embedding < 0 or (bidirectional and width % 2):
         raise RecipeError(
             f"{model}: nothing can be built",
-            expected="width and layers at least 1" + (", and an even width for two directions" if both_ways else ""),
+            expected="width and layers at least 1"
+            + (", and an even width for two directions" if bidirectional else ""),
             got=f"width {width}, layers {layers}, embedding {embedding}",
         )
 

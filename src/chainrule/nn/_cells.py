@@ -12,7 +12,7 @@ CELLS: Mapping[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM
 
 
 def fused_layers(
-    cell: str, inputs: int, width: int, layers: int = 1, *, dropout: float = 0.0, both_ways: bool = False
+    cell: str, inputs: int, width: int, layers: int = 1, *, dropout: float = 0.0, bidirectional: bool = False
 ) -> nn.RNNBase:
     """Return recurrent layers on top of each other, with the batch first; `begin_recurrent` draws their weights.
 
@@ -22,14 +22,14 @@ def fused_layers(
         width: Numbers of the state of each layer and direction.
         layers: How many.
         dropout: Between them; torch warns of it where there is one layer alone, which has no between.
-        both_ways: Whether a second direction reads from the end.
+        bidirectional: Whether a second direction reads from the end.
 
     Example:
         >>> fused_layers("gru", 3, 5, dropout=0.5)(torch.zeros(2, 7, 3))[0].shape
         torch.Size([2, 7, 5])
     """
     between = dropout if layers > 1 else 0.0
-    return CELLS[cell](inputs, width, layers, dropout=between, bidirectional=both_ways, batch_first=True)
+    return CELLS[cell](inputs, width, layers, dropout=between, bidirectional=bidirectional, batch_first=True)
 
 
 def layers_first(state: Mapping[str, Tensor] | None) -> Tensor | tuple[Tensor, Tensor] | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from chainrule.models import Fitted
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks._job import PREDICTORS, Job, Network, job_type
 from chainrule.tasks._predict_pictures import Prediction
+from chainrule.tasks._shown import one_line, small_table
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
 from chainrule.training.rules import best_step
@@ -383,28 +383,7 @@ class Run:
         return write_report(self.folder)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.info['status']}{_summary(self.result)})"
+        return one_line(self.path, self.info)
 
     def _repr_html_(self) -> str:
-        rows: Mapping[str, Any] = {
-            "run": self.path,
-            "status": self.info["status"],
-            "parameters": f"{self.info.get('parameters') or 0:,}",
-            **{f"{part} {name}": f"{value:.4f}" for part, name, value in _numbers(self.result)},
-        }
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items()
-        )
-        return f"<table>{cells}</table>"
-
-
-def _numbers(result: Mapping[str, Any] | None) -> list[tuple[str, str, float]]:
-    parts = [(part, (result or {}).get(part) or {}) for part in ("valid", "test")]
-    return [
-        (part, name, value) for part, metrics in parts for name, value in metrics.items() if isinstance(value, float)
-    ]
-
-
-def _summary(result: Mapping[str, Any] | None) -> str:
-    found = [f"{part} {name} {value:.4f}" for part, name, value in _numbers(result) if name == "accuracy"]
-    return ", " + ", ".join(found) if found else ""
+        return small_table(self.path, self.info)

@@ -18,8 +18,8 @@ from chainrule.runtime.weights import write_weights
 
 V, T, D, L, H = 23, 16, 12, 3, 4
 FORM: dict[str, Any] = {
-    "dim": D,
-    "depth": L,
+    "width": D,
+    "layers": L,
     "num_heads": H,
     "activation": "gelu-tanh",
     "positions": "learned",
@@ -129,7 +129,7 @@ def test_a_file_is_loaded(tmp_path: Path, suffix: str) -> None:
 
 def test_the_base_size_has_the_published_number_of_parameters() -> None:
     with torch.device("meta"):
-        size: dict[str, Any] = {"dim": 768, "depth": 12, "num_heads": 12, "length": 1024}
+        size: dict[str, Any] = {"width": 768, "layers": 12, "num_heads": 12, "length": 1024}
         model = GPT(50257, **{**FORM, **size})
     assert sum(p.numel() for p in model.parameters()) == 124_439_808
 
@@ -141,7 +141,7 @@ def test_the_base_size_has_the_published_number_of_parameters() -> None:
         ({"activation": "relu"}, "got.*ReLU"),
         ({"order": "inner"}, "got order inner"),
         ({"order": "post"}, "got order post"),
-        ({"positions": "rotary", "dim": 16}, "positions rotary"),
+        ({"positions": "rotary", "width": 16}, "positions rotary"),
         ({"positions": "sinusoidal"}, "expected.*positions learned"),
     ],
 )
@@ -159,10 +159,10 @@ def test_a_network_that_computes_something_else_is_refused(tmp_path: Path, optio
 def test_the_published_networks_have_heads_of_64_numbers() -> None:
     with torch.device("meta"):
         for dim, heads in ((768, 12), (1024, 16), (1280, 20), (1600, 25)):
-            check_gpt2_form(GPT(50257, **{**FORM, "dim": dim, "num_heads": heads}))
+            check_gpt2_form(GPT(50257, **{**FORM, "width": dim, "num_heads": heads}))
         for dim, heads, said in ((768, 8, "num_heads 12, got 8 heads of 96"), (96, 4, "64 numbers, got 4 heads of 24")):
             with pytest.raises(WeightsError, match=f"other heads.*{said}"):
-                check_gpt2_form(GPT(50257, **{**FORM, "dim": dim, "num_heads": heads}))
+                check_gpt2_form(GPT(50257, **{**FORM, "width": dim, "num_heads": heads}))
 
 
 def test_scores_with_weights_of_their_own_begin_as_the_embeddings(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="tie: true"):
         to_gpt2(GPT(V, **FORM, tie=False))
     write_weights(tmp_path / "gpt2.safetensors", published())
-    model = GPT(V, **{**FORM, "depth": 2})
+    model = GPT(V, **{**FORM, "layers": 2})
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(WeightsError, match=r"gpt2.safetensors. do not fit the network: 12 additional"):
         load_published(model, tmp_path / "gpt2.safetensors")

@@ -14,10 +14,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "recurrent rnn": {"cell": "rnn", "width": 16, "layers": 2},
     "recurrent lstm": {"cell": "lstm", "width": 16, "embedding": 8, "tie": True},
     "recurrent gru": {"cell": "gru", "width": 16},
-    "gpt": {"dim": 16, "depth": 2, "num_heads": 2},
-    "gpt learned": {"dim": 16, "depth": 2, "num_heads": 2, "positions": "learned", "length": 40, "order": "post"},
+    "gpt": {"width": 16, "layers": 2, "num_heads": 2},
+    "gpt learned": {"width": 16, "layers": 2, "num_heads": 2, "positions": "learned", "length": 40, "order": "post"},
     "gpt concatenated": {
-        "dim": 16, "depth": 1, "num_heads": 4, "positions": "sinusoidal", "join": "concatenate", "tie": False,
+        "width": 16, "layers": 1, "num_heads": 4, "positions": "sinusoidal", "join": "concatenate", "tie": False,
     },
 }  # fmt: skip
 
@@ -80,8 +80,8 @@ def test_forget_gates_begin_open() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("gpt", {"dim": 10, "num_heads": 4}, "divide 10"),
-        ("gpt", {"dim": 6, "num_heads": 2}, "even share"),
+        ("gpt", {"width": 10, "num_heads": 4}, "divide 10"),
+        ("gpt", {"width": 6, "num_heads": 2}, "even share"),
         ("gpt", {"hidden": -4}, "hidden -4"),
         ("gpt", {"positions": "naive", "length": 0}, "length 0"),
         ("gpt", {"positions": "lerned"}, 'did you mean "learned"'),

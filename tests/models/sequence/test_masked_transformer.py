@@ -18,9 +18,9 @@ from chainrule.runtime.weights import write_weights
 
 VOCABULARY = 23
 SMALL: dict[str, dict[str, Any]] = {
-    "tied": {"dim": 8, "depth": 2, "num_heads": 2},
-    "first": {"dim": 8, "depth": 1, "num_heads": 2, "read": "first"},
-    "rotary": {"dim": 8, "depth": 1, "num_heads": 2, "positions": "rotary", "order": "post", "tie": False},
+    "tied": {"width": 8, "layers": 2, "num_heads": 2},
+    "first": {"width": 8, "layers": 1, "num_heads": 2, "read": "first"},
+    "rotary": {"width": 8, "layers": 1, "num_heads": 2, "positions": "rotary", "order": "post", "tie": False},
 }
 
 
@@ -106,7 +106,7 @@ def test_a_classifier_begins_with_the_encoder_and_says_so(
 def test_an_encoder_of_another_size_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_weights(path, made("tied").state_dict())
-    for form, named in (({"dim": 16}, "unlike"), ({"depth": 1}, "additional")):
+    for form, named in (({"width": 16}, "unlike"), ({"layers": 1}, "additional")):
         classifier = TEXT_MODELS.resolve("text_transformer")(VOCABULARY, 3, **{**SMALL["tied"], **form})
         with pytest.raises(WeightsError, match=named):
             load_published(classifier, path)

@@ -14,11 +14,11 @@ from chainrule.models import EVERY_MODEL, TRANSLATION_MODELS
 
 SMALL: dict[str, dict[str, Any]] = {
     "seq2seq": {"width": 12, "embedding": 10, "layers": 2, "tie": True},
-    "seq2seq lstm": {"width": 12, "cell": "lstm", "both_ways": False, "tie": False},
+    "seq2seq lstm": {"width": 12, "cell": "lstm", "bidirectional": False, "tie": False},
     "seq2seq rnn": {"width": 12, "cell": "rnn"},
     "attention": {"width": 12, "layers": 2},
     "attention state": {"width": 12, "embedding": 8, "enters": "state", "cell": "lstm"},
-    "attention next": {"width": 12, "enters": "next", "score": "bilinear", "both_ways": False},
+    "attention next": {"width": 12, "enters": "next", "score": "bilinear", "bidirectional": False},
     "transformer": {"width": 12, "num_heads": 2, "layers": 2},
     "transformer rotary": {"width": 12, "num_heads": 2, "layers": 1, "positions": "rotary", "tie": "none"},
 }

@@ -61,7 +61,7 @@ def test_loss_and_gradient_are_the_formulas(inputs: list[list[int]]) -> None:
 
 
 def test_it_is_registered_and_begins_small() -> None:
-    network = WORD_MODELS.resolve("word-embedding")(20, dim=10)
+    network = WORD_MODELS.resolve("word_embedding")(20, dim=10)
     assert network.embed.weight.detach().abs().max() <= 0.05
     assert not network.context.weight.any()
     assert not network.embed.weight[0].any()

@@ -39,7 +39,7 @@ def test_every_attention_tells_and_nothing_changes() -> None:
 
 
 def test_each_call_is_told() -> None:
-    model = GPT(9, dim=8, depth=1, num_heads=2).eval()
+    model = GPT(9, width=8, layers=1, num_heads=2).eval()
     with attention_maps(nn.ModuleDict({"gpt": model})) as found:
         _, state = model(torch.tensor([[1, 2, 3]]))
         model(torch.tensor([[4]]), state)

@@ -51,7 +51,7 @@ def recipe(text: Path, **changes: dict[str, Any]) -> dict[str, Any]:
             "across_lines": False,
             "subsample": 0.0,
         },
-        "model": {"name": "word-embedding", "dim": 12},
+        "model": {"name": "word_embedding", "dim": 12},
         "optim": {"name": "adam", "lr": 0.03},
         "train": {"steps": 120, "batch": 256, "keep_every": 40, "threads": 1},
     }
@@ -183,7 +183,8 @@ def test_vectors_of_a_file_begin_a_network_and_can_be_frozen(text: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "model", [{"name": "recurrent", "embedding": 6, "width": 8}, {"name": "gpt", "dim": 6, "depth": 1, "num_heads": 1}]
+    "model",
+    [{"name": "recurrent", "embedding": 6, "width": 8}, {"name": "gpt", "width": 6, "layers": 1, "num_heads": 1}],
 )
 def test_a_language_model_begins_with_vectors_and_tells_them(model: dict[str, Any], text: Path, tmp_path: Path) -> None:
     given = WordVectors(("ship", "TREE"), torch.eye(2, 6))

@@ -41,7 +41,7 @@ def recipe(text: Path, **changes: Any) -> dict[str, Any]:
     return {name: {**base.get(name, {}), **changes.get(name, {})} if name != "task" else "language" for name in base}
 
 
-GPT = {"data": {"order": "windows", "length": 32}, "model": {"name": "gpt", "dim": 32, "depth": 1, "num_heads": 2}}
+GPT = {"data": {"order": "windows", "length": 32}, "model": {"name": "gpt", "width": 32, "layers": 1, "num_heads": 2}}
 
 
 @pytest.mark.parametrize("changes", [{}, GPT], ids=["lanes", "windows"])
@@ -275,7 +275,7 @@ def test_runs_of_other_tasks_say_what_they_are(text: Path, tmp_path: Path) -> No
 
 def test_a_recipe_begins_with_the_weights_that_it_gives(text: Path, tmp_path: Path) -> None:
     """Its own weights, and the same in GPT-2's layout; a file that does not fit is refused before the training."""
-    form = {"name": "gpt", "dim": 16, "depth": 1, "num_heads": 2, "positions": "learned", "length": 128}
+    form = {"name": "gpt", "width": 16, "layers": 1, "num_heads": 2, "positions": "learned", "length": 128}
     plain = {**recipe(text, data=GPT["data"], train={"steps": 2}), "model": {**form, "activation": "gelu-tanh"}}
     first = chainrule.train(plain, out=tmp_path / "first")
     weights = first.model().state_dict()
@@ -285,6 +285,6 @@ def test_a_recipe_begins_with_the_weights_that_it_gives(text: Path, tmp_path: Pa
         run = chainrule.train(again, out=tmp_path / f"again-{path.stem}")
         found = run.model().state_dict()
         assert all(torch.equal(found[name], value) for name, value in weights.items())
-    wrong = {**plain, "model": {**plain["model"], "depth": 2, "weights": str(tmp_path / "gpt2.safetensors")}}
+    wrong = {**plain, "model": {**plain["model"], "layers": 2, "weights": str(tmp_path / "gpt2.safetensors")}}
     with pytest.raises(WeightsError, match="12 missing"):
         chainrule.train(wrong, out=tmp_path / "wrong")

@@ -25,7 +25,7 @@ from chainrule.tasks.masked import MaskedWords
 from chainrule.tasks.text import TextClassification
 
 TWO = [("cat", "sat", "mat"), ("dog", "lay", "rug")]
-ENCODER = {"dim": 16, "depth": 1, "num_heads": 2}
+ENCODER = {"width": 16, "layers": 1, "num_heads": 2}
 
 
 def line(number: int) -> str:
@@ -252,8 +252,8 @@ def test_the_encoder_is_that_of_the_run_and_learns_on(table: Path, tmp_path: Pat
         ),
         ({"model": {"num_heads": 4}}, "another one: expected model.num_heads: 2, got 4"),
         ({"model": {"read": "first"}}, "another one: expected model.read: mean"),
-        ({"model": {"depth": 2}}, "missing"),
-        ({"model": {"dim": 32}}, "unlike"),
+        ({"model": {"layers": 2}}, "missing"),
+        ({"model": {"width": 32}}, "unlike"),
         ({"data": {"split_seed": 5}}, "has read .* of the .* texts of the part .*--data.split_seed 0"),
         ({"data": {"tokenizer": {"name": "stored", "file": "nowhere"}}}, "cannot be read"),
     ],

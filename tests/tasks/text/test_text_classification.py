@@ -63,7 +63,7 @@ MODELS: list[dict[str, Any]] = [
     {"name": "bag_of_words", "weighting": "tf-idf"},
     {"name": "text_average", "embedding": 16},
     {"name": "text_recurrent", "width": 16, "read": "max"},
-    {"name": "text_transformer", "dim": 16, "depth": 1, "num_heads": 2},
+    {"name": "text_transformer", "width": 16, "layers": 1, "num_heads": 2},
     {"name": "text_cnn", "embedding": 16, "filters": 8, "dropout": 0.1},
 ]
 
@@ -184,7 +184,7 @@ def test_a_run_that_is_resumed_is_the_run_that_was_not_stopped(table: Path, tmp_
 def test_parts_change_nothing_in_the_step(table: Path, tmp_path: Path) -> None:
     runs = [
         chainrule.train(
-            recipe(table, model={"name": "text_transformer", "dim": 8, "depth": 1, "num_heads": 2})
+            recipe(table, model={"name": "text_transformer", "width": 8, "layers": 1, "num_heads": 2})
             | {"train": {"steps": 6, "batch": 16, "threads": 1, "parts": parts}, "optim": {"name": "sgd", "lr": 0.1}},
             out=tmp_path / str(parts),
         )

@@ -268,12 +268,12 @@ def _recurrent(setting: Setting) -> list[Sight] | None:
     sight = setting.sight(0, "input")
     if sight is None or sight.low.dim() != 3 or not isinstance(setting.get(3, "has_biases"), bool):
         return None  # packed sequences
-    both_ways, batch_first = bool(setting.get(7, "bidirectional")), bool(setting.get(8, "batch_first"))
+    bidirectional, batch_first = bool(setting.get(7, "bidirectional")), bool(setting.get(8, "batch_first"))
     axis = -2 if batch_first else -3
     mixed = reduced(sight, [-1], keep=True)
     everywhere = reduced(mixed, [axis], keep=True, stays=True)
     last = reduced(mixed, [axis], keep=True)
-    return [everywhere if both_ways else _until_now(mixed, axis), last, last]
+    return [everywhere if bidirectional else _until_now(mixed, axis), last, last]
 
 
 def _attention(setting: Setting) -> list[Sight] | None:

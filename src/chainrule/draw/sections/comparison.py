@@ -6,11 +6,12 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from chainrule.core.errors import RecipeError
+from chainrule.core.figures import FIGURES, Figure, main_figure
 from chainrule.core.strict_yaml import parse_yaml
 from chainrule.draw.chart import Chart, Line, chart_html
 from chainrule.draw.curve import Curve, curves, softened, wants_smoothing
@@ -19,7 +20,7 @@ from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.palette import DASHES, PALETTES
 from chainrule.draw.sections.data import flat_pairs
 from chainrule.draw.sections.history import MOST_CHARTS, TITLES, is_share, last_value, ordered
-from chainrule.draw.table import Column, Table, table_html
+from chainrule.draw.table import Column, Kind, Table, table_html
 from chainrule.draw.wording import listing, mapping, real, whole
 
 MOST_SETTINGS: Final = 200
@@ -94,12 +95,15 @@ def results_table(runs: Sequence[Facts], *, labels: Sequence[str] | None = None)
         >>> results_table([run]).rows
         [['cnn', 'unknown', 0.9, 10]]
     """
+    figure = _judged_by(runs)
+    kind: Kind = "share" if figure.is_share else "number"
+    best: Literal["high", "low"] = "high" if figure.higher else "low"
     columns = [
         Column("seeds", "count"),
-        Column("test accuracy", "share", best="high"),
-        Column("test deviation", "percent"),
-        Column("validation accuracy", "share", best="high"),
-        Column("validation deviation", "percent"),
+        Column(f"test {figure.words}", kind, best=best),
+        Column("test deviation", "percent" if figure.is_share else "number"),
+        Column(f"validation {figure.words}", kind, best=best),
+        Column("validation deviation", "percent" if figure.is_share else "number"),
         Column("training accuracy", "share", best="high"),
         Column("parameters", "count"),
         Column("multiply-adds", "count"),
@@ -109,7 +113,7 @@ def results_table(runs: Sequence[Facts], *, labels: Sequence[str] | None = None)
         Column("validation loss", "number", best="low"),
         Column("best step", "count"),
     ]
-    values = [_results(run) for run in runs]
+    values = [_results(run, figure) for run in runs]
     finished = all(run.status == "finished" for run in runs)
     kept = [number for number in range(len(columns)) if any(row[number] is not None for row in values)]
     return Table(
@@ -123,17 +127,28 @@ def results_table(runs: Sequence[Facts], *, labels: Sequence[str] | None = None)
     )
 
 
-def _results(run: Facts) -> list[Any]:
+def _judged_by(runs: Sequence[Facts]) -> Figure:
+    """By which figure all of them can be compared: accuracy where nothing else is known."""
+    every = [measured for run in runs for part in ("test", "valid") if (measured := _measured(run, part))]
+    figure = main_figure(*every)
+    return FIGURES["accuracy"] if figure is None or figure.metric == "loss" else figure  # there is a column of losses
+
+
+def _measured(run: Facts, part: str) -> dict[str, Any]:
+    return {**mapping(run.evaluation.get(part)), **mapping(mapping(run.run.get("result")).get(part))}
+
+
+def _results(run: Facts, figure: Figure) -> list[Any]:
     result = mapping(run.run.get("result"))
     found: dict[tuple[str, str], Any] = {}
     for part in ("test", "valid"):
-        measured = {**mapping(run.evaluation.get(part)), **mapping(result.get(part))}
-        for name in ("accuracy", "deviation", "loss"):
+        measured = _measured(run, part)
+        for name in (figure.metric, "deviation", "loss"):
             value = measured.get(name)
             known = real(value) is not None or name == "deviation"
             found[part, name] = value if known else last_value(run, name, part)
     row: list[Any] = [whole(run.run.get("seeds"))]
-    row += [found[part, name] for part in ("test", "valid") for name in ("accuracy", "deviation")]
+    row += [found[part, name] for part in ("test", "valid") for name in (figure.metric, "deviation")]
     row += [_training_accuracy(run), run.run.get("parameters"), multiply_adds(run)]
     row += [result.get("steps"), result.get("seconds"), found["test", "loss"], found["valid", "loss"]]
     return [value if real(value) is not None else None for value in [*row, result.get("best_step")]]

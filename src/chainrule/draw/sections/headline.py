@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from chainrule.core.figures import main_figure
 from chainrule.draw.curve import curves
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import render
@@ -104,8 +105,9 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for part in ("test", "valid"):
         measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
-        if spread := mapping(measured.get("accuracy")):
-            found.append(_spread_card(f"{_PARTS[part]} accuracy", spread))
+        figure = main_figure(measured)
+        if figure is not None and (spread := mapping(measured[figure.metric])):
+            found.append(_spread_card(f"{_PARTS[part]} {figure.words}", spread, is_share=figure.is_share))
         elif real(measured.get("bits")) is not None:
             found.append(_bits_card(_PARTS[part], measured))
         elif real(measured.get("exact")) is not None or real(measured.get("bleu")) is not None:
@@ -162,26 +164,33 @@ def _best_cards(facts: Facts) -> list[dict[str, str]]:
     found = {label: mapping(one) for label, one in mapping(mapping(facts.run.get("result")).get("members")).items()}
     cards = [_card("Recipes", count_text(len(members)), "" if found else "not all of them are trained")]
     for part in ("test", "valid"):
-        accuracies = {label: _accuracy(mapping(one.get(part)).get("accuracy")) for label, one in found.items()}
-        known = {label: value for label, value in accuracies.items() if value is not None}
+        measured = {label: metrics for label, one in found.items() if (metrics := mapping(one.get(part)))}
+        figure = main_figure(*measured.values())
+        if figure is None:
+            continue
+        means = {label: _mean(metrics[figure.metric]) for label, metrics in measured.items()}
+        known = {label: value for label, value in means.items() if value is not None}
         if known:
-            best = max(known, key=lambda label: known[label])
-            cards.append(_card(f"Best {part} accuracy", share_text(known[best], digits=2), plain_text(best, limit=64)))
+            best = (max if figure.higher else min)(known, key=lambda label: known[label])
+            told = share_text(known[best], digits=2) if figure.is_share else number_text(known[best])
+            cards.append(_card(f"Best {part} {figure.words}", told, plain_text(best, limit=64)))
             break
     return cards
 
 
-def _accuracy(value: Any) -> float | None:
-    """One accuracy, or the mean of several seeds."""
+def _mean(value: Any) -> float | None:
+    """One number, or the mean of several seeds."""
     return real(mapping(value).get("mean")) if isinstance(value, Mapping) else real(value)
 
 
-def _spread_card(title: str, spread: Mapping[str, Any]) -> dict[str, str]:
-    deviation = real(spread.get("deviation"))
-    more = [] if deviation is None else [f"deviation {100 * deviation:.2f} points"]
-    mean = real(spread.get("mean"))
+def _spread_card(title: str, spread: Mapping[str, Any], *, is_share: bool) -> dict[str, str]:
+    deviation, mean = real(spread.get("deviation")), real(spread.get("mean"))
+    more = []
+    if deviation is not None:
+        more = [f"deviation {100 * deviation:.2f} points" if is_share else f"deviation {number_text(deviation)}"]
     count = len(listing(spread.get("values")))
-    return _card(title, "?" if mean is None else share_text(mean, digits=2), ", ".join([*more, f"n = {count}"]))
+    told = "?" if mean is None else share_text(mean, digits=2) if is_share else number_text(mean)
+    return _card(title, told, ", ".join([*more, f"n = {count}"]))
 
 
 def _chosen_card(chosen: Mapping[str, Any]) -> list[dict[str, str]]:

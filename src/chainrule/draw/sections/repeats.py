@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from chainrule.core.errors import DataError
+from chainrule.core.figures import main_figure
 from chainrule.core.spread import spread
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part
@@ -86,7 +87,7 @@ def as_one_run(facts: Facts, runs: Sequence[Facts]) -> Facts:
     """
     means: dict[str, Any] = {
         part: {metric: real(mapping(spread).get("mean")) for metric, spread in metrics.items()}
-        | {"deviation": real(mapping(metrics.get("accuracy")).get("deviation"))}
+        | {"deviation": _deviation(metrics)}
         for part, given in _result(facts, runs).items()
         if (metrics := mapping(given))
     }
@@ -99,6 +100,12 @@ def as_one_run(facts: Facts, runs: Sequence[Facts]) -> Facts:
     count = whole(facts.run.get("count")) or len(runs)
     network = runs[0].network if runs else None
     return replace(facts, run={**facts.run, "result": means, "seeds": count}, metrics=mean_lines(runs), network=network)
+
+
+def _deviation(metrics: Mapping[str, Any]) -> float | None:
+    """Of the figure by which the runs are judged."""
+    figure = main_figure(metrics)
+    return None if figure is None else real(mapping(metrics[figure.metric]).get("deviation"))
 
 
 def mean_lines(runs: Sequence[Facts]) -> list[dict[str, Any]]:

@@ -247,7 +247,7 @@ class CaptionTransformer(nn.Module):
         name = "caption_transformer"
         check_share(dropout)
         check_placing(name, order=order, positions=positions, join="add", activation=activation, tie="")
-        check_sizes(name, width, depth=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
+        check_sizes(name, width, layers=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         self.factor, (_, self.positions) = width**0.5, position_table(positions, "add", width, length)
         self.norm, self.drop_regions = nn.LayerNorm(features), nn.Dropout(dropout)
         self.embed, self.drop = nn.Embedding(vocabulary, width), nn.Dropout(dropout)

@@ -80,7 +80,7 @@ class EncoderDecoder(nn.Module):
         name, tied = "transformer", "" if tie == "none" else tie
         check_share(dropout)
         check_placing(name, order=order, positions=positions, join=join, activation=activation, tie=tied)
-        check_sizes(name, width, depth=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
+        check_sizes(name, width, layers=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         _check_tie(tie, source_vocabulary, target_vocabulary)
         size, self.source_positions = position_table(positions, join, width, length)
         _, self.target_positions = position_table(positions, join, width, length)

@@ -19,10 +19,10 @@ class GPT(nn.Module):
 
     Args:
         vocabulary: How many tokens there are.
-        dim: Numbers of a token.
-        depth: Blocks.
+        width: Numbers of a token.
+        layers: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
         activation: Of the feed-forward networks: gelu, gelu-tanh (GPT-2) or relu.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
@@ -45,8 +45,8 @@ class GPT(nn.Module):
         self,
         vocabulary: int,
         *,
-        dim: int = 160,
-        depth: int = 4,
+        width: int = 160,
+        layers: int = 4,
         num_heads: int = 5,
         hidden: int = 0,
         activation: str = "gelu",
@@ -60,24 +60,24 @@ class GPT(nn.Module):
         super().__init__()
         check_share(dropout)
         check_placing("gpt", order=order, positions=positions, join=join, activation=activation, tie=tie)
-        check_sizes("gpt", dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
+        check_sizes("gpt", width, layers=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         turn = rotary if positions == "rotary" else None
-        size, self.positions = position_table(positions, join, dim, length)
+        size, self.positions = position_table(positions, join, width, length)
         self.embed = nn.Embedding(vocabulary, size)
         self.join = join
         self.drop = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             SelfBlock(
-                SelfAttention(dim, num_heads, causal=True, dropout=dropout, turn=turn),
-                FeedForward(dim, hidden or 4 * dim, activation=ACTIVATIONS[activation], dropout=dropout),
-                dim,
+                SelfAttention(width, num_heads, causal=True, dropout=dropout, turn=turn),
+                FeedForward(width, hidden or 4 * width, activation=ACTIVATIONS[activation], dropout=dropout),
+                width,
                 order=order,
                 dropout=dropout,
             )
-            for _ in range(depth)
+            for _ in range(layers)
         )
-        self.norm = last_norm(dim, order)
-        self.head = nn.Linear(dim, vocabulary, bias=False)
+        self.norm = last_norm(width, order)
+        self.head = nn.Linear(width, vocabulary, bias=False)
         nn.init.normal_(self.embed.weight, std=0.02)
         nn.init.normal_(self.head.weight, std=0.02)
         if tie:

@@ -62,7 +62,7 @@ def check_gpt2_form(model: GPT) -> None:
         WeightsError: It computes something else.
 
     Example:
-        >>> form = {"dim": 4, "depth": 1, "num_heads": 2, "positions": "learned", "length": 8}
+        >>> form = {"width": 4, "layers": 1, "num_heads": 2, "positions": "learned", "length": 8}
         >>> check_gpt2_form(GPT(9, activation="gelu-tanh", **form))
         >>> check_gpt2_form(GPT(9, activation="gelu", **form))
         Traceback (most recent call last):
@@ -92,7 +92,7 @@ def from_gpt2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return GPT-2's weights by the names of `GPT`.
 
     A linear layer there keeps its matrix as (inputs, outputs), so that y = x W; here it is W'. Its networks are
-    `GPT(50257, dim=768, depth=12, num_heads=12, activation="gelu-tanh", positions="learned", length=1024)` (the
+    `GPT(50257, width=768, layers=12, num_heads=12, activation="gelu-tanh", positions="learned", length=1024)` (the
     smallest), order pre, tied.
 
     Args:
@@ -130,7 +130,7 @@ def to_gpt2(model: GPT) -> dict[str, Tensor]:
 
     Example:
         >>> form = {"positions": "learned", "length": 8, "activation": "gelu-tanh"}
-        >>> sorted(to_gpt2(GPT(9, dim=4, depth=1, num_heads=2, **form)))[0]
+        >>> sorted(to_gpt2(GPT(9, width=4, layers=1, num_heads=2, **form)))[0]
         'h.0.attn.c_attn.bias'
     """
     check_gpt2_form(model)

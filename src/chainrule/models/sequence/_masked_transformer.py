@@ -23,10 +23,10 @@ class MaskedTransformer(TextEncoder):
 
     Args:
         vocabulary: How many tokens there are, the mask among them.
-        dim: Numbers of a token.
-        depth: Blocks.
+        width: Numbers of a token.
+        layers: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
         activation: Of the feed-forward networks: relu, gelu or gelu-tanh.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
@@ -51,8 +51,8 @@ class MaskedTransformer(TextEncoder):
         self,
         vocabulary: int,
         *,
-        dim: int = 64,
-        depth: int = 2,
+        width: int = 64,
+        layers: int = 2,
         num_heads: int = 4,
         hidden: int = 0,
         activation: str = "gelu",
@@ -66,8 +66,8 @@ class MaskedTransformer(TextEncoder):
         super().__init__(
             "masked_transformer",
             vocabulary,
-            dim=dim,
-            depth=depth,
+            width=width,
+            layers=layers,
             num_heads=num_heads,
             hidden=hidden,
             activation=activation,
@@ -77,8 +77,8 @@ class MaskedTransformer(TextEncoder):
             length=length,
             read=read,
         )
-        self.transform = nn.Sequential(nn.Linear(dim, dim), ACTIVATIONS[activation](), nn.LayerNorm(dim))
-        self.words = nn.Linear(dim, vocabulary)
+        self.transform = nn.Sequential(nn.Linear(width, width), ACTIVATIONS[activation](), nn.LayerNorm(width))
+        self.words = nn.Linear(width, vocabulary)
         nn.init.normal_(self.embed.weight, std=0.02)
         nn.init.normal_(self.words.weight, std=0.02)
         nn.init.zeros_(self.words.bias)
@@ -114,7 +114,7 @@ def classifier_from_masked(model: TextTransformer, tensors: Mapping[str, Tensor]
 
     Example:
         >>> import torch
-        >>> form = {"dim": 4, "depth": 1, "num_heads": 2}
+        >>> form = {"width": 4, "layers": 1, "num_heads": 2}
         >>> found = classifier_from_masked(TextTransformer(9, 2, **form), MaskedTransformer(9, **form).state_dict())
         >>> sorted(found)[0], [name for name in found if "head" in name]
         ('embed.weight', ['head.weight', 'head.bias'])

@@ -51,15 +51,17 @@ def check_placing(model: str, *, order: str, positions: str, join: str, activati
         )
 
 
-def check_sizes(model: str, dim: int, *, depth: int, num_heads: int, hidden: int, positions: str, length: int) -> None:
+def check_sizes(
+    model: str, width: int, *, layers: int, num_heads: int, hidden: int, positions: str, length: int
+) -> None:
     """Check that the heads share the numbers of a token, and that blocks and the table of positions have a size.
 
     Args:
         model: What errors call it.
-        dim: Numbers of a token.
-        depth: Blocks.
+        width: Numbers of a token.
+        layers: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
         positions: rotary, or one of `POSITIONS`.
         length: Positions of the table.
 
@@ -67,11 +69,11 @@ def check_sizes(model: str, dim: int, *, depth: int, num_heads: int, hidden: int
         RecipeError: They do not, or have none.
     """
     pairs = positions == "rotary"
-    if depth < 1 or num_heads < 1 or dim < 2 or dim % num_heads or (pairs and (dim // num_heads) % 2):
+    if layers < 1 or num_heads < 1 or width < 2 or width % num_heads or (pairs and (width // num_heads) % 2):
         raise RecipeError(
             f"{model}: heads share the numbers of a token evenly, and rotary positions take them in pairs",
-            expected=f"heads that divide {dim}" + (", with an even share" if pairs else ""),
-            got=f"{num_heads} heads, {depth} blocks",
+            expected=f"heads that divide {width}" + (", with an even share" if pairs else ""),
+            got=f"{num_heads} heads, {layers} blocks",
         )
     if hidden < 0 or length < 1:
         raise RecipeError(
@@ -81,18 +83,18 @@ def check_sizes(model: str, dim: int, *, depth: int, num_heads: int, hidden: int
         )
 
 
-def position_table(positions: str, join: str, dim: int, length: int) -> tuple[int, nn.Module | None]:
+def position_table(positions: str, join: str, width: int, length: int) -> tuple[int, nn.Module | None]:
     """Return how many of a token's numbers are its embedding, and the table of positions; None: they are turned.
 
     Args:
         positions: rotary, or one of `POSITIONS`.
         join: concatenate leaves half of the numbers to each.
-        dim: Numbers of a token.
+        width: Numbers of a token.
         length: Positions of the table, where it has a greatest length.
     """
-    width = dim // 2 if join == "concatenate" else dim
-    table = None if positions == "rotary" else POSITIONS[positions](width, length)
-    return dim - width if join == "concatenate" else dim, table
+    taken = width // 2 if join == "concatenate" else width
+    table = None if positions == "rotary" else POSITIONS[positions](taken, length)
+    return width - taken if join == "concatenate" else width, table
 
 
 def placed(x: Tensor, first: int, positions: nn.Module | None, join: str) -> Tensor:

@@ -23,7 +23,7 @@ class SourceReader(nn.Module):
         embedding: Numbers that stand for a token.
         width: Numbers of an output: both directions have half of them each.
         layers: Recurrent layers on top of each other.
-        both_ways: Whether the sentence is also read from its end.
+        bidirectional: Whether the sentence is also read from its end.
         dropout: On the embeddings and between layers.
 
     Source:
@@ -31,14 +31,22 @@ class SourceReader(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, *, cell: str, embedding: int, width: int, layers: int, both_ways: bool, dropout: float
+        self,
+        vocabulary: int,
+        *,
+        cell: str,
+        embedding: int,
+        width: int,
+        layers: int,
+        bidirectional: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, embedding)
         self.drop = nn.Dropout(dropout)
-        self.layers, self.directions = layers, 2 if both_ways else 1
+        self.layers, self.directions = layers, 2 if bidirectional else 1
         self.recurrent = fused_layers(
-            cell, embedding, width // self.directions, layers, dropout=dropout, both_ways=both_ways
+            cell, embedding, width // self.directions, layers, dropout=dropout, bidirectional=bidirectional
         )
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         begin_recurrent(self.recurrent)
@@ -70,7 +78,7 @@ class Seq2Seq(nn.Module):
         embedding: Numbers that stand for a token; 0: as many as `width`.
         width: Numbers of the state of each layer.
         layers: Recurrent layers of the encoder, and of the decoder.
-        both_ways: Whether the encoder also reads from the end, with half of the numbers in each direction.
+        bidirectional: Whether the encoder also reads from the end, with half of the numbers in each direction.
         dropout: On the embeddings, between layers, and on the decoder's outputs.
         tie: Whether scores are taken with the weights of the target's embeddings.
 
@@ -100,12 +108,14 @@ class Seq2Seq(nn.Module):
         embedding: int = 0,
         width: int = 256,
         layers: int = 1,
-        both_ways: bool = True,
+        bidirectional: bool = True,
         dropout: float = 0.0,
         tie: bool = True,
     ) -> None:
         super().__init__()
-        check_recurrent("seq2seq", cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
+        check_recurrent(
+            "seq2seq", cell=cell, width=width, layers=layers, embedding=embedding, bidirectional=bidirectional
+        )
         check_share(dropout)
         size = embedding or width
         self.encoder = SourceReader(
@@ -114,7 +124,7 @@ class Seq2Seq(nn.Module):
             embedding=size,
             width=width,
             layers=layers,
-            both_ways=both_ways,
+            bidirectional=bidirectional,
             dropout=dropout,
         )
         self.embed = nn.Embedding(target_vocabulary, size)
@@ -162,7 +172,7 @@ class Seq2SeqAttention(nn.Module):
         embedding: Numbers that stand for a token; 0: as many as `width`.
         width: Numbers of the state of each layer.
         layers: Recurrent layers of the encoder, and of the decoder.
-        both_ways: Whether the encoder also reads from the end, with half of the numbers in each direction.
+        bidirectional: Whether the encoder also reads from the end, with half of the numbers in each direction.
         dropout: On the embeddings, between layers, and on what scores are taken of.
 
     Raises:
@@ -193,12 +203,12 @@ class Seq2SeqAttention(nn.Module):
         embedding: int = 0,
         width: int = 256,
         layers: int = 1,
-        both_ways: bool = True,
+        bidirectional: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         name = "attention"
-        check_recurrent(name, cell=cell, width=width, layers=layers, embedding=embedding, both_ways=both_ways)
+        check_recurrent(name, cell=cell, width=width, layers=layers, embedding=embedding, bidirectional=bidirectional)
         check_share(dropout)
         size = embedding or width
         self.encoder = SourceReader(
@@ -207,7 +217,7 @@ class Seq2SeqAttention(nn.Module):
             embedding=size,
             width=width,
             layers=layers,
-            both_ways=both_ways,
+            bidirectional=bidirectional,
             dropout=dropout,
         )
         with as_options_of(name):

@@ -28,10 +28,10 @@ class TextEncoder(nn.Module):
     Args:
         model: What errors call the network.
         vocabulary: How many tokens there are.
-        dim: Numbers of a token.
-        depth: Blocks.
+        width: Numbers of a token.
+        layers: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
         activation: Of the feed-forward networks.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands.
@@ -48,8 +48,8 @@ class TextEncoder(nn.Module):
         model: str,
         vocabulary: int,
         *,
-        dim: int,
-        depth: int,
+        width: int,
+        layers: int,
         num_heads: int,
         hidden: int,
         activation: str,
@@ -62,17 +62,17 @@ class TextEncoder(nn.Module):
         super().__init__()
         check_share(dropout)
         check_placing(model, order=order, positions=positions, join="add", activation=activation, tie=())
-        check_sizes(model, dim, depth=depth, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
+        check_sizes(model, width, layers=layers, num_heads=num_heads, hidden=hidden, positions=positions, length=length)
         if read not in READS:
             raise RecipeError(f'{model}: there is no read "{read}"', remedy=unknown("read", read, READS))
         self.read = read
-        self.embed = nn.Embedding(vocabulary, dim)
-        _, self.positions = position_table(positions, "add", dim, length + (read == "first"))
+        self.embed = nn.Embedding(vocabulary, width)
+        _, self.positions = position_table(positions, "add", width, length + (read == "first"))
         self.drop = nn.Dropout(dropout)
         self.encoder = Encoder(
-            dim,
+            width,
             num_heads=num_heads,
-            depth=depth,
+            depth=layers,
             hidden=hidden,
             activation=ACTIVATIONS[activation],
             dropout=dropout,

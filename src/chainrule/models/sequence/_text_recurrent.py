@@ -31,7 +31,7 @@ class TextRecurrent(nn.Module):
         embedding: Numbers that stand for a token; 0: as many as `width`.
         width: Numbers of the state of each layer and direction.
         layers: Recurrent layers on top of each other.
-        both_ways: Whether a second direction reads each text from its end.
+        bidirectional: Whether a second direction reads each text from its end.
         read: What the scores are taken from: the last state (of each direction), or the mean or the maximum of all.
         dropout: On the embeddings, between layers, and before the scores.
 
@@ -54,7 +54,7 @@ class TextRecurrent(nn.Module):
         embedding: int = 0,
         width: int = 64,
         layers: int = 1,
-        both_ways: bool = True,
+        bidirectional: bool = True,
         read: Read = "last",
         dropout: float = 0.0,
     ) -> None:
@@ -66,9 +66,11 @@ class TextRecurrent(nn.Module):
         self.read = read
         self.embed = nn.Embedding(vocabulary, embedding or width)
         self.drop_embedding = nn.Dropout(dropout)
-        self.recurrent = fused_layers(cell, embedding or width, width, layers, dropout=dropout, both_ways=both_ways)
+        self.recurrent = fused_layers(
+            cell, embedding or width, width, layers, dropout=dropout, bidirectional=bidirectional
+        )
         self.drop_output = nn.Dropout(dropout)
-        self.head = nn.Linear(width * (1 + both_ways), classes)
+        self.head = nn.Linear(width * (1 + bidirectional), classes)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         begin_recurrent(self.recurrent)
 

@@ -16,10 +16,10 @@ class TextTransformer(TextEncoder):
     Args:
         vocabulary: How many tokens there are.
         classes: How many classes there are.
-        dim: Numbers of a token.
-        depth: Blocks.
+        width: Numbers of a token.
+        layers: Blocks.
         num_heads: Attentions side by side in a block.
-        hidden: Numbers between the two layers of a feed-forward network; 0: four times `dim`.
+        hidden: Numbers between the two layers of a feed-forward network; 0: four times `width`.
         activation: Of the feed-forward networks: relu, gelu or gelu-tanh.
         dropout: On the embeddings, the attention's weights, and what each part adds.
         order: Where the norm stands: pre, post (the paper) or inner (003's text).
@@ -42,8 +42,8 @@ class TextTransformer(TextEncoder):
         vocabulary: int,
         classes: int,
         *,
-        dim: int = 64,
-        depth: int = 2,
+        width: int = 64,
+        layers: int = 2,
         num_heads: int = 4,
         hidden: int = 0,
         activation: str = "gelu",
@@ -56,8 +56,8 @@ class TextTransformer(TextEncoder):
         super().__init__(
             "text_transformer",
             vocabulary,
-            dim=dim,
-            depth=depth,
+            width=width,
+            layers=layers,
             num_heads=num_heads,
             hidden=hidden,
             activation=activation,
@@ -67,7 +67,7 @@ class TextTransformer(TextEncoder):
             length=length,
             read=read,
         )
-        self.head = nn.Linear(dim, classes)
+        self.head = nn.Linear(width, classes)
         nn.init.normal_(self.embed.weight, std=0.02)
 
     def forward(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b k"]:
