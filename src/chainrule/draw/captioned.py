@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.core.version import __version__
-from chainrule.draw.page import Part, page_html, render
+from chainrule.draw.answers import answers_html
+from chainrule.draw.page import Part
 from chainrule.draw.sections.captions import LOOKED, captioned_html, list_html
 from chainrule.draw.wording import listing, mapping, number_text, plain_text
 
@@ -30,21 +30,9 @@ def captions_html(name: str, captions: Sequence[Mapping[str, Any]], *, count: in
     if total > len(captions):
         lead += f" The first {len(captions):,} of {total:,} pictures are drawn."
     looked = any("where it looked for" in one for one in shown)
-    head = render(
-        "head.html",
-        kind="captions",
-        name=plain_text(name, limit=120),
-        status="",
-        tone="",
-        subtitle=[f"{total:,} picture{'' if total == 1 else 's'}"],
-        alarm="",
-        cards=[],
-    )
     lead = f"{lead} {LOOKED}" if looked else lead
-    parts = [Part("captions", "Captions", list_html(shown), lead, ("G8", "H1") if looked else ("G8",))]
-    made = "a run and the pictures that it was given"
-    foot = render("foot.html", absent=[], lectures=[], version=__version__, made=made)
-    return page_html(f"{plain_text(name, limit=100)} · captions", head, parts, foot=foot)
+    part = Part("captions", "Captions", list_html(shown), lead, ("G8", "H1") if looked else ("G8",))
+    return answers_html(name, part, count=total)
 
 
 def _others(one: Mapping[str, Any]) -> list[str]:

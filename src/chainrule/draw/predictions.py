@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.core.version import __version__
-from chainrule.draw.page import Part, page_html, render
+from chainrule.draw.answers import answers_html
+from chainrule.draw.page import Part, render
 from chainrule.draw.picture import is_picture
 from chainrule.draw.sections.evaluation import is_small
 from chainrule.draw.wording import number_text, plain_text, real, share_text
@@ -36,20 +36,8 @@ def predictions_html(name: str, predictions: Sequence[Mapping[str, Any]], *, cou
             " Below: the nearest training examples, the nearest first; those that vote are framed, solid where their"
             " class is the answer."
         )
-    head = render(
-        "head.html",
-        kind="predictions",
-        name=plain_text(name, limit=120),
-        status="",
-        tone="",
-        subtitle=[f"{total:,} picture{'' if total == 1 else 's'}"],
-        alarm="",
-        cards=[],
-    )
-    parts = [Part("predictions", "Predictions", body, lead, ("A1", "A2") if "nearest" in lead else ("A1",))]
-    made = "a run and the pictures that it was given"
-    foot = render("foot.html", absent=[], lectures=[], version=__version__, made=made)
-    return page_html(f"{plain_text(name, limit=100)} · predictions", head, parts, foot=foot)
+    part = Part("predictions", "Predictions", body, lead, ("A1", "A2") if "nearest" in lead else ("A1",))
+    return answers_html(name, part, count=total)
 
 
 def _shown(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
 from chainrule.training.task import Carry
 
+Scored = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
+"""`(network, batch) -> (losses, whether they are right)`."""
+
 
 def per_example_loss(recipe: Recipe) -> Callable[[Tensor, Any], Tensor]:
     """Return `(scores, targets) -> one loss an example`; mixed targets take both classes in their shares."""
@@ -78,21 +81,38 @@ def class_probabilities(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Te
     return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
 
 
-def classification_objective(recipe: Recipe) -> Separable:
-    """Return the mean loss over the examples, and the penalty."""
-    loss, penalized = per_example_loss(recipe), Penalized(recipe)
+def mean_objective(recipe: Recipe, scored: Scored, counted: Callable[[Batch], int]) -> Separable:
+    """Return the mean loss and accuracy over what counts in a batch, and the penalty.
+
+    Args:
+        recipe: Which penalty.
+        scored: `(network, batch) -> (loss, whether it is right)`, a number each for everything that counts.
+        counted: How much that is.
+    """
+    penalized = Penalized(recipe)
 
     def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+        losses, right = scored(model, batch)
+        return {"loss": losses, "accuracy": right.to(losses.dtype), **penalized(model)}, carry
+
+    def count(batch: Batch) -> dict[str, float]:
+        number = float(counted(batch))
+        return {"loss": number, "accuracy": number, **penalized.count()}
+
+    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})
+
+
+def classification_objective(recipe: Recipe) -> Separable:
+    """Return the mean loss over the examples, and the penalty."""
+    loss = per_example_loss(recipe)
+
+    def scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         given = model(batch.inputs)
         scores = given.scores if isinstance(given, Heads) else given
         plain = batch.targets.first if isinstance(batch.targets, Mixed) else batch.targets
         losses = loss(scores, batch.targets)
         if isinstance(given, Heads):
             losses = losses + given.weight * loss(given.auxiliary, batch.targets)
-        return {"loss": losses, "accuracy": (scores.detach().argmax(1) == plain).float(), **penalized(model)}, carry
+        return losses, scores.detach().argmax(1) == plain
 
-    def count(batch: Batch) -> dict[str, float]:
-        number = float(len(batch.index))
-        return {"loss": number, "accuracy": number, **penalized.count()}
-
-    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})
+    return mean_objective(recipe, scored, lambda batch: len(batch.index))

@@ -8,11 +8,8 @@ from torch import Tensor, nn
 from chainrule.core.recipe import EmbedRecipe
 from chainrule.data import Batch
 from chainrule.metrics import Mean, Tally
-from chainrule.optim import At
-from chainrule.tasks._learning import Penalized
-from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks._scoring import mean_objective, per_example_loss
 from chainrule.training.objective import Separable
-from chainrule.training.task import Carry
 
 
 def pair_objective(recipe: EmbedRecipe) -> Separable:
@@ -24,18 +21,13 @@ def pair_objective(recipe: EmbedRecipe) -> Separable:
     Source:
         LECTURES G5.
     """
-    loss, penalized = per_example_loss(recipe), Penalized(recipe)
+    loss = per_example_loss(recipe)
 
-    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+    def scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         scores = model(batch.inputs)
-        found = {"loss": loss(scores, batch.targets), "accuracy": ahead(scores.detach())}
-        return {**found, **penalized(model)}, carry
+        return loss(scores, batch.targets), ahead(scores.detach())
 
-    def count(batch: Batch) -> dict[str, float]:
-        number = float(len(batch.targets))
-        return {"loss": number, "accuracy": number, **penalized.count()}
-
-    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})
+    return mean_objective(recipe, scored, lambda batch: len(batch.targets))
 
 
 class Measure:

@@ -8,11 +8,8 @@ from torch.nn import functional
 from chainrule.core.recipe import MaskedRecipe
 from chainrule.data import Batch
 from chainrule.metrics import Mean, Tally
-from chainrule.optim import At
-from chainrule.tasks._learning import Penalized
-from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks._scoring import mean_objective, per_example_loss
 from chainrule.training.objective import Separable
-from chainrule.training.task import Carry
 
 
 def masked_objective(recipe: MaskedRecipe) -> Separable:
@@ -21,18 +18,13 @@ def masked_objective(recipe: MaskedRecipe) -> Separable:
     Source:
         LECTURES H9. Devlin et al. 2018, BERT, 3.1.
     """
-    loss, penalized = per_example_loss(recipe), Penalized(recipe)
+    loss = per_example_loss(recipe)
 
-    def values(model: nn.Module, batch: Batch, at: At, carry: Carry) -> tuple[dict[str, Tensor], Carry]:
+    def scored(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         scores = model(batch.inputs)  # (P, V)
-        right = (scores.detach().argmax(1) == batch.targets).to(scores.dtype)
-        return {"loss": loss(scores, batch.targets), "accuracy": right, **penalized(model)}, carry
+        return loss(scores, batch.targets), scores.detach().argmax(1) == batch.targets
 
-    def count(batch: Batch) -> dict[str, float]:
-        number = float(len(batch.targets))
-        return {"loss": number, "accuracy": number, **penalized.count()}
-
-    return Separable(values=values, count=count, weight={"loss": lambda at: 1.0, **penalized.weight()})
+    return mean_objective(recipe, scored, lambda batch: len(batch.targets))
 
 
 class Measure:
