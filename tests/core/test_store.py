@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 
 from chainrule.core.errors import CheckpointCorrupt, CheckpointError, StorageError, UsageError
 from chainrule.core.store import (
+    filled_folder,
     newest_whole,
     publish_folder,
     read_folder,
@@ -251,6 +253,27 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
             publish_folder(tmp_path / name, {"a": b"2"}, {})
     assert sorted(os.listdir(tmp_path)) == before
     assert read_folder(tmp_path / "s")[0] == {"a": b"1"}
+
+
+def test_what_fails_while_a_folder_is_filled_is_told_as_it_is_and_leaves_nothing(tmp_path: Path) -> None:
+    def fill(error: Exception, name: str) -> None:
+        with filled_folder(tmp_path / name) as folder:
+            (folder / "a").write_bytes(b"1")
+            raise error
+
+    with pytest.raises(ValueError, match="of the library"):
+        fill(ValueError("of the library"), "new")
+    with pytest.raises(StorageError, match="the disk is full"):
+        fill(OSError(errno.ENOSPC, ""), "new")
+    with pytest.raises(StorageError, match="it is no name for a file"):
+        fill(ValueError("never reached"), "a\0b")
+    with pytest.raises(StorageError, match="the folder does not exist"):
+        fill(ValueError("never reached"), "no/new")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StorageError, match="the name is taken"):
+        fill(ValueError("never reached"), "taken")
+    assert os.listdir(tmp_path) == ["taken"]
 
 
 def test_only_whole_folders_are_removed_by_rename(tmp_path: Path) -> None:

@@ -19,7 +19,15 @@ import pytest
 
 from chainrule.core.errors import StorageError
 from chainrule.core.journal import Journal, read_journal
-from chainrule.core.store import clean_stale, newest_whole, publish_folder, read_folder, remove_folder, write_file
+from chainrule.core.store import (
+    clean_stale,
+    filled_folder,
+    newest_whole,
+    publish_folder,
+    read_folder,
+    remove_folder,
+    write_file,
+)
 
 CALLS = ("open", "write", "pwrite", "fsync", "replace", "rename", "close", "mkdir", "ftruncate")
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EINTR]
@@ -84,6 +92,29 @@ def attempts(
 
 
 NEW = {"a": [b"new" * 100, b"x" * 5], "b": b"2", "c": b""}
+
+
+def fill(path: Path) -> None:
+    with filled_folder(path) as folder:
+        (folder / "a").write_bytes(b"new" * 100)
+        (folder / "in").mkdir()
+        (folder / "in" / "b").write_bytes(b"")
+
+
+@pytest.mark.parametrize(("code", "forever", "torn"), FAULTS)
+def test_a_folder_that_others_fill(tmp_path: Path, code: int, forever: bool, torn: bool) -> None:
+    states = {True: 0, False: 0}
+    for folder, faults, said in attempts(code, forever, torn, lambda p: fill(p / "new"), tmp_path):
+        clean_stale(folder)
+        there = (folder / "new").exists()
+        assert sorted(os.listdir(folder)) == (["f", "new", "step-1"] if there else ["f", "step-1"]), faults.failed
+        assert there or not said, faults.failed
+        if there:
+            assert (folder / "new" / "a").read_bytes() == b"new" * 100
+            assert (folder / "new" / "in" / "b").read_bytes() == b""
+        states[there] += 1
+    assert states[False] > 8
+    assert states[True] >= 1
 
 
 @pytest.mark.parametrize(("code", "forever", "torn"), FAULTS)

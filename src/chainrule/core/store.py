@@ -31,6 +31,7 @@ __all__ = [
     "Lock",
     "Whole",
     "clean_stale",
+    "filled_folder",
     "newest_whole",
     "publish_folder",
     "read_folder",
@@ -155,8 +156,8 @@ def _buffers(data: Bytes | Sequence[Bytes]) -> list[memoryview]:
     return [view.cast("B") for view in views if view.nbytes]  # an empty view of another type cannot be cast
 
 
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -165,7 +166,7 @@ def _sync_folder(path: Path) -> None:
 
 def _discard(path: Path) -> None:
     """Remove what a failed attempt left; a second failure must not hide the first."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -207,7 +208,7 @@ def write_file(path: str | os.PathLike[str], data: Bytes | str | Sequence[Bytes]
                 os.replace(temporary, target)
             finally:
                 _close(fd)
-            _sync_folder(target.parent)
+            _sync(target.parent)
         except BaseException:
             _discard(temporary)
             raise
@@ -256,27 +257,64 @@ def publish_folder(
             raise UsageError(f"{shown(name)} is no plain name for a file of {shown(target)}")
     parts = {name: _buffers(data) for name, data in files.items()}
     needed = len(manifest_bytes({}, facts)) + sum(len(buffer) for buffers in parts.values() for buffer in buffers)
-    with _translated("write", target, needed):
-        if os.path.lexists(target):
-            raise StorageError(
-                f"cannot write {shown(target)}: the name is taken", remedy="choose another name, or remove it"
-            )
-        temporary = _temporary(target)
-        fd = -1
+    with _new_folder(target, needed) as temporary:
+        entries = {name: _write_part(temporary / name, buffers) for name, buffers in parts.items()}
+        _write_part(temporary / MANIFEST, _buffers(manifest_bytes(entries, facts)))
+
+
+@contextlib.contextmanager
+def filled_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary folder to whoever fills it; it appears whole under its name, or not at all.
+
+    For what other libraries write by themselves; `publish_folder` writes buffers, with their checksums.
+
+    Args:
+        path: A name that is not taken; the parent must exist.
+
+    Raises:
+        StorageError: The name is taken, the disk is full, or the folder cannot be written. Nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "model")
+        >>> with filled_folder(path) as folder:
+        ...     _ = (folder / "a.txt").write_text("hello")
+        >>> (path / "a.txt").read_text()
+        'hello'
+    """
+    with _new_folder(Path(path)) as temporary:
+        yield temporary
+        with _translated("write", Path(path)):
+            for file in temporary.rglob("*"):
+                _sync(file)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path, needed: int | None = None) -> Iterator[Path]:
+    """A folder under a temporary name while it is filled, which then gets its own; nothing of it where that fails."""
+    if os.path.lexists(target):
+        raise StorageError(
+            f"cannot write {shown(target)}: the name is taken", remedy="choose another name, or remove it"
+        )
+    temporary = _temporary(target)
+    fd = -1
+    try:
         try:
-            os.mkdir(temporary)
+            with _translated("write", target, needed):
+                os.mkdir(temporary)
             fd = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             _hold(fd)
-            entries = {name: _write_part(temporary / name, buffers) for name, buffers in parts.items()}
-            _write_part(temporary / MANIFEST, _buffers(manifest_bytes(entries, facts)))
+            yield temporary
             os.fsync(fd)
             os.rename(temporary, target)
-            _sync_folder(target.parent)
+            _sync(target.parent)
         except BaseException:
             _discard(temporary)
             raise
         finally:
             _close(fd)
+    except OSError as error:  # other errors are those of whoever fills the folder
+        raise storage_error("write", target, error, needed) from error
 
 
 def remove_folder(path: str | os.PathLike[str]) -> None:
@@ -291,7 +329,7 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
             raise StorageError(f"cannot remove {shown(target)}: it is no folder")
         temporary = _temporary(target)
         os.rename(target, temporary)
-        _sync_folder(target.parent)
+        _sync(target.parent)
         shutil.rmtree(temporary)
 
 
@@ -306,7 +344,7 @@ def set_aside(path: str | os.PathLike[str], prefix: str) -> Path:
         number += 1
     with _translated("rename", target):
         os.rename(target, aside)
-        _sync_folder(target.parent)
+        _sync(target.parent)
     return aside
 
 
