@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chainrule.api import design as design
     from chainrule.api import evaluate as evaluate
     from chainrule.api import explain as explain
+    from chainrule.api import export as export
     from chainrule.api import generate as generate
     from chainrule.api import list_recipes as list_recipes
     from chainrule.api import list_runs as list_runs
@@ -46,6 +47,7 @@ __getattr__, __dir__, __all__ = _lazy(
                 "design",
                 "evaluate",
                 "explain",
+                "export",
                 "generate",
                 "list_recipes",
                 "list_runs",

@@ -15,6 +15,7 @@ from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import remove_folder, write_file
 from chainrule.core.study import is_study
+from chainrule.exporting._export import Exported, Sample, export_run
 from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
 from chainrule.tasks._explain import Explanation
@@ -295,6 +296,38 @@ def explain(run: str | Path, method: str, **options: Any) -> Explanation:
         UsageError: There is no such method, or the run has nothing that it could explain.
     """
     return Run.open(run).explain(method, **options)
+
+
+def export(
+    run: str | Path,
+    to: str,
+    *,
+    out: str | Path | None = None,
+    module: nn.Module | None = None,
+    compare: str | Path | None = None,
+    count: int = 100,
+    **options: Any,
+) -> Exported:
+    """Write a run in the form of another program, and compare what that and the run's network answer.
+
+    Args:
+        run: The folder.
+        to: The form: "ctranslate2" (transformers that translate).
+        out: A new folder; one in the run, named as the form, when left out.
+        module: For a run of one's own network.
+        compare: A file of inputs, such as a sentence a line; those of the validation part when left out.
+        count: How many inputs are compared at most; 0: none.
+        options: Of the form, such as `quantization="int8"`.
+
+    Raises:
+        UsageError: The form cannot say what the network computes, or has no such option; the folder exists; a package
+            is missing. Nothing is written.
+
+    Example:
+        `chainrule.export("runs/sums", "ctranslate2").outcome.facts["compared"]["difference"]`
+    """
+    sample = Sample(None if compare is None else Path(compare), count)
+    return export_run(Run.open(run), to, out=out, module=module, sample=sample, **options)
 
 
 def report(runs: str | Path | Sequence[str | Path]) -> Path:

@@ -27,6 +27,7 @@ def loaded_after(code: str, *names: str) -> list[str]:
         "import chainrule.data, chainrule.models, chainrule.losses, chainrule.optim, chainrule.metrics, chainrule.nn",
         "import chainrule.training, chainrule.tasks, chainrule.analysis, chainrule.recipes, chainrule.runtime",
         "import chainrule.diagnosis; dir(chainrule.diagnosis)",
+        "import chainrule.exporting; chainrule.exporting.EXPORTS.names()",
     ],
 )
 def test_the_start_knows_no_torch(code: str) -> None:

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("Use", "what a run makes of new inputs: classes of pictures and texts, translations"),
     "generate": ("Use", "write text with a run"),
     "words": ("Use", "nearest words, sums of words, and the vectors of a run or a file"),
+    "export": ("Use", "a run in the form of another program, and whether that answers the same"),
     "report": ("Use", "write the page of one run, or compare several"),
     "explain": ("Understand", "why a network says what it says: gates, attention"),
     "backprop": ("Understand", "where a gradient comes from: an expression, gate by gate, or your own code"),

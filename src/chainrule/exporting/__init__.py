@@ -1,0 +1,31 @@
+"""Handing the network of a run to other programs, with a comparison of what they answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.lazy import lazy
+from chainrule.core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from chainrule.exporting._export import Exported as Exported
+    from chainrule.exporting._export import Outcome as Outcome
+    from chainrule.exporting._export import Sample as Sample
+    from chainrule.exporting._export import export_run as export_run
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__, {"Exported": "_export", "Outcome": "_export", "Sample": "_export", "export_run": "_export"}
+)
+
+EXPORTS = Registry(
+    "export form",
+    [
+        (
+            "ctranslate2",
+            Entry(
+                "chainrule.exporting._ctranslate2:ctranslate2", "translating transformers for the engine CTranslate2"
+            ),
+        ),
+    ],
+)
+"""`(run, network, empty folder, sample, **options) -> Outcome`: fills the folder and compares the outputs."""
