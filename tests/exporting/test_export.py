@@ -124,7 +124,8 @@ def test_the_command_tells_how_the_answers_compare(
     assert 1e-5 < told["result"]["compared"]["difference"] < 0.5
     assert main(["export", str(sums), "--to", "ctranslate2", "-o", str(tmp_path / "c")]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"compared on 20 sentences: 100.0% of the translations are equal, by a beam of 1", out)
+    assert "compared on 20 sentences: 100.0% of the translations are equal, by a beam of 1" in out
+    assert "CTranslate2 computed in float32" in out
     assert f"folder  {tmp_path / 'c'}" in out
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,7 +85,9 @@ def ctranslate2(run: Run, model: nn.Module, folder: Path, sample: Sample, *, qua
     facts: dict[str, Any] = {"quantization": quantization, "version": package.__version__, "search": search}
     if not given.texts:
         return Outcome({**facts, "compared": None, "why": given.why}, (f"not compared: {given.why}",))
-    found = compared(package.Translator(str(folder)), model, tokens, given, recipe.decode, search)
+    with _warnings_off(package):  # of numbers that this machine computes in otherwise, which is told
+        translator = package.Translator(str(folder))
+    found = compared(translator, model, tokens, given, recipe.decode, search)
     agrees = quantization != EXACT or found.difference <= found.TOLERANCE
     return Outcome({**facts, "compared": found.as_dict()}, found.said(), agrees)
 
@@ -102,6 +106,16 @@ def require_ctranslate2() -> ModuleType:
             "this export needs the package ctranslate2", remedy="pip install 'chainrule[export]'"
         ) from None
     return package
+
+
+@contextlib.contextmanager
+def _warnings_off(package: Any) -> Iterator[None]:
+    before = package.get_log_level()
+    package.set_log_level(logging.ERROR)
+    try:
+        yield
+    finally:
+        package.set_log_level(before)
 
 
 def search_options(recipe: TranslateRecipe, tokens: Tokens) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Compared:
         beam: Hypotheses that both followed.
         tokens: Tokens of translations, with their ends, of which both tell log p: the references, or what we translate.
         difference: The most by which both differ in log p of one of these tokens, given the sentence and those before.
+        computed: The numbers that CTranslate2 computed in on this machine, which need not have all that weights have.
     """
 
     TOLERANCE: ClassVar[float] = 1e-3
@@ -57,6 +58,7 @@ class Compared:
     beam: int
     tokens: int
     difference: float
+    computed: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -66,7 +68,7 @@ class Compared:
         """Return the same for a reader."""
         return (
             f"compared on {self.sentences:,} sentences: {self.equal:.1%} of the translations are equal, "
-            f"by a beam of {self.beam}",
+            f"by a beam of {self.beam}; CTranslate2 computed in {self.computed}",
             f"log p of {self.tokens:,} tokens, each given those before it, differs by {self.difference:.2g} at most",
         )
 
@@ -139,6 +141,7 @@ def compared(
         how.beam,
         len(differences),
         float(differences.abs().max()),
+        translator.compute_type,
     )
 
 
