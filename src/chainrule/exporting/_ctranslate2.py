@@ -154,7 +154,7 @@ def _write_rest(
     for name, text in zip(names, tokens.to_data()):
         write_file(folder / name, text)
     readme = README.format(
-        name=run.path.name,
+        name=run.path.resolve().name,
         version=version,
         quantization=quantization,
         tokenizers=" and ".join(names),
