@@ -12,6 +12,7 @@ from torch import Tensor
 
 from chainrule.core.errors import UsageError
 from chainrule.decoding._sample import Reader
+from chainrule.decoding._top import top
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,10 @@ WHY: Mapping[str, str] = {
 MEMORY = "memory."
 """How the names begin of what was read before anything was written: no call changes it."""
 Watch = Callable[[Candidate], None]
+Hypothesis = tuple[tuple[int, ...], float]
+"""Tokens, and the sum of their log p."""
+Continuation = tuple[float, int, int, float]
+"""Sum of log p, place of the hypothesis in the beam, token, and its log p."""
 
 
 def beam_search(
@@ -148,21 +153,21 @@ def beam_search(
         raise UsageError("each sentence has a prefix", expected=count, got=len(prefixes))
     search = _Search(how, count, prefixes or [()] * count, watch)
     tokens, carried = prompts, state
-    for step in range(how.steps):
-        owners = search.owners()
-        with torch.inference_mode():
+    with torch.inference_mode():
+        for step in range(how.steps):
+            owners = search.owners()
             scores, carried = model(tokens, carried)
             log_p = torch.log_softmax(scores[:, -1].to(torch.promote_types(scores.dtype, torch.float32)), dim=1)
-        rows, written = search.step(step, log_p)
-        if not len(rows):
-            break
-        if carried:
-            stays = MEMORY if owners == search.owners() else ()
-            carried = {
-                name: value if name.startswith(stays) else value.index_select(0, rows)
-                for name, value in carried.items()
-            }
-        tokens = written.unsqueeze(1)
+            rows, written = search.step(step, log_p)
+            if not len(rows):
+                break
+            if carried:
+                stays = MEMORY if owners == search.owners() else ()
+                carried = {
+                    name: value if name.startswith(stays) else value.index_select(0, rows)
+                    for name, value in carried.items()
+                }
+            tokens = written.unsqueeze(1)
     return search.found()
 
 
@@ -171,25 +176,32 @@ class _Search:
 
     def __init__(self, how: Beam, count: int, prefixes: Sequence[Sequence[int]], watch: Watch | None) -> None:
         self.how, self.prefixes, self.watch = how, prefixes, watch
-        self.live: dict[int, list[tuple[tuple[int, ...], float]]] = {i: [((), 0.0)] for i in range(count)}
+        self.live: dict[int, list[Hypothesis]] = {i: [((), 0.0)] for i in range(count)}
         self.ended: dict[int, list[Found]] = {i: [] for i in range(count)}
-        self.last: dict[int, list[tuple[tuple[int, ...], float]]] = {}
+        self.last: dict[int, list[Hypothesis]] = {}
 
     def owners(self) -> list[int]:
         """Return the sentence of each row."""
         return [sentence for sentence, beam in self.live.items() for _ in beam]
 
     def step(self, step: int, log_p: Float[Tensor, "r v"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
-        """Take one step; return which of the rows go on, in their new order, and the token that each has written."""
-        allowed = self._allowed(step, log_p)
+        """Take one step; return which of the rows go on, in their new order, and the token that each has written.
+
+        Args:
+            step: From 0.
+            log_p: Of each row's next token; those that a rule forbids become minus infinity in it.
+        """
+        likely = None if self.watch is None else self._best(log_p)
+        self._rule_out(step, log_p)
+        best = self._best(log_p)
         rows: list[int] = []
         written: list[int] = []
         first = 0
         for sentence, beam in list(self.live.items()):
             mine = slice(first, first + len(beam))
-            kept = self._continued(sentence, step, beam, allowed[mine])
-            if self.watch is not None:
-                self._tell_ruled_out(sentence, step, beam, log_p[mine], allowed[mine])
+            kept = self._continued(sentence, step, beam, self._merged(beam, best[mine]))
+            if likely is not None:
+                self._tell_ruled_out(sentence, step, beam, self._merged(beam, likely[mine]), log_p[mine])
             rows += [first + parent for parent, _, _ in kept]
             written += [token for _, token, _ in kept]
             first += len(beam)
@@ -201,13 +213,13 @@ class _Search:
         return after[0], after[1]
 
     def _continued(
-        self, sentence: int, step: int, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor
+        self, sentence: int, step: int, beam: list[Hypothesis], best: list[Continuation]
     ) -> list[tuple[int, int, float]]:
         """The parents, tokens and sums of the next beam of a sentence; none where it is done."""
         how = self.how
         kept: list[tuple[int, int, float]] = []
         seen: list[Candidate] = []
-        for rank, (total, parent, token) in enumerate(self._best(beam, log_p)):
+        for rank, (total, parent, token, own) in enumerate(best):
             if total == -torch.inf:
                 break
             fate, why = "pruned", "beam"
@@ -222,7 +234,6 @@ class _Search:
                 kept.append((parent, token, total))
                 fate, why = "kept", ""
             if self.watch is not None:
-                own = float(log_p[parent, token])
                 seen.append(Candidate(sentence, step, beam[parent][0], token, own, total, fate, why))
         if kept:  # where no token may follow, those that were live before are the last
             self.last[sentence] = [((*beam[parent][0], token), total) for parent, token, total in kept]
@@ -232,32 +243,36 @@ class _Search:
                 self.watch(replace(one, fate="pruned", why="enough") if done and one.fate == "kept" else one)
         return [] if done else kept
 
-    def _best(self, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor) -> list[tuple[float, int, int]]:
-        """The sums, parents and tokens of the 2k best candidates: at most one a hypothesis ends, so that k go on."""
-        before = log_p.new_tensor([total for _, total in beam]).unsqueeze(1)
-        totals = (before + log_p).flatten()
-        best = torch.topk(totals, min(2 * self.how.size, len(totals)))
-        order = sorted(zip(best.values.tolist(), best.indices.tolist()), key=lambda one: (-one[0], one[1]))
-        return [(total, *divmod(index, log_p.shape[1])) for total, index in order]
+    def _best(self, log_p: Tensor) -> list[list[tuple[float, int]]]:
+        """The 2k most probable tokens of each row with their log p: no other is among the 2k best of a sentence."""
+        best = top(log_p, min(2 * self.how.size, log_p.shape[1]))
+        return [list(zip(*row)) for row in zip(best.values.tolist(), best.indices.tolist())]
+
+    def _merged(self, beam: list[Hypothesis], best: list[list[tuple[float, int]]]) -> list[Continuation]:
+        """The 2k best continuations of a sentence: at most one a hypothesis ends, so that k go on."""
+        every = [
+            (total + own, parent, token, own)
+            for parent, ((_, total), row) in enumerate(zip(beam, best, strict=True))
+            for own, token in row
+        ]
+        return sorted(every, key=lambda one: (-one[0], one[1], one[2]))[: 2 * self.how.size]
 
     def _tell_ruled_out(
-        self, sentence: int, step: int, beam: list[tuple[tuple[int, ...], float]], log_p: Tensor, allowed: Tensor
+        self, sentence: int, step: int, beam: list[Hypothesis], best: list[Continuation], allowed: Tensor
     ) -> None:
         """Tell of candidates that would be among the best if no rule forbade them."""
         assert self.watch is not None
-        for value, parent, token in self._best(beam, log_p):
-            if value > -torch.inf and float(allowed[parent, token]) == -torch.inf:
+        for total, parent, token, own in best:
+            if total > -torch.inf and float(allowed[parent, token]) == -torch.inf:
                 why = "forbidden" if token in self.how.forbidden else "repeats"
                 if step < len(self.prefixes[sentence]):
                     why = "prefix"
-                own = float(log_p[parent, token])
-                self.watch(Candidate(sentence, step, beam[parent][0], token, own, value, "pruned", why))
+                self.watch(Candidate(sentence, step, beam[parent][0], token, own, total, "pruned", why))
 
-    def _allowed(self, step: int, log_p: Tensor) -> Tensor:
-        """log p of the tokens that each hypothesis may write, minus infinity of the others."""
-        found = log_p.clone()
+    def _rule_out(self, step: int, log_p: Tensor) -> None:
+        """Make the log p of the tokens that a hypothesis may not write minus infinity."""
         if self.how.forbidden:
-            found[:, list(self.how.forbidden)] = -torch.inf
+            log_p[:, list(self.how.forbidden)] = -torch.inf
         row = 0
         for sentence, beam in self.live.items():
             prefix = self.prefixes[sentence]
@@ -265,12 +280,11 @@ class _Search:
                 if step < len(prefix):
                     wanted = prefix[step]
                     own = float(log_p[row, wanted])
-                    found[row] = -torch.inf
-                    found[row, wanted] = own
+                    log_p[row] = -torch.inf
+                    log_p[row, wanted] = own
                 elif self.how.no_repeat and (banned := _repeating(tokens, self.how.no_repeat)):
-                    found[row, banned] = -torch.inf
+                    log_p[row, banned] = -torch.inf
                 row += 1
-        return found
 
     def found(self) -> list[list[Found]]:
         """The best of each sentence: those that ended, or else those that were live."""

@@ -21,7 +21,7 @@ def attend(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Float[Tensor, "*b m e"]:
-    """Return softmax(q k' / sqrt(D)) v by torch's fused kernel, whose memory grows linearly with N.
+    """Return softmax(q k' / sqrt(D)) v in memory that grows linearly with N: by torch's fused kernel.
 
     Args:
         q: Queries.
@@ -39,6 +39,8 @@ def attend(
     Source:
         LECTURES H1, H4; Vaswani et al. 2017, 3.2.1.
     """
+    if q.shape[-2] == 1 and q.device.type == "cpu" and dropout == 0.0 and not q.requires_grad:
+        return attention_weights(q, k, mask=mask) @ v  # of one query the weights are few: faster than the kernel
     if causal and mask is None and q.shape[-2] == k.shape[-2]:
         return functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
     seen = _both(mask, causal and q.shape[-2] > 1, q.shape[-2], k.shape[-2], q.device)
@@ -62,7 +64,7 @@ def attention_weights(
     Source:
         LECTURES H1.
     """
-    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)
     seen = _both(mask, causal, q.shape[-2], k.shape[-2], q.device)
     if seen is None:
         return torch.softmax(scores, dim=-1)
