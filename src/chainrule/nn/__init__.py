@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chainrule.nn._fold import fold_batch_norms as fold_batch_norms
     from chainrule.nn._initialize import fan_in as fan_in
     from chainrule.nn._initialize import initialize as initialize
+    from chainrule.nn._int8 import Int8Linear as Int8Linear
+    from chainrule.nn._int8 import int8_weights as int8_weights
     from chainrule.nn._maxout import Maxout as Maxout
     from chainrule.nn._maxout import maxout as maxout
     from chainrule.nn._norm import alexnet_response_norm as alexnet_response_norm
@@ -36,11 +38,13 @@ _NAMES = {
     # one kind of layer as another
     "conv_to_linear": "_conversion",
     "fold_batch_norms": "_fold",
+    "int8_weights": "_int8",
     "linear_to_conv": "_conversion",
     # layers that torch lacks
     "Concat": "_residual",
     "DropPath": "_drop_path",
     "GlobalAvgPool": "_pool",
+    "Int8Linear": "_int8",
     "Maxout": "_maxout",
     "Residual": "_residual",
     "alexnet_response_norm": "_norm",
