@@ -73,22 +73,20 @@ class Int8Linear(nn.Module):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         step = weight.abs().amax(1).clamp_min(SMALLEST) / STEPS  # (K,)
         numbers = (weight / step.unsqueeze(1)).round().to(torch.int8)
-        self.product = _Product(numbers, step / STEPS)  # with the 1 / 127 of each input's scale
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone(), persistent=False)
+        bias = None if layer.bias is None else layer.bias.detach().clone()
+        self.product = _Product(numbers, step / STEPS, bias)  # with the 1 / 127 of each input's scale
 
     def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b k"]:
         """Return s r V z + b; nothing flows back through it."""
         rows = x.detach().reshape(-1, self.in_features)  # (N, D)
         largest = rows.abs().amax(1, keepdim=True).clamp_min_(SMALLEST)  # (N, 1)
-        whole = (rows * (STEPS / largest)).add_(ZERO + 0.5).to(torch.uint8)  # what is cut off has been rounded
-        y = self.product(whole).mul_(largest)
-        if self.bias is not None:
-            y += self.bias
-        return y.view(*x.shape[:-1], self.out_features)
+        shares = rows * largest.reciprocal()  # -1 to 1
+        whole = shares.mul_(STEPS).add_(ZERO + 0.5).to(torch.uint8)  # what is cut off has been rounded
+        return self.product(whole, largest).view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """As torch's layer tells of itself."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.product.bias is not None}"
 
 
 def int8_weights(model: nn.Module) -> nn.Module:
@@ -127,21 +125,22 @@ def int8_weights(model: nn.Module) -> nn.Module:
 
 
 class _Product:
-    """x -> step_i sum_j V_ij (x_j - 128) for whole numbers x from 1 to 255, the sums exact.
+    """(x, r) -> s_i r sum_j V_ij (x_j - 128) + b_i for whole numbers x from 1 to 255, the sums exact.
 
     Args:
         numbers: V, int8, (K, D); laid out for the kernel, which no two copies of a network need twice.
-        step: float32, (K,).
+        step: s, float32, (K,).
+        bias: b, (K,).
     """
 
-    def __init__(self, numbers: Tensor, step: Tensor) -> None:
+    def __init__(self, numbers: Tensor, step: Tensor, bias: Tensor | None = None) -> None:
         self.packed = torch.ops.onednn.qlinear_prepack(numbers, None)
-        self.step, self.zero = step, torch.zeros(len(step), dtype=torch.int64)
+        self.step, self.bias, self.zero = step, bias, torch.zeros(len(step), dtype=torch.int64)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
         plain = (None, 1.0, 0, torch.float32, "none", [], "")
         y: Tensor = torch.ops.onednn.qlinear_pointwise(x, 1.0, ZERO, self.packed, self.step, self.zero, *plain)
-        return y
+        return y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Product:
         return self
@@ -154,7 +153,7 @@ def _check_product() -> None:
     if torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise"):
         numbers, whole = torch.full((16, 64), STEPS, dtype=torch.int8), torch.full((4, 64), 255, dtype=torch.uint8)
         try:
-            if bool((_Product(numbers, torch.ones(16))(whole) == 64 * STEPS * STEPS).all()):
+            if bool((_Product(numbers, torch.ones(16))(whole, torch.ones(4, 1)) == 64 * STEPS * STEPS).all()):
                 return
             reason = "the products of 8-bit integers are not exact here"
         except RuntimeError as error:  # how it is called is no promise of torch's
