@@ -258,9 +258,14 @@ def _repeats_of_folder(run: Run) -> Group:
     return repeats_of(run.recipe, run.info["count"], name=run.info["name"], command_of_one=one)
 
 
-def evaluate(run: str | Path, *, part: str | None = None, module: nn.Module | None = None) -> dict[str, Any]:
-    """Measure a run on a part of its data: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
-    return Run.open(run).evaluate(part, module=module)
+def evaluate(
+    run: str | Path, *, part: str | None = None, module: nn.Module | None = None, int8: bool = False
+) -> dict[str, Any]:
+    """Measure a run on a part of its data: loss, accuracy, confusion matrix, per-class figures, worst mistakes.
+
+    With `int8` what is measured is the network with weights of 8 bits.
+    """
+    return Run.open(run).evaluate(part, module=module, int8=int8)
 
 
 def predict(

@@ -23,6 +23,10 @@ def test_a_text_is_trained_on_and_written_on(tmp_path: Path, capsys: pytest.Capt
     assert len(result["text"]) == 12
     assert main(["generate", str(run), "--prompt", "the ", "-n", "12"]) == 0
     assert capsys.readouterr().out == "the " + result["text"] + "\n"
+    assert main(["generate", str(run), "--prompt", "the ", "-n", "12", "--temperature", "0", "--int8"]) == 0
+    assert capsys.readouterr().out.startswith("the ")
+    assert main(["predict", str(run), "--int8"]) == 2
+    assert "does not answer new inputs" in capsys.readouterr().err
     assert main(["generate", str(run), "-n", "0"]) == 2
     assert main(["generate", str(run), "--temperature", "-1"]) == 2
     assert main(["generate", str(run), "--prompt", "ЖЖ"]) == 3

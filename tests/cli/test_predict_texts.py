@@ -73,6 +73,7 @@ def test_lines_of_files_and_a_table(run: Path, tmp_path: Path, capsys: pytest.Ca
         (None, [], 3, "cannot be read"),
         (b"sea\n", ["-o", "page.html"], 2, "ending in .csv"),
         (b"sea\n", ["--compile"], 2, "not compiled"),
+        (b"sea\n", ["--int8"], 2, "--int8 is for what is written token by token"),
         (b"sea\n", ["--text", " "], 3, "is empty"),
         (b"sea\n", ["-n", "0"], 2, "-n 1 or more"),
     ],

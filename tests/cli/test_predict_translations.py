@@ -80,6 +80,7 @@ def test_several_translations_and_the_beam_are_shown(run: Path, capsys: pytest.C
         (["--text", "1+1=", "--text", "2+2=", "--show-beam"], 2, "one sentence"),
         (["none.txt"], 3, "cannot be read"),
         (["--text", "1+1=", "--compile"], 2, "not compiled"),
+        (["--text", "1+1=", "--int8", "-n", "0"], 2, "-n 1 or more"),
         (["--text", "1+1=", "--show-beam", "-o", "a.json"], 2, "--show-beam draws in the terminal"),
         (["--text", "1+1=", "-n", "2", "-o", "a.txt"], 2, "a line holds one answer"),
     ],
@@ -110,6 +111,19 @@ def test_it_is_evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["evaluate", str(run)]) == 0
     assert capsys.readouterr().out.startswith("valid: exact ")
+    found = {}
+    for words in ([], ["--int8"]):
+        assert main(["evaluate", str(run), *words, "--json"]) == 0
+        found[bool(words)] = json.loads(capsys.readouterr().out)["result"]["loss"]
+    assert found[True] != found[False]
+    assert found[True] == pytest.approx(found[False], rel=0.02)
+
+
+def test_weights_of_8_bits_answer_nearly_the_same(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (str(run), "--text", "12+7=", "--beam", "1")
+    (plain,), (quick,) = said(capsys, *words), said(capsys, *words, "--int8")
+    assert quick["log_p"] != plain["log_p"]
+    assert quick["log_p"] == pytest.approx(plain["log_p"], rel=0.05)
 
 
 def test_data_of_pairs_are_looked_through(capsys: pytest.CaptureFixture[str]) -> None:

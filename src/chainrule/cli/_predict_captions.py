@@ -39,7 +39,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         raise UsageError("the beam of one picture can be shown", expected="one picture", got=len(pictures))
     candidates: list[dict[str, Any]] | None = [] if args.show_beam else None
     module = module_of(opened, args.model)
-    found = opened.caption(pictures, beam=args.beam, best=best, module=module, candidates=candidates)
+    found = opened.caption(pictures, beam=args.beam, best=best, module=module, int8=args.int8, candidates=candidates)
     rows: list[dict[str, Any]] = [
         {
             "source": one.source,
@@ -65,5 +65,5 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     from chainrule.core.store import write_file
     from chainrule.tasks.caption._answers import caption_page
 
-    write_file(page, caption_page(opened, pictures, found, module).encode())
+    write_file(page, caption_page(opened, pictures, found, module, args.int8).encode())
     return Answer(rows, text, written=f"page  {page}")

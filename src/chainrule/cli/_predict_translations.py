@@ -38,6 +38,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
         beam=args.beam,
         best=best,
         module=module_of(opened, args.model),
+        int8=args.int8,
         candidates=candidates,
     )
     rows: list[dict[str, Any]] = [

@@ -18,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="which part (default: valid, or test where there is nothing to choose by)",
     )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
+    parser.add_argument("--int8", action="store_true", help="measure the network with weights of 8 bits")
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     opened = Run.open(args.run)
     module = module_of(opened, args.model)
-    facts = opened.evaluate(args.part, module=module)
+    facts = opened.evaluate(args.part, module=module, int8=args.int8)
     return ANSWERS[opened.recipe.task](facts)
 
 

@@ -18,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-p", type=float, help="draw among the fewest that hold this share")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
+    parser.add_argument("--int8", action="store_true", help="with weights of 8 bits: faster, and other texts")
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> Answer:
         top_p=args.top_p,
         seed=args.seed,
         module=module,
+        int8=args.int8,
     )
     text = ""
     for piece in pieces:

@@ -20,6 +20,9 @@ ANSWERS = Registry(
 )
 """Task -> what answers with its runs: `(run, arguments) -> Answer`."""
 
+WRITING = ("translate", "caption")
+"""Tasks whose runs answer with a sentence."""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
@@ -54,6 +57,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--show-beam", action="store_true", help="draw the tree of the search: probabilities, and what pruned each"
     )
     parser.add_argument(
+        "--int8", action="store_true", help="weights of 8 bits for what is written: faster, and other answers"
+    )
+    parser.add_argument(
         "--compile",
         action="store_true",
         dest="compile_it",
@@ -77,5 +83,8 @@ def run(args: argparse.Namespace) -> Answer:
             got=f"a run of the task {task}",
             remedy="`chainrule generate` lets language models write",
         )
+    if args.int8 and task not in WRITING:
+        expected = f"a run of the task {' or '.join(WRITING)}"
+        raise UsageError("--int8 is for what is written token by token", expected=expected, got=f"the task {task}")
     answer: Answer = ANSWERS.resolve(task)(opened, args)
     return answer

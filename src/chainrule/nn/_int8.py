@@ -18,8 +18,6 @@ ZERO = 128
 """What stands for the zero of an input, whose numbers have no sign."""
 SMALLEST = 1e-30
 """In place of the largest of a row that is zero."""
-LAYERS = (nn.Linear,)
-"""What has weights of 8 bits afterwards."""
 READ_BY_OTHERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 """Modules that read the weights of their layers themselves."""
 
@@ -117,11 +115,11 @@ def int8_weights(model: nn.Module) -> nn.Module:
         raise UsageError("8-bit weights do not learn", expected="a network in evaluation mode", remedy="model.eval()")
     kept = {inner for part in model.modules() if isinstance(part, READ_BY_OTHERS) for inner in part.modules()}
     # exactly torch's layers: what derives from them may compute something else
-    layers = [part for part in model.modules() if type(part) in LAYERS and part not in kept]
+    layers = [part for part in model.modules() if type(part) is nn.Linear and part not in kept]
     if not layers:
         raise UsageError(f"{type(model).__name__} has no fully connected layer that could have 8-bit weights")
-    made = {id(layer): Int8Linear(layer).eval() for layer in layers if isinstance(layer, nn.Linear)}
-    return copy.deepcopy(model, dict(made)).requires_grad_(False)  # where a layer would be copied, its other form is
+    made: dict[int, Any] = {id(layer): Int8Linear(layer).eval() for layer in layers}
+    return copy.deepcopy(model, made).requires_grad_(False)  # what stands in `made` takes the place of a copy
 
 
 class _Product:
@@ -138,7 +136,7 @@ class _Product:
         self.step, self.bias, self.zero = step, bias, torch.zeros(len(step), dtype=torch.int64)
 
     def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
-        plain = (None, 1.0, 0, torch.float32, "none", [], "")
+        plain: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")  # no bias, no further operation
         y: Tensor = torch.ops.onednn.qlinear_pointwise(x, 1.0, ZERO, self.packed, self.step, self.zero, *plain)
         return y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
 

@@ -16,6 +16,7 @@ from chainrule.core.journal import read_journal
 from chainrule.core.recipe import CaptionRecipe, LanguageRecipe, Recipe, TranslateRecipe
 from chainrule.data.embeddings import WordVectors
 from chainrule.models import Fitted
+from chainrule.nn import int8_weights
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks._job import PREDICTORS, Job, Network, job_type
 from chainrule.tasks._predict_pictures import Prediction
@@ -99,14 +100,16 @@ class Run:
         """Names of the classes."""
         return list(self.processing["classes"])
 
-    def model(self, module: nn.Module | None = None) -> nn.Module:
+    def model(self, module: nn.Module | None = None, *, int8: bool = False) -> nn.Module:
         """Return the trained network with its best weights, in evaluation mode.
 
         Args:
             module: For a run of one's own network: a fresh one to load the weights into, strictly.
+            int8: Whether its fully connected layers have weights of 8 bits: `chainrule.nn.int8_weights`.
 
         Raises:
             CheckpointError: The network was one's own and no module is given; there are no weights; they do not fit.
+            UsageError: It cannot have weights of 8 bits.
         """
         if module is None:
             module = self._build()
@@ -114,7 +117,8 @@ class Run:
         if isinstance(module, Fitted):
             module.make_room(weights)
         load_weights(module, weights)
-        return module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        model: nn.Module = module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return int8_weights(model) if int8 else model
 
     def _build(self) -> nn.Module:
         if self.info["kind"] in ("repeats", "study"):
@@ -158,17 +162,21 @@ class Run:
         """The recipe with its data, prepared as this run's were."""
         return job_type(self.recipe).reopened(self.recipe, self.processing, network)
 
-    def evaluate(self, part: str | None = None, *, module: nn.Module | None = None) -> dict[str, Any]:
+    def evaluate(
+        self, part: str | None = None, *, module: nn.Module | None = None, int8: bool = False
+    ) -> dict[str, Any]:
         """Measure the network on a part of its data in full: of images loss, accuracy, confusion, worst mistakes.
 
         Args:
             part: "valid", "test" or "train"; when left out, "valid", or "test" where there is nothing to choose by.
             module: For a run of one's own network.
+            int8: Whether what is measured is the network with weights of 8 bits.
 
         Raises:
             DataError: The data have no such part.
+            UsageError: It cannot have weights of 8 bits.
         """
-        model = self.model(module)
+        model = self.model(module, int8=int8)
         job = self.job()
         if part is None:
             part = "valid" if "valid" in job.parts else "test"
@@ -220,6 +228,7 @@ class Run:
         top_p: float | None = None,
         seed: int = 0,
         module: nn.Module | None = None,
+        int8: bool = False,
     ) -> Iterator[str]:
         """Yield what the network writes after a prompt, piece by piece; what is left out is as the recipe says.
 
@@ -231,6 +240,7 @@ class Run:
             top_p: Only the fewest of the most probable tokens that hold this share are drawn.
             seed: Of what is drawn.
             module: For a run of one's own network.
+            int8: Whether the network has weights of 8 bits.
 
         Raises:
             UsageError: The run writes no text, or a value is out of its range.
@@ -241,7 +251,15 @@ class Run:
         from chainrule.tasks.language import written
 
         return written(
-            self, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, module=module
+            self,
+            prompt,
+            length=length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            module=module,
+            int8=int8,
         )
 
     def explain(self, method: str, *, module: nn.Module | None = None, **options: Any) -> Explanation:
@@ -299,6 +317,7 @@ class Run:
         no_repeat: int | None = None,
         best: int = 1,
         module: nn.Module | None = None,
+        int8: bool = False,
         candidates: list[dict[str, Any]] | None = None,
     ) -> list[Translated]:
         """Translate sentences; what is left out is as the recipe says.
@@ -310,6 +329,7 @@ class Run:
             no_repeat: No sequence of so many tokens is written twice; 0: any.
             best: How many translations of each sentence.
             module: For a run of one's own network.
+            int8: Whether the network has weights of 8 bits: faster, and other answers (docs/translation.md).
             candidates: Filled with what the search looked at, for one sentence, as `chainrule.draw.beam_tree` takes it.
 
         Raises:
@@ -328,6 +348,7 @@ class Run:
             no_repeat=no_repeat,
             best=best,
             module=module,
+            int8=int8,
             candidates=candidates,
         )
 
@@ -340,6 +361,7 @@ class Run:
         no_repeat: int | None = None,
         best: int = 1,
         module: nn.Module | None = None,
+        int8: bool = False,
         candidates: list[dict[str, Any]] | None = None,
     ) -> list[Captioned]:
         """Write about pictures; what is left out is as the recipe says.
@@ -351,6 +373,7 @@ class Run:
             no_repeat: No sequence of so many tokens is written twice; 0: any.
             best: How many captions of each picture.
             module: For a run of one's own network.
+            int8: Whether the network has weights of 8 bits: faster, and other answers (docs/translation.md).
             candidates: Filled with what the search looked at, for one picture, as `chainrule.draw.beam_tree` takes it.
 
         Raises:
@@ -369,6 +392,7 @@ class Run:
             no_repeat=no_repeat,
             best=best,
             module=module,
+            int8=int8,
             candidates=candidates,
         )
 

@@ -36,12 +36,13 @@ def captioned(
     no_repeat: int | None,
     best: int,
     module: nn.Module | None,
+    int8: bool,
     candidates: list[dict[str, Any]] | None,
 ) -> list[Captioned]:
     """Return what the network of a run writes about pictures; see `Run.caption`."""
     assert isinstance(run.recipe, CaptionRecipe)
     how = asked_for(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
-    prepared, model = CaptionProcessing.read(run.processing), _of(run, module)
+    prepared, model = CaptionProcessing.read(run.processing), _of(run, module, int8)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append
     found = []
@@ -60,6 +61,7 @@ def caption_page(
     sources: Sequence[str | Path | bytes],
     answers: Sequence[Captioned],
     module: nn.Module | None = None,
+    int8: bool = False,
 ) -> str:
     """Return the page of some captions: each picture as the network was given it, and where it looked for each word.
 
@@ -68,11 +70,12 @@ def caption_page(
         sources: The pictures, as they were given to `run.caption`.
         answers: What it wrote.
         module: For a run of one's own network.
+        int8: Whether it wrote them with weights of 8 bits.
 
     Raises:
         DataError: A picture cannot be read any more.
     """
-    prepared, model = CaptionProcessing.read(run.processing), _of(run, module)
+    prepared, model = CaptionProcessing.read(run.processing), _of(run, module, int8)
     facts = []
     for source, one in list(zip(sources, answers))[:DRAWN]:
         pictures = prepared.pictures([source])
@@ -82,8 +85,8 @@ def caption_page(
     return captions_html(run.info["name"], facts, count=len(answers))
 
 
-def _of(run: Run, module: nn.Module | None) -> Captioner:
-    model = run.model(module)
+def _of(run: Run, module: nn.Module | None, int8: bool) -> Captioner:
+    model = run.model(module, int8=int8)
     assert isinstance(model, Captioner)
     return model
 

@@ -86,6 +86,7 @@ def written(
     top_p: float | None,
     seed: int,
     module: nn.Module | None,
+    int8: bool,
 ) -> Iterator[str]:
     """Yield what the network of a run writes; see `Run.generate`."""
     assert isinstance(run.recipe, LanguageRecipe)
@@ -98,4 +99,5 @@ def written(
     tokenizer = stored_tokenizer(run.processing)
     reach = None if run.recipe.data.order == "lanes" else run.recipe.data.length
     count = usual.length if length is None else length
-    return generate(run.model(module), tokenizer, prompt or "\n", count, how, seed=seed, reach=reach)
+    model = run.model(module, int8=int8)
+    return generate(model, tokenizer, prompt or "\n", count, how, seed=seed, reach=reach)

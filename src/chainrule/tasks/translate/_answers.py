@@ -30,6 +30,7 @@ def translated(
     no_repeat: int | None,
     best: int,
     module: nn.Module | None,
+    int8: bool,
     candidates: list[dict[str, Any]] | None,
 ) -> list[Translated]:
     """Return the translations of sentences by the network of a run; see `Run.translate`."""
@@ -38,7 +39,7 @@ def translated(
     tokens = Tokens.stored(run.recipe, run.processing)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append
-    found = translate(run.model(module), tokens, texts, how, best=best, watch=watch)
+    found = translate(run.model(module, int8=int8), tokens, texts, how, best=best, watch=watch)
     if candidates is not None:
         candidates += [candidate_data(one, tokens.target) for one in told]
     return found
