@@ -59,7 +59,8 @@ def test_it_is_the_formula_and_within_its_bound(
     assert np.all(np.abs(found - (rows @ weight.T + add)) <= bound + rounding)
     # a number in the middle between two steps may go to the other one in float32
     assert np.all(np.abs(found - wanted) <= 4 * step + rounding)
-    assert np.median(np.abs(found - wanted) / rounding) <= 1 if found.size else True
+    if len(rows) > 5 and outputs > 1:  # most numbers do not
+        assert np.median(np.abs(found - wanted) / rounding) <= 1
 
 
 def test_whole_numbers_are_exact() -> None:
