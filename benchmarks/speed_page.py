@@ -111,6 +111,26 @@ def _ablation(found: Found) -> list[str]:
     return table(["in its place", "validation accuracy", "deviation, points", "points lost"], rows)
 
 
+def _decoding(found: Found) -> list[str]:
+    lines: list[str] = []
+    for batch in (key for key in found if key.startswith("batch ")):
+        part = found[batch]
+        equal = part["share of tokens equal to ours in float32"]
+        rows = [
+            [
+                name,
+                f"{rate:.1f}",
+                over(part, name, "ours"),
+                over(part, name, "ours, int8"),
+                f"{100 * equal[name]:.1f} %",
+            ]
+            for name, rate in part["tokens a second"].items()
+        ]
+        head = [batch, "tokens a second", "ours over it", "ours, int8, over it", "tokens equal to ours"]
+        lines += ["", *table(head, rows)]
+    return lines[1:]
+
+
 def _linear(found: Found) -> list[str]:
     regression = [
         [name, f"{row['seconds']:.2f}", f"{row['times faster']:.1f}", f"{row['softmax objective']:.4f}"]
@@ -155,6 +175,7 @@ def _attention(found: Found) -> list[str]:
 
 PARTS: dict[str, Callable[[Found], list[str]]] = {
     "ablation": _ablation,
+    "decoding": _decoding,
     "attention-memory": _attention,
     "fast": _fast,
     "predict": _predict,

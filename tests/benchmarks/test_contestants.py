@@ -110,6 +110,14 @@ FOUND: dict[str, dict[str, Any]] = {
     "ablation": {
         "without": {"He's initialization": {"accuracy": 0.901, "deviation": 0.002, "points lost": 0.4}},
     },
+    "decoding": {
+        "batch 8": {
+            "tokens a second": {"ours": 100.0, "ours, int8": 250.0, "transformers": 80.0},
+            "share of tokens equal to ours in float32": {"ours": 1.0, "ours, int8": 0.75, "transformers": 0.995},
+            "ours over transformers": 1.25,
+            "ours, int8 over transformers": 3.125,
+        }
+    },
     "neighbors-l1": {
         "seconds": {"ours, 8 bits": 0.5, "faiss": 2.0},
         "faiss over ours, 8 bits": 4.0,
@@ -138,9 +146,11 @@ def test_what_was_measured_is_written_between_the_marks() -> None:
     assert "| ours, compiled | 20.0 | 2.00 | 2e-07 |" in text
     assert "Compiling took 40 seconds and pays after 2,400 images." in text
     assert "| Keras 3 | 20 | 1.50 |" in text
+    assert "| transformers | 80.0 | 1.25 | 3.12 | 99.5 % |" in text
+    assert "| ours, int8 | 250.0 |  |  | 75.0 % |" in text
     assert "| faiss | 2.00 | 4.00 | 580 |" in text
     assert "| He's initialization | 90.10 % | 0.20 | 0.40 |" in text
-    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 3
+    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 4
     assert text.count("**beside other work: not to be relied on**") == 1
     assert text.count("Not measured yet.") == 3
     assert page(found, text) == text

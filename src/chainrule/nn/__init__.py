@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from chainrule.nn._maxout import Maxout as Maxout
     from chainrule.nn._maxout import maxout as maxout
     from chainrule.nn._norm import alexnet_response_norm as alexnet_response_norm
+    from chainrule.nn._packed import PackedLinear as PackedLinear
+    from chainrule.nn._packed import packed_weights as packed_weights
     from chainrule.nn._pool import GlobalAvgPool as GlobalAvgPool
     from chainrule.nn._pool import global_avg_pool as global_avg_pool
     from chainrule.nn._residual import Concat as Concat
@@ -40,12 +42,14 @@ _NAMES = {
     "fold_batch_norms": "_fold",
     "int8_weights": "_int8",
     "linear_to_conv": "_conversion",
+    "packed_weights": "_packed",
     # layers that torch lacks
     "Concat": "_residual",
     "DropPath": "_drop_path",
     "GlobalAvgPool": "_pool",
     "Int8Linear": "_int8",
     "Maxout": "_maxout",
+    "PackedLinear": "_packed",
     "Residual": "_residual",
     "alexnet_response_norm": "_norm",
     "drop_path": "_drop_path",

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
+from chainrule.nn._opaque import Opaque
 
 STEPS = 127
 """From zero to the largest weight of a row, and to the largest number of an input."""
@@ -126,22 +127,19 @@ class _Product:
     """(x, r) -> s_i r sum_j V_ij (x_j - 128) + b_i for whole numbers x from 1 to 255, the sums exact.
 
     Args:
-        numbers: V, int8, (K, D); laid out for the kernel, which no two copies of a network need twice.
+        numbers: V, int8, (K, D); laid out for the kernel.
         step: s, float32, (K,).
         bias: b, (K,).
     """
 
     def __init__(self, numbers: Tensor, step: Tensor, bias: Tensor | None = None) -> None:
-        self.packed = torch.ops.onednn.qlinear_prepack(numbers, None)
+        self.packed = Opaque(torch.ops.onednn.qlinear_prepack(numbers, None))
         self.step, self.bias, self.zero = step, bias, torch.zeros(len(step), dtype=torch.int64)
 
     def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
         plain: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")  # no bias, no further operation
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(x, 1.0, ZERO, self.packed, self.step, self.zero, *plain)
+        y: Tensor = torch.ops.onednn.qlinear_pointwise(x, 1.0, ZERO, self.packed.tensor, self.step, self.zero, *plain)
         return y.mul_(scale) if self.bias is None else torch.addcmul(self.bias, y, scale)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Product:
-        return self
 
 
 @cache

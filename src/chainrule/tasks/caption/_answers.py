@@ -13,6 +13,7 @@ from chainrule.core.recipe import CaptionRecipe
 from chainrule.decoding import Candidate
 from chainrule.draw.captioned import captions_html
 from chainrule.models import Captioner
+from chainrule.nn import packed_weights
 from chainrule.tasks.caption._describe import Captioned, describe
 from chainrule.tasks.caption._facts import captioned_facts
 from chainrule.tasks.caption._processing import CaptionProcessing
@@ -42,7 +43,8 @@ def captioned(
     """Return what the network of a run writes about pictures; see `Run.caption`."""
     assert isinstance(run.recipe, CaptionRecipe)
     how = asked_for(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
-    prepared, model = CaptionProcessing.read(run.processing), _of(run, module, int8)
+    prepared, model = CaptionProcessing.read(run.processing), packed_weights(_of(run, module, int8))
+    assert isinstance(model, Captioner)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append
     found = []

@@ -13,6 +13,7 @@ from chainrule.core.errors import DataError
 from chainrule.core.recipe import LanguageRecipe
 from chainrule.data.tokenizers import END, PADDING, START, UNKNOWN, Tokenizer
 from chainrule.decoding import Sampling, sample
+from chainrule.nn import packed_weights
 from chainrule.tasks._tokenizer import stored_tokenizer
 
 if TYPE_CHECKING:
@@ -99,5 +100,5 @@ def written(
     tokenizer = stored_tokenizer(run.processing)
     reach = None if run.recipe.data.order == "lanes" else run.recipe.data.length
     count = usual.length if length is None else length
-    model = run.model(module, int8=int8)
+    model = packed_weights(run.model(module, int8=int8))
     return generate(model, tokenizer, prompt or "\n", count, how, seed=seed, reach=reach)

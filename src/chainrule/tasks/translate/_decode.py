@@ -13,6 +13,7 @@ from chainrule.core.sections import Decode
 from chainrule.data.tokenizers import END, PADDING, START, UNKNOWN
 from chainrule.decoding import Beam, beam_search
 from chainrule.decoding._beam import Watch
+from chainrule.nn import packed_weights
 from chainrule.tasks.translate._tokens import Tokens
 
 GROUP = 32
@@ -98,7 +99,7 @@ def translate(
             expected="at least one token of its vocabulary",
             got=repr(said[:40]),
         )
-    search = beam_of(how, best)
+    search, model = beam_of(how, best), packed_weights(model)
     found: dict[int, Translated] = {
         number: Translated(text, "") for number, text in enumerate(texts) if not lengths[number]
     }
