@@ -4,9 +4,10 @@
 
 One encoder-decoder of 6 + 6 layers of 512 over 32,000 tokens, the same random weights for all, 5 hypotheses, 50 steps,
 batches of 1 and of 8 sentences of 20 to 30 tokens. The tokens that could end a sequence are ruled out, so that all take
-50 steps. CTranslate2 takes one thread where that is faster than as many as the others have. A turn reads the sources and writes; counted are the tokens of the best hypotheses. The share of equal tokens
-says how far the outputs are those of ours in float32: of random weights, where many tokens are about equally probable,
-8 bits change more than of a trained network.
+50 steps. CTranslate2 takes one thread where that is faster than as many as the others have. A turn reads the sources
+and writes; counted are the tokens of the best hypotheses. The share of equal tokens says how far the outputs are those
+of ours in float32: with random weights, where many tokens are about equally probable, 8 bits change more than with
+trained ones.
 """
 
 from __future__ import annotations
