@@ -42,7 +42,7 @@ def test_temporaries_of_the_dead_go_and_those_of_the_living_stay(
 
 
 def test_without_locks_only_old_temporaries_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_flock", lambda fd: None)
+    monkeypatch.setattr(store, "flock", lambda fd: None)
     for name, age in (("a.tmp-1-0", 0), ("b.tmp-1-0", 2 * 24 * 3600)):
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (time.time() - age,) * 2)

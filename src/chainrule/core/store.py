@@ -11,8 +11,6 @@ the dead apart without trusting process numbers, which are used again and mean n
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import itertools
 import os
 import re
@@ -20,12 +18,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from chainrule.core.errors import StorageError, UsageError
+from chainrule.core.locks import Lock, close, flock, hold
 from chainrule.core.paths import shown
 from chainrule.core.sealed import MANIFEST, Checksums, Whole, manifest_bytes, newest_whole, read_folder, verify_folder
+from chainrule.core.storage_errors import storage_error, translated
 
 __all__ = [
     "Lock",
@@ -45,72 +44,8 @@ Bytes = bytes | bytearray | memoryview
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _TEMPORARY = re.compile(r"\.tmp-[0-9]+-[0-9]+\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\Z")
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}  # what file systems without flock answer
 _DAY = 24 * 3600.0
 _count = itertools.count()
-_locked: set[int] = set()  # descriptors that a forked child must not hold: the lock would outlive us
-
-
-def _forget_locks() -> None:
-    for fd in _locked:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    _locked.clear()
-
-
-os.register_at_fork(after_in_child=_forget_locks)
-
-_WHY = {
-    errno.ENOSPC: ("the disk is full", "free some space, or choose another disk"),
-    errno.EDQUOT: ("your quota on this disk is used up", "free some space, or choose another disk"),
-    errno.EFBIG: ("the file would be longer than this process may write", "raise the limit (ulimit -f)"),
-    errno.EROFS: ("the disk is read-only", "choose another folder"),
-    errno.EACCES: ("permission denied", "choose a folder that you may write to"),
-    errno.EPERM: ("permission denied", "choose a folder that you may write to"),
-    errno.ENOENT: ("the folder does not exist", "make the folder first, or check the path"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
-    errno.EISDIR: ("there is a folder of that name", "choose another name"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
-    errno.EIO: ("the disk reports an error", "check the disk; what was saved before is still there"),
-    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
-    errno.ELOOP: ("its links lead in a circle", "check the path"),
-}
-_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-def storage_error(
-    action: str, path: str | os.PathLike[str], error: OSError | ValueError, needed: int | None = None
-) -> StorageError:
-    """Translate what the operating system said into what a user can act on.
-
-    Args:
-        action: What was being done: "write", "remove" ...
-        path: The file or folder it was done to.
-        error: As it was raised. A `ValueError` is a name with a NUL character.
-        needed: Bytes that were to be written, named where space is the reason.
-
-    Example:
-        >>> print(storage_error("write", "a.json", OSError(errno.EROFS, "")))
-        cannot write "a.json": the disk is read-only. Remedy: choose another folder.
-    """
-    if isinstance(error, ValueError):
-        return StorageError(f"cannot {action} {shown(path)}: it is no name for a file", remedy="choose another name")
-    code = error.errno or 0
-    why, remedy = _WHY.get(code, (os.strerror(code) if code else str(error), None))
-    space: dict[str, str] = {}
-    if code in _SPACE and needed is not None:
-        space["expected"] = f"room for {needed:,} bytes"
-        with contextlib.suppress(OSError):
-            space["got"] = f"{shutil.disk_usage(Path(path).absolute().parent).free:,} bytes free on the disk"
-    return StorageError(f"cannot {action} {shown(path)}: {why}", remedy=remedy, **space)
-
-
-@contextlib.contextmanager
-def _translated(action: str, path: Path, needed: int | None = None) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise storage_error(action, path, error, needed) from error
 
 
 def _temporary(path: Path) -> Path:
@@ -119,31 +54,6 @@ def _temporary(path: Path) -> Path:
     if len(name) + len(tail) > 255:  # what nearly every file system allows, in bytes
         name = name[: 255 - len(tail)].decode(errors="ignore").encode()
     return path.with_name(os.fsdecode(name) + tail)
-
-
-def _flock(fd: int, *, wait: bool = False) -> bool | None:
-    """Whether the lock was got; None where the file system has none."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        raise
-    return True
-
-
-def _hold(fd: int) -> None:
-    """Lock a temporary as long as it is open, and know it in forked children."""
-    _locked.add(fd)
-    _flock(fd)
-
-
-def _close(fd: int) -> None:
-    if fd in _locked:  # a forked child has closed it, and the number may be another file's by now
-        _locked.discard(fd)
-        os.close(fd)
 
 
 def _write_all(fd: int, rest: memoryview) -> None:
@@ -194,20 +104,20 @@ def write_file(path: str | os.PathLike[str], data: Bytes | str | Sequence[Bytes]
     """
     target = Path(path)
     buffers = _buffers(data.encode() if isinstance(data, str) else data)
-    with _translated("write", target, sum(map(len, buffers))):
+    with translated("write", target, sum(map(len, buffers))):
         if target.exists() and not target.is_file():  # a rename would replace a device by a file
             raise StorageError(f"cannot write {shown(target)}: it exists and is no file", remedy="choose another name")
         temporary = _temporary(target)
         try:
             fd = os.open(temporary, _NEW, 0o666)
             try:
-                _hold(fd)
+                hold(fd)
                 for buffer in buffers:
                     _write_all(fd, buffer)
                 os.fsync(fd)
                 os.replace(temporary, target)
             finally:
-                _close(fd)
+                close(fd)
             _sync(target.parent)
         except BaseException:
             _discard(temporary)
@@ -284,7 +194,7 @@ def filled_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     with _new_folder(Path(path)) as temporary:
         yield temporary
-        with _translated("write", Path(path)):
+        with translated("write", Path(path)):
             for file in temporary.rglob("*"):
                 _sync(file)
 
@@ -300,10 +210,10 @@ def _new_folder(target: Path, needed: int | None = None) -> Iterator[Path]:
     fd = -1
     try:
         try:
-            with _translated("write", target, needed):
+            with translated("write", target, needed):
                 os.mkdir(temporary)
             fd = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            _hold(fd)
+            hold(fd)
             yield temporary
             os.fsync(fd)
             os.rename(temporary, target)
@@ -312,7 +222,7 @@ def _new_folder(target: Path, needed: int | None = None) -> Iterator[Path]:
             _discard(temporary)
             raise
         finally:
-            _close(fd)
+            close(fd)
     except OSError as error:  # other errors are those of whoever fills the folder
         raise storage_error("write", target, error, needed) from error
 
@@ -324,7 +234,7 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
         StorageError: There is no such folder, or it cannot be removed.
     """
     target = Path(path)
-    with _translated("remove", target):
+    with translated("remove", target):
         if target.is_symlink() or not target.is_dir():
             raise StorageError(f"cannot remove {shown(target)}: it is no folder")
         temporary = _temporary(target)
@@ -342,7 +252,7 @@ def set_aside(path: str | os.PathLike[str], prefix: str) -> Path:
     target, number = Path(path), 0
     while (aside := target.with_name(f"{prefix}-{target.name}" + (f"-{number}" if number else ""))).exists():
         number += 1
-    with _translated("rename", target):
+    with translated("rename", target):
         os.rename(target, aside)
         _sync(target.parent)
     return aside
@@ -358,14 +268,14 @@ def clean_stale(parent: str | os.PathLike[str]) -> list[str]:
         StorageError: The folder cannot be read.
     """
     removed = []
-    with _translated("read", Path(parent)):
+    with translated("read", Path(parent)):
         names = sorted(name for name in os.listdir(parent) if _TEMPORARY.search(name))
     for name in names:
         path = Path(parent, name)
         with contextlib.suppress(OSError):  # another process may be cleaning too
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                free = _flock(fd)
+                free = flock(fd)
                 if free is None:
                     free = time.time() - os.fstat(fd).st_mtime > _DAY
                 if free:
@@ -374,52 +284,3 @@ def clean_stale(parent: str | os.PathLike[str]) -> list[str]:
             finally:
                 os.close(fd)
     return removed
-
-
-class Lock:
-    """A folder used by one process at a time, until the `with` block or the process ends.
-
-    The kernel drops the lock when its holder dies, however it dies, so none is ever stale; children that the holder
-    forked do not keep it. A file system without locks is not locked.
-
-    Args:
-        folder: It must exist. The lock is a file `.lock` in it, which stays.
-
-    Raises:
-        StorageError: Another process, which is named, uses the folder.
-
-    Example:
-        >>> import tempfile
-        >>> with Lock(tempfile.mkdtemp()):
-        ...     print("alone")
-        alone
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder, self._fd = Path(folder), -1
-
-    def __enter__(self) -> Lock:
-        with _translated("lock", self.folder):
-            fd = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-            _locked.add(fd)
-            try:
-                if _flock(fd) is False:
-                    holder = os.read(fd, 20).decode(errors="replace").strip() or "unknown"
-                    raise StorageError(
-                        f"{shown(self.folder)} is in use by another process",
-                        got=f"process {holder}",
-                        remedy="wait until it ends, or choose another folder",
-                    )
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-            except BaseException:
-                _close(fd)
-                raise
-            self._fd = fd
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _close(self._fd)
-        self._fd = -1
