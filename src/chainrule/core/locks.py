@@ -27,10 +27,10 @@ def _forget_locks() -> None:
 os.register_at_fork(after_in_child=_forget_locks)
 
 
-def flock(fd: int, *, wait: bool = False) -> bool | None:
+def flock(fd: int) -> bool | None:
     """Whether the lock was got; None where the file system has none."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
