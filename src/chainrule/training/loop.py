@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chainrule.analysis.layers import look
 from chainrule.data.feed import feed
 from chainrule.optim import At, ema_update
+from chainrule.runtime.allocator import keep_freed_memory
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
@@ -56,6 +57,7 @@ def train_loop(
     Source:
         LECTURES B1.
     """
+    keep_freed_memory()
     world = world or Alone()
     watchers = list(observers)
     if not task.phases:
