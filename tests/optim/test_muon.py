@@ -163,3 +163,19 @@ def test_options_are_told_by_name() -> None:
     ):
         with pytest.raises(Exception, match=message):
             muon([torch.ones(2, 2, requires_grad=True)], **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 3, 3, 3)])
+def test_the_rest_by_adamw_is_torchs(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(2)
+    start = torch.randn(shape, generator=generator)
+    mine, theirs = (start.clone().requires_grad_() for _ in range(2))
+    group = {"params": [mine], "orthogonal": False, "lr": 0.01}
+    optimizer = muon([group], lr=0.02, rest="adamw", rest_lr=0.004, rest_betas=(0.8, 0.9), weight_decay=0.3)
+    other = torch.optim.AdamW([theirs], lr=0.002, betas=(0.8, 0.9), weight_decay=0.3)  # half of both rates
+    for _ in range(20):
+        gradient = torch.randn(shape, generator=generator)
+        mine.grad, theirs.grad = gradient.clone(), gradient.clone()
+        optimizer.step()
+        other.step()
+    torch.testing.assert_close(mine, theirs)

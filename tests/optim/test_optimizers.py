@@ -28,6 +28,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("adamw", {"epsilon": "inside"}),
     ("muon", {"weight_decay": 0.1}),
     ("muon", {"scale": "rms", "normalize": False}),
+    ("muon", {"orthogonal": False, "rest": "adamw", "normalize": False}),
 ]
 each = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda value: str(value))
 LAST = torch.channels_last
@@ -149,6 +150,8 @@ def test_whatever_iterable_of_parameters_is_taken(name: str, options: dict[str, 
         ("muon", {"iterations": 0}, "at least 1"),
         ("muon", {"lr": 0.0}, "lr above 0"),
         ("muon", {"scale": "big"}, "unit or rms"),
+        ("muon", {"rest": "adam"}, "nesterov or adamw"),
+        ("muon", {"rest_betas": (0.9, 1.0)}, "rest_betas"),
     ],
 )
 def test_options_out_of_range(name: str, options: dict[str, Any], message: str) -> None:

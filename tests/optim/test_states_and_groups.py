@@ -34,6 +34,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("adamw", {"weight_decay": 0.2}),
     ("adamw", {"epsilon": "inside"}),
     ("muon", {"weight_decay": 0.1, "normalize": False}),
+    ("muon", {"weight_decay": 0.1, "orthogonal": False, "rest": "adamw", "normalize": False}),
 ]
 each = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda value: str(value))
 SHAPE = (4, 6, 3, 2)

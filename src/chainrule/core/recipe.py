@@ -29,6 +29,7 @@ from chainrule.core.sections import (
     MaskedData,
     Model,
     Named,
+    Optim,
     PairData,
     Penalty,
     Predict,
@@ -75,7 +76,7 @@ class Recipe(Section):
     init: Init = Init()
     loss: Named = Named(name="softmax")
     penalty: Penalty = Penalty()
-    optim: Named = Named(name="adam")
+    optim: Optim = Optim(name="adam")
     schedule: Named = Named(name="constant")
     train: Train
 

@@ -77,7 +77,10 @@ OPTIMIZERS = Registry(
         ("rmsprop", Entry(f"{_HERE}.adaptive:rmsprop", "rates divided by recent gradients (LECTURES B5)")),
         ("adam", Entry(f"{_HERE}.adaptive:adam", "momentum and rmsprop, bias-corrected (LECTURES B6)")),
         ("adamw", Entry(f"{_HERE}.adaptive:adamw", "adam with decoupled weight decay (LECTURES B7)")),
-        ("muon", Entry(f"{_HERE}._muon:muon", "orthogonal steps for filters and matrices, Nesterov for the rest")),
+        (
+            "muon",
+            Entry(f"{_HERE}._muon:muon", "orthogonal steps for matrices, Nesterov or AdamW for the rest"),
+        ),
     ],
     group="chainrule.optimizers",
 )

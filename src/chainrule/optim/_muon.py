@@ -1,4 +1,4 @@
-"""Muon: momentum whose steps are made orthogonal, for filters and matrices; Nesterov's momentum for the rest."""
+"""Muon: momentum whose steps are made orthogonal, for matrices; Nesterov's momentum or AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.optim.adamw import adamw as torch_adamw
 from torch.optim.sgd import sgd as torch_sgd
 
 from chainrule.core.errors import UsageError
@@ -16,6 +17,10 @@ from chainrule.optim._options import can_be_fused, check_decay, check_rate, chec
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of X <- a X + (b A + c A A) X with A = X X^T: the quintic whose slope at 0 is steepest (Jordan 2024)."""
+
+RESTS = ("nesterov", "adamw")
+EPSILON = 1e-8
+"""In AdamW's division, outside of the root."""
 
 
 def muon(
@@ -27,21 +32,24 @@ def muon(
     normalize: bool = True,
     scale: Literal["unit", "rms"] = "unit",
     min_ndim: Literal[2, 4] = 2,
+    orthogonal: bool = True,
+    rest: Literal["nesterov", "adamw"] = "nesterov",
     rest_lr: float = 0.1,
     rest_momentum: float = 0.85,
+    rest_betas: tuple[float, float] = (0.9, 0.95),
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Return Muon for filters and matrices, and gradient descent with Nesterov's momentum for all other parameters.
+    """Return Muon for filters and matrices, and Nesterov's momentum or AdamW for all other parameters.
 
     A weight (K, ...) is taken as a matrix (K, the rest): m = rho m + g; x -= lr orthogonalize(g + rho m). All
     directions of the step have about the same length, so rare ones are learned as fast as frequent ones.
 
     Rates keep their ratio: where a parameter is no matrix, or its group says `orthogonal: False`, it moves at
-    `group["lr"] * rest_lr / lr`, by v = rho v + g; x -= that (g + rho v).
+    `group["lr"] * rest_lr / lr`, by v = rho v + g; x -= that (g + rho v), or by AdamW (B7).
 
     Args:
-        params: Parameters or groups; a group may have its own `lr`, `momentum`, `rest_momentum`, `weight_decay`,
-            `normalize` and `orthogonal` (default true).
+        params: Parameters or groups; a group may have its own `lr`, `momentum`, `rest_momentum`, `rest_betas`,
+            `weight_decay`, `normalize` and `orthogonal`.
         lr: Learning rate of the matrices, above 0.
         momentum: rho of the matrices, in [0, 1).
         iterations: Newton-Schulz iterations, at least 1.
@@ -49,9 +57,13 @@ def muon(
             of the weights has no meaning.
         scale: "unit": the step as it is; "rms": times 0.2 sqrt(max(rows, columns)), the size of Adam's steps.
         min_ndim: Smallest number of dimensions that is taken as a matrix: 2, or 4 for filters of convolutions alone.
+        orthogonal: Whether matrices are taken as such; false for tables of embeddings and for the last layer, whose
+            rows are no directions of one space.
+        rest: Rule of the rest.
         rest_lr: Learning rate of the rest when that of the matrices is `lr`, at least 0.
-        rest_momentum: rho of the rest, in [0, 1).
-        weight_decay: d in x -= lr d x for matrices, d in g + d x for the rest.
+        rest_momentum: rho of the rest, in [0, 1), for nesterov.
+        rest_betas: Decay of AdamW's two means, both in [0, 1).
+        weight_decay: d in x -= lr d x for matrices and for AdamW, d in g + d x for nesterov.
 
     Raises:
         UsageError: An option is out of range.
@@ -65,7 +77,7 @@ def muon(
         [0.9, 0.9]
 
     Source:
-        Jordan et al. 2024 (Muon, airbench94); momentum as LECTURES B2, B3.
+        Jordan et al. 2024 (Muon, airbench94; with AdamW beside it in language models); LECTURES B2, B3, B7.
 
     Departures:
         torch's own Muon computes in bfloat16, which is slow on most CPUs, and takes matrices alone.
@@ -79,6 +91,10 @@ def muon(
     check_decay("muon", weight_decay)
     if iterations < 1:
         raise UsageError("muon: a step is made orthogonal by iterations", expected="at least 1", got=iterations)
+    for option, value in zip(("rest_betas[0]", "rest_betas[1]"), rest_betas, strict=True):
+        check_share("muon", option, value)
+    if rest not in RESTS:
+        raise UsageError("muon: the rest has one of two rules", expected=" or ".join(RESTS), got=rest)
     if scale not in ("unit", "rms") or min_ndim not in (2, 4):
         raise UsageError("muon: scale is unit or rms, min_ndim 2 or 4", got=f"{scale}, {min_ndim}")
     defaults = {
@@ -88,16 +104,18 @@ def muon(
         "normalize": normalize,
         "scale": scale,
         "min_ndim": min_ndim,
-        "orthogonal": True,
+        "orthogonal": orthogonal,
+        "rest": rest,
         "rest_scale": rest_lr / lr,
         "rest_momentum": rest_momentum,
+        "rest_betas": rest_betas,
         "weight_decay": weight_decay,
     }
     return aligned(Muon(listed("muon", params), defaults))
 
 
 class Muon(torch.optim.Optimizer):
-    """What `muon` returns; its options are there. Each parameter keeps `momentum_buffer`."""
+    """What `muon` returns; its options are there. Each parameter keeps `momentum_buffer`, or what AdamW keeps."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -118,7 +136,7 @@ class Muon(torch.optim.Optimizer):
             if matrices:
                 self._step_matrices(group, matrices)
             if rest:
-                self._step_rest(group, rest)
+                (self._step_nesterov if group["rest"] == "nesterov" else self._step_adamw)(group, rest)
         return loss
 
     def _step_matrices(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
@@ -136,7 +154,7 @@ class Muon(torch.optim.Optimizer):
             factor = 0.2 * max(step.shape) ** 0.5 if group["scale"] == "rms" else 1.0
             p.add_(step.reshape(p.shape), alpha=-group["lr"] * factor)
 
-    def _step_rest(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+    def _step_nesterov(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         momentum = group["rest_momentum"]
         torch_sgd(
             parameters,
@@ -151,11 +169,33 @@ class Muon(torch.optim.Optimizer):
             maximize=False,
         )
 
-    def _buffers(self, parameters: list[Tensor]) -> list[Tensor]:
+    def _step_adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         for p in parameters:
-            if "momentum_buffer" not in self.state[p]:
-                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
-        return [self.state[p]["momentum_buffer"] for p in parameters]
+            if "step" not in self.state[p]:
+                self.state[p]["step"] = torch.zeros((), device=p.device)
+        first, second = group["rest_betas"]
+        torch_adamw(
+            parameters,
+            [p.grad for p in parameters if p.grad is not None],
+            self._buffers(parameters, "exp_avg"),
+            self._buffers(parameters, "exp_avg_sq"),
+            [],
+            [self.state[p]["step"] for p in parameters],
+            fused=can_be_fused(parameters),
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"] * group["rest_scale"],
+            weight_decay=group["weight_decay"],
+            eps=EPSILON,
+            maximize=False,
+        )
+
+    def _buffers(self, parameters: list[Tensor], name: str = "momentum_buffer") -> list[Tensor]:
+        for p in parameters:
+            if name not in self.state[p]:
+                self.state[p][name] = torch.zeros_like(p)
+        return [self.state[p][name] for p in parameters]
 
 
 def orthogonalize(matrices: Float[Tensor, "b m n"], iterations: int = 3) -> Float[Tensor, "b m n"]:

@@ -48,12 +48,13 @@ def check_solvable(recipe: ImageRecipe) -> None:
     refused = {
         "penalty.l1": recipe.penalty.l1,
         "train.freeze": train.freeze,
+        "optim.groups": [group.of for group in recipe.optim.groups],
         "train.ema": train.ema,
         **{f"augment.{key}": value for key, value in recipe.augment.model_dump().items()},
     }
     for key, value in refused.items():
         if value:
-            without = "null" if key == "train.ema" else "[]" if key == "train.freeze" else 0
+            without = "null" if key == "train.ema" else "[]" if isinstance(value, list) else 0
             raise RecipeError(
                 f"{name} minimizes mean loss + l2 * sum W^2 over the training images as they are",
                 expected=f"{key}: {without}",

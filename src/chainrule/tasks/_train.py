@@ -26,6 +26,7 @@ from chainrule.runtime.weights import write_weights
 from chainrule.tasks._given_run import given_run
 from chainrule.tasks._info import new_info
 from chainrule.tasks._job import Job, Network, job_type
+from chainrule.tasks._learning import check_patterns
 from chainrule.tasks._logs import Logs
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options
@@ -86,6 +87,7 @@ def begin_run(
         job.examples(part)  # what is wrong with the data is found before anything is made
     state = start(task, recipe.train.seed)
     seconds = time.perf_counter() - begun
+    check_patterns(recipe, state.model)
     job.try_out(state.model)
     folder, parent = RunFolder(out), given_run(recipe)
     folder.create(

@@ -171,6 +171,8 @@ def check_options(recipe: Recipe) -> None:
         if place == "model" and named.name == OWN:
             continue
         options(TABLES[place], named, place)
+    for pattern, own in recipe.optim.apart():
+        options(TABLES["optim"], Named(name=recipe.optim.name, **own), f"optim.groups {pattern}")
 
 
 def options(table: Table, named: Named, section: str) -> dict[str, Any]:

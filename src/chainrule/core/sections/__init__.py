@@ -22,6 +22,7 @@ from chainrule.core.sections._model import Init as Init
 from chainrule.core.sections._model import Model as Model
 from chainrule.core.sections._model import Penalty as Penalty
 from chainrule.core.sections._model import WordModel as WordModel
+from chainrule.core.sections._optim import Optim as Optim
 from chainrule.core.sections._train import Train as Train
 from chainrule.core.sections._train import TrainMasked as TrainMasked
 from chainrule.core.sections._train import TrainPairs as TrainPairs
