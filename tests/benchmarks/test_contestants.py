@@ -107,6 +107,14 @@ FOUND: dict[str, dict[str, Any]] = {
         }
         for what in ("fashion-cnn", "resnet18")
     },
+    "language": {
+        what: {
+            "tokens a step": 2048,
+            "tokens a second": {"ours": 3000, "Keras 3, jax": 1600},
+            "ours over Keras 3, jax": 1.9,
+        }
+        for what in ("lstm-256", "lstm-512", "gpt")
+    },
     "ablation": {
         "without": {"He's initialization": {"accuracy": 0.901, "deviation": 0.002, "points lost": 0.4}},
     },
@@ -146,11 +154,13 @@ def test_what_was_measured_is_written_between_the_marks() -> None:
     assert "| ours, compiled | 20.0 | 2.00 | 2e-07 |" in text
     assert "Compiling took 40 seconds and pays after 2,400 images." in text
     assert "| Keras 3 | 20 | 1.50 |" in text
+    assert "| lstm-512, 2,048 tokens a step | tokens a second | ours over it |" in text
+    assert "| Keras 3, jax | 1,600 | 1.90 |" in text
     assert "| transformers | 80.0 | 1.25 | 3.12 | 99.5 % |" in text
     assert "| ours, int8 | 250.0 |  |  | 75.0 % |" in text
     assert "| faiss | 2.00 | 4.00 | 580 |" in text
     assert "| He's initialization | 90.10 % | 0.20 | 0.40 |" in text
-    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 4
+    assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 5
     assert text.count("**beside other work: not to be relied on**") == 1
     assert text.count("Not measured yet.") == 3
     assert page(found, text) == text

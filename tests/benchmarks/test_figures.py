@@ -98,7 +98,7 @@ def test_vectors_of_words_are_told_by_loss_and_analogies(bench: dict[str, Module
 def test_hidden_words_are_told_by_accuracy_and_perplexity(bench: dict[str, ModuleType], tmp_path: Path) -> None:
     (tmp_path / "cat.txt").write_text(LINE * 60)
     data = {"data.name": "text-file", "data.file": str(tmp_path / "cat.txt"), "data.split_seed": None}
-    found = measured(bench, "sentiment-pretrained", {**data, "model.dim": 8, "model.num_heads": 2})
+    found = measured(bench, "sentiment-pretrained", {**data, "model.width": 8, "model.num_heads": 2})
     head, sections, _ = pages(bench, "sentiment-pretrained", found)
     assert head.startswith(f"# Measured: test accuracy {100 * found['test']['accuracy']['mean']:.2f} %, deviation ")
     assert f"# test perplexity {found['test']['perplexity']['mean']:.1f}, deviation " in head

@@ -79,7 +79,7 @@ SHIPPED = [name for name in recipe_names() if open_recipe(name).task == "languag
 def test_the_recipes_of_the_package_run_two_steps(name: str, text: Path, tmp_path: Path) -> None:
     small = {"data.name": "text-file", "data.file": str(text), "generate.length": 5}
     if open_recipe(name).model.name == "gpt":
-        small |= {"data.length": 30, "data.context": 20, "model.dim": 16, "model.num_heads": 2}
+        small |= {"data.length": 30, "data.context": 20, "model.width": 16, "model.num_heads": 2}
     else:
         small |= {"data.context": 10, "model.width": 16}
     steps = {"train.steps": 2, "train.batch": 4, "train.threads": 1}
