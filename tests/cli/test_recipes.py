@@ -17,6 +17,7 @@ from chainrule.models import MODELS
 from chainrule.tasks.tables import TABLES, check_options, open_recipe, open_study, recipe_keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -70,8 +71,14 @@ def test_the_conventions_on_the_page_are_options() -> None:
         check_options(open_recipe("digits-mlp", setting))
 
 
+def test_the_page_shows_groups_that_are_valid() -> None:
+    (text,) = (parse_yaml(block) for block in BLOCKS if block.startswith("optim:"))
+    recipe = open_recipe({**open_recipe("digits-mlp").to_data(), **text})
+    assert [group.of for group in recipe.optim.groups] == ["conv1.*", "embed*"]
+
+
 def test_the_page_shows_a_study_that_is_valid(tmp_path: Path) -> None:
-    text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+    (text,) = (block for block in BLOCKS if "compare:" in block)
     (tmp_path / "study.yaml").write_text(text)
     (tmp_path / "mine.yaml").write_text(open_recipe("digits-mlp", {"model.hidden": [5]}).to_yaml())
     _, recipes = open_study(tmp_path / "study.yaml")
