@@ -50,14 +50,30 @@ def test_the_first_group_that_fits_says_the_options() -> None:
     assert found[f"{last}.bias"]["betas"] == (0.9, 0.999)
 
 
-def test_rates_of_groups_follow_the_schedule() -> None:
-    optim = {"name": "sgd", "lr": 0.1, "groups": [{"of": "1.weight", "lr": 0.4}]}
+@pytest.mark.parametrize("lr", [0.1, 0.0])
+def test_rates_of_groups_follow_the_schedule(lr: float) -> None:
+    optim = {"name": "sgd", "lr": lr, "groups": [{"of": "1.weight", "lr": 0.4}]}
     recipe = {**SMALL, "optim": optim, "schedule": {"name": "linear", "warmup": 0.0}}
     task = Classification(open_recipe(recipe)).task()
-    rates = [[group.rate(At(seed=0, step=step, steps=10)) for group in task.phases[0].groups] for step in (0, 5, 9)]
-    for apart, _, rest, _ in rates:
-        assert apart == pytest.approx(4 * rest)
-    assert rates[0][2] > rates[1][2] > rates[2][2] > 0
+    shares = [[group.rate(At(seed=0, step=step, steps=10)) for group in task.phases[0].groups] for step in (0, 5, 9)]
+    for main, _, apart, _ in shares:
+        assert main == pytest.approx(lr / 0.4 * apart)
+    assert shares[0][2] > shares[1][2] > shares[2][2] > 0
+
+
+def test_the_rate_that_is_written_is_that_of_most_parameters(tmp_path: Path) -> None:
+    optim = {"name": "sgd", "lr": 0.1, "groups": [{"of": "1.*", "lr": 0.004}]}
+    run = chainrule.train({**SMALL, "optim": optim}, out=tmp_path / "run", report=False)
+    assert {line["rate"] for line in run.history if line["part"] == "train"} == {0.1}
+
+
+def test_what_is_frozen_stays_whatever_its_group_says() -> None:
+    optim = {"name": "sgd", "lr": 0.1, "groups": [{"of": "1.*", "lr": 0.4}]}
+    recipe = {**SMALL, "optim": optim, "train": {**SMALL["train"], "freeze": ["1.weight"]}}
+    task = Classification(open_recipe(recipe)).task()
+    state = start(task, 0)
+    moved = {id(p) for group in state.optimizers["learn"].param_groups for p in group["params"]}
+    assert {name for name, p in state.model.named_parameters() if id(p) not in moved} == {"1.weight"}
 
 
 def test_muon_takes_the_last_layer_as_a_table(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from chainrule.optim import suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks._given_run import given_run
+from chainrule.tasks._groups import check_patterns
 from chainrule.tasks._info import new_info
 from chainrule.tasks._job import Job, Network, job_type
-from chainrule.tasks._learning import check_patterns
 from chainrule.tasks._logs import Logs
 from chainrule.tasks._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.tables import check_options

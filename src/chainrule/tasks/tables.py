@@ -171,8 +171,8 @@ def check_options(recipe: Recipe) -> None:
         if place == "model" and named.name == OWN:
             continue
         options(TABLES[place], named, place)
-    for pattern, own in recipe.optim.apart():
-        options(TABLES["optim"], Named(name=recipe.optim.name, **own), f"optim.groups {pattern}")
+    for group in recipe.optim.groups:
+        options(TABLES["optim"], Named(name=recipe.optim.name, **group.options), f"optim.groups {group.of}")
 
 
 def options(table: Table, named: Named, section: str) -> dict[str, Any]:

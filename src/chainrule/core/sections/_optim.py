@@ -39,7 +39,3 @@ class Optim(Named):
         if empty := [group.of for group in value if not group.options]:
             raise ValueError(f"the group {empty[0]} has no option of its own")
         return value
-
-    def apart(self) -> list[tuple[str, dict[str, Any]]]:
-        """Which parameters have which options of their own."""
-        return [(group.of, group.options) for group in self.groups]
