@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chainrule.core.figures import FIGURES, main_figure
+from chainrule.draw.sections.headline import _QUALITIES
 
 SPREAD = {"mean": 1.0, "deviation": 0.1}
 
@@ -29,3 +30,7 @@ SPREAD = {"mean": 1.0, "deviation": 0.1}
 )
 def test_the_first_that_all_have(measured: list[dict[str, Any]], wanted: str | None) -> None:
     assert main_figure(*measured) is (None if wanted is None else FIGURES[wanted])
+
+
+def test_each_has_a_card_at_the_top_of_the_report() -> None:
+    assert set(_QUALITIES) == set(FIGURES)

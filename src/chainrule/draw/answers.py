@@ -16,7 +16,8 @@ def answers_html(name: str, part: Part, *, count: int) -> str:
         count: How many pictures there were.
 
     Example:
-        >>> page = answers_html("pets", Part("captions", "Captions", "<p>a cat</p>"), count=1)
+        >>> from markupsafe import Markup
+        >>> page = answers_html("pets", Part("captions", "Captions", Markup("<p>a cat</p>")), count=1)
         >>> "<title>pets · captions" in page, "1 picture<" in page
         (True, True)
     """

@@ -104,18 +104,15 @@ def _quality_cards(facts: Facts) -> list[dict[str, str]]:
     results = mapping(facts.run.get("result"))
     found: list[dict[str, str]] = []
     for part in ("test", "valid"):
-        measured = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
+        every = {**mapping(facts.evaluation.get(part)), **mapping(results.get(part))}
+        measured = {name: value for name, value in every.items() if mapping(value) or real(value) is not None}
         figure = main_figure(measured)
-        if figure is not None and (spread := mapping(measured[figure.metric])):
+        if figure is None:
+            continue
+        if spread := mapping(measured[figure.metric]):
             found.append(_spread_card(f"{_PARTS[part]} {figure.words}", spread, is_share=figure.is_share))
-        elif real(measured.get("bits")) is not None:
-            found.append(_bits_card(_PARTS[part], measured))
-        elif real(measured.get("exact")) is not None or real(measured.get("bleu")) is not None:
-            found += _written_cards(_PARTS[part], measured)
-        elif real(measured.get("accuracy")) is not None:
-            found.append(_accuracy_card(_PARTS[part], measured))
-        elif real(measured.get("loss")) is not None:
-            found.append(_card(f"{_PARTS[part]} loss", number_text(measured["loss"])))
+        else:
+            found.append(_QUALITIES[figure.metric](_PARTS[part], measured))
     return found
 
 
@@ -144,16 +141,39 @@ def _bits_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
     return _card(f"{part} bits per character", number_text(measured["bits"]), ", ".join(more))
 
 
-def _written_cards(part: str, measured: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Of what writes translations or captions: BLEU where it was measured, else the share of exact matches."""
-    exact = real(measured.get("exact"))
-    more = [f"perplexity {number_text(measured['perplexity'])}"]
+def _bleu_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
+    """Of what writes sentences that are compared with those of people."""
+    score, beam = real(measured["bleu"]), whole(measured.get("beam"))
+    more = [*([f"beam {beam}"] if beam else []), *_written(measured)]
+    return _card(f"{part} BLEU", "–" if score is None else f"{score:.2f}", ", ".join(more))
+
+
+def _exact_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
+    """Of what writes answers that are right or wrong as a whole."""
+    return _card(f"{part} exact matches", share_text(measured["exact"], digits=2), ", ".join(_written(measured)))
+
+
+def _written(measured: Mapping[str, Any]) -> list[str]:
     count = whole(measured.get("translated")) or whole(measured.get("pictures"))
-    more += [f"n = {count_text(count)}"] if count else []
-    if (score := real(measured.get("bleu"))) is not None:
-        more = [f"beam {whole(measured.get('beam'))}", *more] if whole(measured.get("beam")) else more
-        return [_card(f"{part} BLEU", f"{score:.2f}", ", ".join(more))]
-    return [_card(f"{part} exact matches", share_text(exact, digits=2), ", ".join(more))] if exact is not None else []
+    perplexity = measured.get("perplexity")
+    return [
+        *([] if perplexity is None else [f"perplexity {number_text(perplexity)}"]),
+        *([f"n = {count_text(count)}"] if count else []),
+    ]
+
+
+def _loss_card(part: str, measured: Mapping[str, Any]) -> dict[str, str]:
+    return _card(f"{part} loss", number_text(measured["loss"]))
+
+
+_QUALITIES = {
+    "bleu": _bleu_card,
+    "exact": _exact_card,
+    "bits": _bits_card,
+    "accuracy": _accuracy_card,
+    "loss": _loss_card,
+}
+"""Metric of a figure -> the card of one run that is judged by it."""
 
 
 def _best_cards(facts: Facts) -> list[dict[str, str]]:
