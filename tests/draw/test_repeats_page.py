@@ -77,6 +77,17 @@ def test_the_spread_is_that_of_the_seeds(tmp_path: Path) -> None:
     assert all(f"seed {number}" in page for number in range(4))
 
 
+def test_every_share_is_told_in_percent() -> None:
+    found = {key: {"mean": 0.25, "values": [0.2, 0.3]} for key in ("exact", "accuracy", "bleu", "nats")}
+    columns = spread_table({"seeds": [0, 1], "test": found, "valid": {}}).columns[1:]
+    assert {column.title.split()[-1]: column.kind for column in columns} == {
+        "exact": "percent",
+        "accuracy": "percent",
+        "bleu": "number",
+        "nats": "number",
+    }
+
+
 def test_before_all_are_trained_those_that_are_count(tmp_path: Path) -> None:
     results = folder_of(tmp_path / "all", 3, count=5, result=False)
     seed(tmp_path / "all", 3, status="interrupted")

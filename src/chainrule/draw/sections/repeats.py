@@ -13,6 +13,7 @@ from chainrule.core.figures import main_figure
 from chainrule.core.spread import spread
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part
+from chainrule.draw.sections.history import SHARES
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import listing, mapping, plain_text, real, whole
 
@@ -59,7 +60,7 @@ def spread_table(result: Mapping[str, Any]) -> Table:
     if not found:
         raise DataError("the seeds have no metric", expected="a result in run.json")
     count = max(len(listing(spread.get("values"))) for spread in found.values())
-    columns = [Column(name, "percent" if name.endswith("accuracy") else "number") for name in found]
+    columns = [Column(name, "percent" if name.split()[-1] in SHARES else "number") for name in found]
     rows = [[word, *(real(spread.get(name)) for spread in found.values())] for name, word in _ROWS.items()]
     return Table("Spread", [Column(f"of {count:,} seeds"), *columns], rows)
 
