@@ -69,6 +69,10 @@ if TYPE_CHECKING:
     from chainrule.formulas.convolution import conv_transpose_backward as conv_transpose_backward
     from chainrule.formulas.convolution import conv_transpose_forward as conv_transpose_forward
     from chainrule.formulas.convolution import conv_transpose_output_size as conv_transpose_output_size
+    from chainrule.formulas.decoder import decoder_backward as decoder_backward
+    from chainrule.formulas.decoder import decoder_block_backward as decoder_block_backward
+    from chainrule.formulas.decoder import decoder_block_forward as decoder_block_forward
+    from chainrule.formulas.decoder import decoder_forward as decoder_forward
     from chainrule.formulas.dropout import dropout_backward as dropout_backward
     from chainrule.formulas.dropout import dropout_forward as dropout_forward
     from chainrule.formulas.embedding import bag_of_words as bag_of_words
@@ -248,6 +252,10 @@ __getattr__, __dir__, __all__ = lazy(
         "transformer_block_backward": "transformer",
         "transformer_forward": "transformer",
         "transformer_backward": "transformer",
+        "decoder_block_forward": "decoder",
+        "decoder_block_backward": "decoder",
+        "decoder_forward": "decoder",
+        "decoder_backward": "decoder",
         "worked_transformer": "transformer",
         "transformer_trace": "transformer",
         # beam

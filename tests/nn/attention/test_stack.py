@@ -8,9 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
+from chainrule.formulas import decoder_forward
 from chainrule.formulas import transformer as book
+from chainrule.formulas.decoder import DecoderBlock
 from chainrule.formulas.norms import layer_norm_forward
-from chainrule.nn.attention import ORDERS, Decoder, Encoder, SelfBlock, causal_mask, padding_mask, rotary
+from chainrule.nn.attention import (
+    ORDERS,
+    CrossAttention,
+    CrossBlock,
+    Decoder,
+    Encoder,
+    SelfAttention,
+    SelfBlock,
+    causal_mask,
+    padding_mask,
+    rotary,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +35,31 @@ def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
 
+def attention_of(part: SelfAttention | CrossAttention, norm: nn.LayerNorm) -> list[np.ndarray]:
+    """An attention's weights and those of its norm as the book has them: rows are examples, there are no biases."""
+    first = [part.project] if isinstance(part, SelfAttention) else [part.query, part.remember]
+    for layer in (*first, part.out):
+        nn.init.zeros_(layer.bias)
+    joined = torch.cat([layer.weight for layer in first])  # queries, keys, values
+    return arrays(*(one.T for one in joined.chunk(3)), part.out.weight.T, norm.weight, norm.bias)
+
+
+def feed_forward_of(part: nn.Module, norm: nn.LayerNorm) -> list[np.ndarray]:
+    first, second = part[0], part[3]  # type: ignore[index]
+    return arrays(first.weight.T, first.bias, second.weight.T, second.bias, norm.weight, norm.bias)
+
+
+def arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.detach().numpy() for tensor in tensors]
+
+
 def weights_of(block: SelfBlock) -> book.Block:
-    """A block's weights as the book has them: rows are examples, no biases in attention."""
-    nn.init.zeros_(block.attention.project.bias)
-    nn.init.zeros_(block.attention.out.bias)
-    matrices = [*block.attention.project.weight.chunk(3), block.attention.out.weight]
-    first, second = block.feed_forward[0], block.feed_forward[3]  # type: ignore[index]
-    rest = [block.norm1.weight, block.norm1.bias, first.weight.T, first.bias, second.weight.T, second.bias]
-    every = [*(one.T for one in matrices), *rest, block.norm2.weight, block.norm2.bias]
-    return book.Block(*(one.detach().numpy() for one in every))
+    return book.Block(*attention_of(block.attention, block.norm1), *feed_forward_of(block.feed_forward, block.norm2))
+
+
+def decoder_weights_of(block: CrossBlock) -> DecoderBlock:
+    attentions = [*attention_of(block.attention, block.norm1), *attention_of(block.cross, block.norm2)]
+    return DecoderBlock(*attentions, *feed_forward_of(block.feed_forward, block.norm3))
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -47,6 +76,21 @@ def test_an_encoder_is_the_formula(order: str) -> None:
     causal = causal_mask(5)
     masked, _ = book.transformer_block_forward(x.numpy(), blocks[0], 2, order, causal.numpy())
     np.testing.assert_allclose(encoder.blocks[0](x, mask=causal)[0].detach().numpy(), masked, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_decoder_is_the_formula(order: str) -> None:
+    decoder = Decoder(8, num_heads=2, depth=3, hidden=10, activation=nn.ReLU, order=order).double()
+    for name, parameter in decoder.named_parameters():
+        nn.init.normal_(parameter, mean=float("norm" in name), std=0.5)
+    blocks = [decoder_weights_of(block) for block in decoder.blocks]  # type: ignore[arg-type]
+    x, memory, mask = draw(2, 5, 8), draw(2, 6, 8), padding_mask(torch.tensor([4, 6]), 6)
+    wanted, _ = decoder_forward(x.numpy(), memory.numpy(), blocks, 2, order, mask[:, 0].numpy())
+    if order != "post":
+        gamma, beta = arrays(*decoder.norm.parameters())
+        wanted, _ = layer_norm_forward(wanted, gamma, beta)
+    found, _ = decoder(x, decoder.read(memory), memory_mask=mask)
+    np.testing.assert_allclose(found.detach().numpy(), wanted, atol=1e-11)
 
 
 @pytest.mark.parametrize("order", ORDERS)
