@@ -17,7 +17,8 @@ from chainrule.runtime.allocator import keep_freed_memory
 print(keep_freed_memory() if sys.argv[1] == "keep" else None)
 for _ in range(4):  # each asks for what the one before has freed
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    held = [b"x" * (number + 3 * 2**22) for number in range(16)]  # 12 MiB each: 3,072 pages
+    held = [b"x" * (number + 3 * 2**22) for number in range(12)]  # 12 MiB each: 3,072 pages
+    held.append(b"x" * (3 * 2**24))  # 48 MiB
     del held
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """

@@ -8,12 +8,10 @@ import platform
 import sys
 from functools import cache
 
-TRIM, MMAP = -1, -3
-"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of `mallopt`."""
+TRIM, MMAPS = -1, -4
+"""M_TRIM_THRESHOLD and M_MMAP_MAX of `mallopt`."""
 KEPT = 2**31 - 1
 """Bytes of freed memory that stay with the process: as many as `mallopt` can be told."""
-OWN = 2**25
-"""Bytes from which on a piece is one of its own, which goes back at once: as many as `mallopt` allows."""
 VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "LD_PRELOAD")
 """Where a person has chosen; the last may bring another allocator."""
 
@@ -24,8 +22,10 @@ def keep_freed_memory() -> bool:
 
     Each step of a training asks for the same memory. By its usual rules glibc gives large pieces back to the system
     when they are freed, and the next step pays for every page anew: with recurrent layers up to a third of its time
-    (`benchmarks/language.py`). With another allocator, or where a person has chosen by environment variables, nothing
-    is changed. The memory is the process's until it ends.
+    (`benchmarks/language.py`). Pieces of 32 MiB and more, such as the scores of thousands of words at thousands of
+    places, would be maps of their own that go back at once, whatever is kept; so there are no such maps. With another
+    allocator, or where a person has chosen by environment variables, nothing is changed. The memory is the process's
+    until it ends.
 
     Source:
         mallopt(3).
@@ -33,4 +33,4 @@ def keep_freed_memory() -> bool:
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in VARIABLES):
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(MMAP, OWN)) and bool(mallopt(TRIM, KEPT))
+    return bool(mallopt(MMAPS, 0)) and bool(mallopt(TRIM, KEPT))
