@@ -13,11 +13,14 @@ import torch
 
 import chainrule
 from chainrule.core.errors import ChainruleError, CheckpointError, DataError, RecipeError, UsageError, WeightsError
+from chainrule.data.tokenizers._characters import characters
+from chainrule.decoding import Sampling
 from chainrule.models.sequence._gpt2 import to_gpt2
 from chainrule.recipes import recipe_names
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
 from chainrule.tasks.language import Language
+from chainrule.tasks.language._generate import generate
 
 LINE = "the cat sat on the mat, and the dog lay by the door.\n"
 
@@ -70,6 +73,30 @@ def test_it_learns_is_measured_and_writes(changes: dict[str, Any], text: Path, t
     assert "bits per character" in page
     assert "Samples" in page
     assert "Confusion" not in page
+
+
+class Heard(torch.nn.Module):
+    """Remembers the tokens that it was given, and always says the last one of the vocabulary."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.vocabulary, self.heard = vocabulary, []
+
+    def forward(self, tokens: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        self.heard += tokens[0].tolist()
+        return torch.eye(self.vocabulary)[-1].expand(*tokens.shape, -1), {}
+
+
+@pytest.mark.parametrize(
+    ("known", "prompt", "read"),
+    [("a\nbz", "ab", "\nab"), ("a\nbz", "\nab", "\nab"), ("a\nbz", "a\nb", "\na\nb"), ("abz", "ab", "ab")],
+)
+def test_a_prompt_is_read_as_a_line(known: str, prompt: str, read: str) -> None:
+    tokenizer = characters([known])
+    network = Heard(len(tokenizer.vocabulary))
+    wrote = "".join(generate(network, tokenizer, prompt, 3, Sampling(0.0), seed=0))
+    assert wrote == "zzz"  # the line break is not shown
+    assert tokenizer.decode(network.heard[: len(read)]) == read
 
 
 SHIPPED = [name for name in recipe_names() if open_recipe(name).task == "language"]

@@ -32,6 +32,8 @@ def generate(
 ) -> Iterator[str]:
     """Yield what the network writes after a prompt, as soon as it is written.
 
+    A network has seen few texts begin, but many lines: as one of those it reads the prompt, after a line break.
+
     Args:
         model: In evaluation mode.
         tokenizer: Of its run.
@@ -47,7 +49,7 @@ def generate(
     Source:
         LECTURES G4.
     """
-    tokens = known_tokens(tokenizer, prompt)
+    tokens = line_of(tokenizer, prompt)
     generator = torch.Generator().manual_seed(seed)
     drawn: list[int] = []
     told = ""
@@ -59,6 +61,23 @@ def generate(
         if text.startswith(told) and not text.endswith("\ufffd"):  # a character may take several tokens
             yield text[len(told) :]
             told = text
+
+
+def line_of(tokenizer: Tokenizer, prompt: str) -> Int64[Tensor, " n"]:
+    """Return the tokens of a prompt with a line break before it: its own, or one more where the vocabulary has any.
+
+    Raises:
+        DataError: No token of the prompt is known.
+
+    Example:
+        >>> from chainrule.data.tokenizers._characters import characters
+        >>> lines, words = characters(["to be\\nor not"]), characters(["to be or not"])
+        >>> lines.decode(line_of(lines, "to")), words.decode(line_of(words, "to"))
+        ('\\nto', 'to')
+    """
+    tokens = known_tokens(tokenizer, prompt)
+    has_lines = bool((tokenizer.encode("\n") != UNKNOWN).any())
+    return tokenizer.encode("\n" + prompt) if has_lines and not prompt.startswith("\n") else tokens
 
 
 def known_tokens(tokenizer: Tokenizer, text: str) -> Int64[Tensor, " n"]:
