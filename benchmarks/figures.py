@@ -109,7 +109,7 @@ TASKS: dict[str, Measured] = {
     ),
     "classify-text": Measured(
         "Texts into classes",
-        "Each seed also draws its own split, stratified by class and source.",
+        "Each seed also draws its own split, stratified by class and source; `sentiment-bert` keeps that of the hidden words.",
         "test texts",
         (TEST_ACCURACY,),
     ),
@@ -138,7 +138,7 @@ TASKS: dict[str, Measured] = {
     "masked": Measured(
         "Hidden words",
         "Of the words that are hidden, the share for which the right one is the most probable, and the perplexity.",
-        "test tokens",
+        "test texts",
         (
             Figure("test accuracy", "test", "accuracy", percent, points),
             Figure("test perplexity", "test", "perplexity", places(1), places(1)),

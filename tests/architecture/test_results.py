@@ -19,16 +19,11 @@ from figures import reached  # noqa: E402
 
 sys.path.remove(str(ROOT / "benchmarks"))
 NOT_YET = {
-    "coco-caption",
-    "coco-caption-attention",
-    "coco-caption-transformer",
     "fashion-vit",
     "multi30k-attention",
     "multi30k-gru",
     "multi30k-skipgram",
     "multi30k-transformer",
-    "sentiment-bert",
-    "sentiment-pretrained",
     "shakespeare-cbow",
     "shakespeare-gru",
     "shakespeare-rnn",
