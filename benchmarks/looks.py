@@ -14,8 +14,8 @@ from measure import begin, in_turns, medians, write
 
 from chainrule.core.folder import RunFolder
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks._signals import Flag
-from chainrule.tasks._train import LOOK_EVERY, _plan
+from chainrule.tasks.runs._signals import Flag
+from chainrule.tasks.runs._train import LOOK_EVERY, _plan
 from chainrule.training.loop import start, train_loop
 from chainrule.training.task import never
 

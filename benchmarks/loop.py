@@ -18,9 +18,9 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.runtime.rng import keys
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks._logs import Logs
-from chainrule.tasks._signals import Flag
-from chainrule.tasks._train import _plan, _save
+from chainrule.tasks.runs._signals import Flag
+from chainrule.tasks.runs._train import _plan, _save
+from chainrule.tasks.runs._training_logs import TrainingLogs
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_layers, write_metrics, write_timing
 
@@ -59,7 +59,7 @@ def main(steps: int, turns: int) -> None:
             folder = RunFolder(Path(place))
             folder.checkpoints.mkdir()
             chosen = recipe.model_copy(update={"train": recipe.train.model_copy(update={"keep_every": keep_every})})
-            with Logs(folder) as logs, Journal(folder.timing) as timing:
+            with TrainingLogs(folder) as logs, Journal(folder.timing) as timing:
                 state = start(task, 0)
                 plan = _plan(folder, chosen, steps + 1, logs, Flag())
                 plan = type(plan)(

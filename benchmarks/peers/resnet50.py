@@ -57,7 +57,7 @@ def ours(folder: Path, batch: int, threads: int, *, compile_it: bool = False) ->
     import torch
 
     from chainrule.runtime.compiled import missing_compiler
-    from chainrule.tasks._predictor import Predictor
+    from chainrule.tasks.images._fast_network import Predictor
 
     torch.set_num_threads(threads)
     predictor = Predictor(network(folder).to(memory_format=torch.channels_last), compile_it=compile_it).eval()

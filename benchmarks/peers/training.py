@@ -23,8 +23,8 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.models import resnet
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks._signals import Flag
-from chainrule.tasks._train import _plan
+from chainrule.tasks.runs._signals import Flag
+from chainrule.tasks.runs._train import _plan
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_metrics, write_timing
 

@@ -18,14 +18,14 @@ from chainrule.core.study import is_study
 from chainrule.exporting._export import Exported, Sample, export_run
 from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
-from chainrule.tasks._explain import Explanation
-from chainrule.tasks._facts import write_report
-from chainrule.tasks._group import Group, Observers, train_group
-from chainrule.tasks._predict_pictures import Prediction
-from chainrule.tasks._repeats import repeats as repeats_of
-from chainrule.tasks._run import Run
-from chainrule.tasks._study import commands_of, group_of_folder, study_group
-from chainrule.tasks._train import OwnNetwork, begin_run, continue_run
+from chainrule.tasks.explaining._explain import Explanation
+from chainrule.tasks.job._prediction import Prediction
+from chainrule.tasks.runs._repeats import repeats as repeats_of
+from chainrule.tasks.runs._report import write_report
+from chainrule.tasks.runs._run import Run
+from chainrule.tasks.runs._run_group import Group, Observers, train_group
+from chainrule.tasks.runs._study import commands_of, group_of_folder, study_group
+from chainrule.tasks.runs._train import OwnNetwork, begin_run, continue_run
 from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
 from chainrule.training.task import Observer
 

@@ -118,13 +118,13 @@ def test_nobody_looks_where_the_recipe_says_so(tmp_path: Path) -> None:
 
 def test_a_run_of_before_there_were_looks_goes_on(tmp_path: Path) -> None:
     from chainrule.core.folder import RunFolder
-    from chainrule.tasks._logs import Logs
+    from chainrule.tasks.runs._training_logs import TrainingLogs
 
     folder = RunFolder(tmp_path)
-    with Logs(folder) as logs:
+    with TrainingLogs(folder) as logs:
         logs.metrics.append({"step": 1})
         logs.layers.append({"step": 1})
         facts = logs.sync()
-    Logs.cut(folder, {"metrics": facts["metrics"]})
+    TrainingLogs.cut(folder, {"metrics": facts["metrics"]})
     assert folder.metrics.read_bytes() == b'{"step":1}\n'
     assert folder.layers.read_bytes() == b""

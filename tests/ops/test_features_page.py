@@ -15,8 +15,8 @@ from chainrule.core.strict_yaml import parse_yaml
 from chainrule.losses import LOSSES
 from chainrule.ops import color_histogram, hog
 from chainrule.optim.solvers import SOLVERS
-from chainrule.tasks._features import check_features
-from chainrule.tasks._solve import check_solvable, is_solved
+from chainrule.tasks.images._features import check_features
+from chainrule.tasks.images._solve import check_solvable, is_solved
 from chainrule.tasks.tables import check_options, open_recipe
 
 PAGE = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")

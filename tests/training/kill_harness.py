@@ -20,7 +20,8 @@ from typing import Any
 import torch
 
 from chainrule.core import store
-from chainrule.tasks import Classification, _train, begin_run, continue_run, open_recipe
+from chainrule.tasks import Classification, begin_run, continue_run, open_recipe
+from chainrule.tasks.runs import _train
 from chainrule.training import checkpoint, loop
 
 RECIPE = {

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     from chainrule.analysis.design.signal import measure_signal
     from chainrule.core.errors import UsageError
-    from chainrule.tasks._classify import Classification
+    from chainrule.tasks.images._classification import Classification
     from chainrule.tasks.tables import images_only
 
     opened, network = _recipe(args)

@@ -43,7 +43,7 @@ def answer(opened: Run, args: argparse.Namespace) -> Answer:
     lines = [line for one in answers for line in _lines(one)]
     if page is not None:
         from chainrule.core.store import write_file
-        from chainrule.tasks._prediction_page import prediction_page
+        from chainrule.tasks.images._prediction_page import prediction_page
 
         write_file(page, prediction_page(opened, pictures, answers).encode())
     written = "" if page is None else f"page  {page}"

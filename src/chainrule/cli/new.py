@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> Answer:
     if recipe is None:
         if "data.folder" not in settings:
             raise UsageError("nothing to start from", remedy="name a recipe, or give --data.folder PHOTOS")
-        from chainrule.tasks.photos import recipe_for_folder
+        from chainrule.tasks.images import recipe_for_folder
 
         recipe = recipe_for_folder(Path(str(settings["data.folder"])), settings)
         settings = {}

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> Answer:
     if recipe is None:
         if "data.folder" not in settings:
             raise UsageError("no recipe is named", remedy="chainrule train RECIPE; `chainrule recipes` lists them")
-        from chainrule.tasks.photos import recipe_for_folder
+        from chainrule.tasks.images import recipe_for_folder
 
         recipe = recipe_for_folder(Path(str(settings["data.folder"])), settings)
         settings = {}

@@ -17,7 +17,7 @@ from chainrule.core.store import write_file
 from chainrule.exporting._ctranslate2_outputs import compared, sentences
 from chainrule.exporting._ctranslate2_weights import ctranslate2_spec
 from chainrule.exporting._export import Outcome, Sample
-from chainrule.tasks._run import Run
+from chainrule.tasks.runs._run import Run
 from chainrule.tasks.translate._decode import NEVER
 from chainrule.tasks.translate._tokens import Tokens
 

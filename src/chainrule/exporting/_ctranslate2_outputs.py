@@ -15,7 +15,7 @@ from chainrule.core.sections import Decode
 from chainrule.data.lines import read_lines
 from chainrule.data.tokenizers import END
 from chainrule.exporting._export import Sample
-from chainrule.tasks._run import Run
+from chainrule.tasks.runs._run import Run
 from chainrule.tasks.translate import Translated, Translation, translate
 from chainrule.tasks.translate._attention import written
 from chainrule.tasks.translate._decode import GROUP

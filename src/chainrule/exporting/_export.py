@@ -14,7 +14,7 @@ from chainrule.core.errors import UsageError, unknown
 from chainrule.core.paths import shown
 from chainrule.core.store import filled_folder
 from chainrule.exporting import EXPORTS
-from chainrule.tasks._run import Run
+from chainrule.tasks.runs._run import Run
 from chainrule.tasks.tables import accepted_options
 
 

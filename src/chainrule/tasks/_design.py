@@ -15,8 +15,8 @@ from chainrule.core.errors import UsageError, unknown
 from chainrule.models import MODELS
 from chainrule.nn import build
 from chainrule.notation import is_layers, resolve, table
-from chainrule.tasks._image_processing import ImageProcessing
-from chainrule.tasks._run import Run
+from chainrule.tasks.images._processing import ImageProcessing
+from chainrule.tasks.runs._run import Run
 
 
 class Named(NamedTuple):

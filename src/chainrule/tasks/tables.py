@@ -27,7 +27,7 @@ from chainrule.ops import FEATURES
 from chainrule.optim import OPTIMIZERS, SCHEDULES, TEACHING
 from chainrule.optim.solvers import SOLVERS
 from chainrule.recipes import recipe_file
-from chainrule.tasks._card import with_images_of_card
+from chainrule.tasks._model_card import with_images_of_card
 
 Table = Registry | Registries
 Source = str | Path | Mapping[str, Any] | Recipe

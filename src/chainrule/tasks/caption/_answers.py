@@ -20,7 +20,7 @@ from chainrule.tasks.caption._processing import CaptionProcessing
 from chainrule.tasks.translate._answers import asked_for, candidate_data
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 GROUP = 16
 """Pictures that are seen at once."""

@@ -20,16 +20,17 @@ from chainrule.data.captioned_images import CaptionedImages
 from chainrule.data.pair_examples import Told
 from chainrule.metrics import require_sacrebleu
 from chainrule.models import CAPTION_MODELS, Captioner
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._tokenizer import made_tokenizer
-from chainrule.tasks._trial import first_of, require_writer
 from chainrule.tasks.caption._encoder import bare_encoder, encoder_normalization, ready_encoder, region_shape
 from chainrule.tasks.caption._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.caption._processing import CaptionProcessing
 from chainrule.tasks.caption._regions import seen_regions
+from chainrule.tasks.job._given_weights import load_given_weights
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._trial import first_of
+from chainrule.tasks.sequences._tokenizer import made_tokenizer
+from chainrule.tasks.sequences._writer_trial import require_writer
 from chainrule.tasks.tables import TABLES, options
 from chainrule.tasks.translate._scoring import TOLD, Measure, teaching_of, translation_objective, written
 from chainrule.training.task import Task

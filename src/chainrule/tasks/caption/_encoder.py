@@ -14,7 +14,7 @@ from chainrule.data import Normalization
 from chainrule.data.images import Files
 from chainrule.models import MODELS
 from chainrule.runtime.rng import derive
-from chainrule.tasks._pretrained import check_options_of_weights, load_weights_of, normalization_of
+from chainrule.tasks.job._given_weights import check_options_of_weights, load_weights_of, normalization_of
 from chainrule.tasks.tables import TABLES, options
 
 PLACE = "encoder"

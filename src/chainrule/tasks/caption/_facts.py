@@ -13,10 +13,10 @@ from chainrule.core.folder import RunFolder
 from chainrule.data.ragged import padding_share
 from chainrule.draw.picture import lit_picture, png_uri
 from chainrule.metrics import bleu
-from chainrule.tasks._facts import picture_of
-from chainrule.tasks._final import brief, left_out, parts_to_measure
 from chainrule.tasks.caption._describe import Captioned, describe
 from chainrule.tasks.caption._looked import looked_at
+from chainrule.tasks.images._pictures import picture_of
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 

@@ -16,7 +16,7 @@ from chainrule.data import Normalization, open_image
 from chainrule.data.images import fitted
 from chainrule.data.ragged import Ragged
 from chainrule.data.tokenizers import END, START, Tokenizer
-from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from chainrule.data.texts import Text
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.word_pairs import WordPairs
 from chainrule.models import WORD_MODELS
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._tokenizer import stored_tokenizer
-from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
-from chainrule.tasks._trial import first_of, tried
-from chainrule.tasks._vectors import load_vectors
 from chainrule.tasks.embed._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.embed._scoring import Measure, pair_objective
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._trial import first_of, tried
+from chainrule.tasks.sequences._running_text import bounds_of, read_text, tokenizer_of_text
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
+from chainrule.tasks.sequences._vectors import load_vectors
 from chainrule.training.task import Examples, Task
 
 
@@ -55,7 +55,7 @@ class Embedding:
         self.chosen: dict[str, Any] = {}
         self.text = text or read_text(recipe.data)
         self.characters = bounds_of(self.text, recipe.data)
-        self.tokenizer = tokenizer or make_tokenizer(recipe.data.tokenizer, self.text, self.characters)
+        self.tokenizer = tokenizer or tokenizer_of_text(recipe.data.tokenizer, self.text, self.characters)
         self.parts: dict[str, Tensor] = {}
         self._lines: dict[str, Tensor | None] = {}
         for part, (begin, end) in self.characters.items():

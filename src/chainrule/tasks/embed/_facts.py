@@ -11,9 +11,9 @@ from chainrule.analysis import principal_components
 from chainrule.core.folder import RunFolder
 from chainrule.data.embeddings import WordVectors
 from chainrule.metrics import Mean
-from chainrule.tasks._final import brief, left_out, parts_to_measure
-from chainrule.tasks._tokens import token_facts
-from chainrule.tasks._vectors import vectors_of
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
+from chainrule.tasks.sequences._running_text import token_facts
+from chainrule.tasks.sequences._vectors import vectors_of
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from chainrule.core.folder import RunFolder
 from chainrule.decoding import Sampling
-from chainrule.tasks._final import brief, left_out, parts_to_measure
-from chainrule.tasks._tokens import token_facts
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
 from chainrule.tasks.language._generate import generate
+from chainrule.tasks.sequences._running_text import token_facts
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 

@@ -14,10 +14,10 @@ from chainrule.core.recipe import LanguageRecipe
 from chainrule.data.tokenizers import END, PADDING, START, UNKNOWN, Tokenizer
 from chainrule.decoding import Sampling, sample
 from chainrule.nn import packed_weights
-from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 
 def generate(

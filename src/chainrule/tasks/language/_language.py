@@ -18,17 +18,18 @@ from chainrule.data.texts import Text
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.data.windows import Scored, Windows
 from chainrule.models import LANGUAGE_MODELS
-from chainrule.tasks._given_run import check_given_run
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._tokenizer import stored_tokenizer
-from chainrule.tasks._tokens import bounds_of, make_tokenizer, read_text
-from chainrule.tasks._trial import first_of, require_scores_and_state, tried
-from chainrule.tasks._vectors import load_vectors
+from chainrule.tasks.job._given_weights import load_given_weights
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._trial import first_of, tried
 from chainrule.tasks.language._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.language._scoring import Measure, next_token_objective
+from chainrule.tasks.sequences._matching_run import check_given_run
+from chainrule.tasks.sequences._running_text import bounds_of, read_text, tokenizer_of_text
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
+from chainrule.tasks.sequences._vectors import load_vectors
+from chainrule.tasks.sequences._writer_trial import require_scores_and_state
 from chainrule.training.task import Examples, Order, Task
 
 
@@ -58,7 +59,7 @@ class Language:
         self.chosen: dict[str, Any] = {}
         self.text = text or read_text(recipe.data)
         self.characters = bounds_of(self.text, recipe.data)
-        self.tokenizer = tokenizer or make_tokenizer(recipe.data.tokenizer, self.text, self.characters)
+        self.tokenizer = tokenizer or tokenizer_of_text(recipe.data.tokenizer, self.text, self.characters)
         self.tokens, self.parts = self._tokenized()
         self._made: dict[str, Examples] = {}
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import LanguageRecipe
-from chainrule.tasks._explain import ANSWERS, Reading
-from chainrule.tasks._tokenizer import stored_tokenizer, token_text
+from chainrule.tasks.explaining._reading import ANSWERS, Reading
 from chainrule.tasks.language._generate import known_tokens
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer, token_text
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 
 def read_text(run: Run, model: nn.Module, text: str, at: int | None) -> Reading:

@@ -15,8 +15,8 @@ from chainrule.data.lanes import Lanes
 from chainrule.data.windows import IGNORED
 from chainrule.metrics import Mean, Tally
 from chainrule.optim import At
-from chainrule.tasks._learning import Penalized
-from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks.job._phase import Penalized
+from chainrule.tasks.job._scoring import per_example_loss
 from chainrule.training.objective import Separable
 from chainrule.training.task import Carry
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from chainrule.core.folder import RunFolder
-from chainrule.tasks._final import brief, left_out, parts_to_measure
-from chainrule.tasks._text_order import length_facts
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
 from chainrule.tasks.masked._predict import HIDDEN, most_probable
+from chainrule.tasks.sequences._text_order import length_facts
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task
 

@@ -15,17 +15,17 @@ from chainrule.data.masked_texts import MaskedTexts, Masking
 from chainrule.data.sentences import Sentences
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.models import MASKED_MODELS
-from chainrule.tasks._given_run import check_given_run
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._text_order import check_text_order, text_order
-from chainrule.tasks._tokenizer import made_tokenizer, stored_tokenizer
-from chainrule.tasks._trial import tried
+from chainrule.tasks.job._given_weights import load_given_weights
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._trial import tried
 from chainrule.tasks.masked._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.masked._scoring import Measure, masked_objective
 from chainrule.tasks.masked._texts import cut_into_pieces, read_sentences
+from chainrule.tasks.sequences._matching_run import check_given_run
+from chainrule.tasks.sequences._text_order import check_text_order, text_order
+from chainrule.tasks.sequences._tokenizer import made_tokenizer, stored_tokenizer
 from chainrule.training.task import Examples, Order, Task
 
 

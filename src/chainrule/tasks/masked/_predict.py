@@ -15,11 +15,11 @@ from chainrule.core.paths import shown
 from chainrule.data.masked_texts import Blanks
 from chainrule.data.ragged import Ragged
 from chainrule.data.tokenizers import UNKNOWN, Tokenizer
-from chainrule.tasks._predict_pictures import Prediction
-from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks.job._prediction import Prediction
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 HIDDEN = "[MASK]"
 """How a text says that a word is hidden."""

@@ -8,7 +8,7 @@ from torch.nn import functional
 from chainrule.core.recipe import MaskedRecipe
 from chainrule.data import Batch
 from chainrule.metrics import Mean, Tally
-from chainrule.tasks._scoring import mean_objective, per_example_loss
+from chainrule.tasks.job._scoring import mean_objective, per_example_loss
 from chainrule.training.objective import Separable
 
 

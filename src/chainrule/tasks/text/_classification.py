@@ -17,15 +17,15 @@ from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.data.ragged import Ragged
 from chainrule.data.text_examples import TextExamples
 from chainrule.models import TEXT_MODELS, Prepared
-from chainrule.tasks._given_run import check_given_run, check_unread
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._scoring import Measure, classification_objective, per_example_loss
-from chainrule.tasks._text_order import check_text_order, text_order
-from chainrule.tasks._tokenizer import made_tokenizer
-from chainrule.tasks._trial import tried
+from chainrule.tasks.job._given_weights import load_given_weights
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._scoring import Measure, classification_objective, per_example_loss
+from chainrule.tasks.job._trial import tried
+from chainrule.tasks.sequences._matching_run import check_given_run, check_unread
+from chainrule.tasks.sequences._text_order import check_text_order, text_order
+from chainrule.tasks.sequences._tokenizer import made_tokenizer
 from chainrule.tasks.tables import TABLES, options
 from chainrule.tasks.text._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.text._processing import TextProcessing

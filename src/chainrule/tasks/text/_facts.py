@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from chainrule.core.folder import RunFolder
-from chainrule.tasks._facts import METRICS, FullMeasure, counted, evaluation_of
-from chainrule.tasks._final import brief, left_out, parts_to_measure
-from chainrule.tasks._scoring import per_example_loss
-from chainrule.tasks._text_order import length_facts
+from chainrule.tasks.job._evaluation import METRICS, FullMeasure, counted, evaluation_of
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
+from chainrule.tasks.job._scoring import per_example_loss
+from chainrule.tasks.sequences._text_order import length_facts
 from chainrule.tasks.text._telling import telling_words
 from chainrule.training.evaluate import tally
 from chainrule.training.task import Task

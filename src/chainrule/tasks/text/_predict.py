@@ -14,11 +14,11 @@ from chainrule.core.errors import DataError, UsageError
 from chainrule.core.paths import shown
 from chainrule.data.ragged import Ragged
 from chainrule.data.tokenizers import UNKNOWN
-from chainrule.tasks._predict_pictures import Prediction
+from chainrule.tasks.job._prediction import Prediction
 from chainrule.tasks.text._processing import TextProcessing
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 PLACES = 2**14
 """Tokens of a group, padding included."""

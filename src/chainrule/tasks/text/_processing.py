@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chainrule.core.errors import CheckpointError
 from chainrule.data.tokenizers import Tokenizer
-from chainrule.tasks._tokenizer import stored_tokenizer
+from chainrule.tasks.sequences._tokenizer import stored_tokenizer
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from chainrule.core.errors import UsageError
 from chainrule.data.tokenizers import START
 from chainrule.models.sequence._text_transformer import TextTransformer
-from chainrule.tasks._explain import ANSWERS, Reading
-from chainrule.tasks._tokenizer import token_text
+from chainrule.tasks.explaining._reading import ANSWERS, Reading
+from chainrule.tasks.sequences._tokenizer import token_text
 from chainrule.tasks.text._predict import known_tokens
 from chainrule.tasks.text._processing import TextProcessing
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 
 def read_text(run: Run, model: nn.Module, text: str, at: int | None) -> Reading:

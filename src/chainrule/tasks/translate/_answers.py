@@ -13,12 +13,12 @@ from chainrule.core.recipe import TranslateRecipe, WriteRecipe
 from chainrule.core.sections import Decode
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.decoding import WHY, Candidate
-from chainrule.tasks._tokenizer import token_text
+from chainrule.tasks.sequences._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.tasks.translate._tokens import Tokens
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 
 def translated(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from chainrule.data.tokenizers import START
 from chainrule.nn.attention import TO_MEMORY, attention_maps
-from chainrule.tasks._tokenizer import token_text
+from chainrule.tasks.sequences._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated, encoded
 from chainrule.tasks.translate._tokens import Tokens
 

@@ -11,7 +11,7 @@ from torch import nn
 from chainrule.core.folder import RunFolder
 from chainrule.data.ragged import padding_share
 from chainrule.metrics import bleu
-from chainrule.tasks._final import brief, left_out, parts_to_measure
+from chainrule.tasks.job._final import brief, left_out, parts_to_measure
 from chainrule.tasks.translate._attention import looked_at
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.training.evaluate import tally

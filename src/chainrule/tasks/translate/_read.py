@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import TranslateRecipe
-from chainrule.tasks._explain import ANSWERS, Reading
-from chainrule.tasks._tokenizer import token_text
+from chainrule.tasks.explaining._reading import ANSWERS, Reading
+from chainrule.tasks.sequences._tokenizer import token_text
 from chainrule.tasks.translate._attention import written
 from chainrule.tasks.translate._decode import translate
 from chainrule.tasks.translate._tokens import Tokens
 
 if TYPE_CHECKING:
-    from chainrule.tasks._run import Run
+    from chainrule.tasks.runs._run import Run
 
 
 def read_text(run: Run, model: nn.Module, text: str, at: int | None) -> Reading:

@@ -19,8 +19,8 @@ from chainrule.data.windows import IGNORED
 from chainrule.metrics import Mean, Tally
 from chainrule.optim import TEACHING, At
 from chainrule.runtime.rng import uniform
-from chainrule.tasks._learning import Penalized
-from chainrule.tasks._scoring import per_example_loss
+from chainrule.tasks.job._phase import Penalized
+from chainrule.tasks.job._scoring import per_example_loss
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.objective import Separable
 from chainrule.training.task import Carry

@@ -12,7 +12,7 @@ from chainrule.core.errors import CheckpointError
 from chainrule.core.recipe import TranslateRecipe
 from chainrule.data.ragged import Ragged
 from chainrule.data.tokenizers import END, START, Tokenizer
-from chainrule.tasks._tokenizer import made_tokenizer, read_stored
+from chainrule.tasks.sequences._tokenizer import made_tokenizer, read_stored
 
 
 @dataclass(frozen=True)

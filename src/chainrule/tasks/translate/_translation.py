@@ -16,11 +16,12 @@ from chainrule.data.pair_examples import PairExamples, Told
 from chainrule.data.pairs import Pairs
 from chainrule.metrics import require_sacrebleu
 from chainrule.models import TRANSLATION_MODELS
-from chainrule.tasks._job import Network
-from chainrule.tasks._learning import phase, steps_in_all
-from chainrule.tasks._network import build_text_network
-from chainrule.tasks._pretrained import load_given_weights
-from chainrule.tasks._trial import first_of, require_writer
+from chainrule.tasks.job._given_weights import load_given_weights
+from chainrule.tasks.job._job import Network
+from chainrule.tasks.job._network import build_text_network
+from chainrule.tasks.job._phase import phase, steps_in_all
+from chainrule.tasks.job._trial import first_of
+from chainrule.tasks.sequences._writer_trial import require_writer
 from chainrule.tasks.tables import TABLES, options
 from chainrule.tasks.translate._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.translate._scoring import TOLD, Measure, teaching_of, translation_objective, written

@@ -1,0 +1,1 @@
+"""What every task takes its training from: network, weights, steps, scores, and what a finished training measures."""

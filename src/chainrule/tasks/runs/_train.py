@@ -1,0 +1,269 @@
+"""Training a recipe in a run folder: begin, go on, finish."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from chainrule.core.errors import CheckpointError, RecipeError
+from chainrule.core.folder import RunFolder
+from chainrule.core.journal import Journal, read_journal
+from chainrule.core.log import warn
+from chainrule.core.recipe import Recipe
+from chainrule.core.sections import OWN
+from chainrule.core.store import Lock, clean_stale, set_aside, write_file
+from chainrule.optim import suggest_clip
+from chainrule.runtime.environment import set_threads
+from chainrule.runtime.weights import write_weights
+from chainrule.tasks.job._given_run import given_run
+from chainrule.tasks.job._job import Job, Network, job_type
+from chainrule.tasks.job._parameter_groups import check_patterns
+from chainrule.tasks.runs._info import new_info
+from chainrule.tasks.runs._signals import Flag, Interrupted, stop_flag
+from chainrule.tasks.runs._training_logs import TrainingLogs
+from chainrule.tasks.tables import check_options
+from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
+from chainrule.training.events import require_tensorboard, write_events
+from chainrule.training.loop import start, train_loop
+from chainrule.training.observe import write_layers, write_metrics, write_timing
+from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
+from chainrule.training.task import Observer, Plan, Rule, Task, TrainState, never
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+LOOK_EVERY, LOOKS = 100, 200
+"""Where the recipe does not say: the fewest steps between two looks at the layers, and about the most looks."""
+LINES = 5000
+"""About how many lines of training metrics a run writes when the recipe does not say."""
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network that a person handed over: what builds it, and what is written down about it.
+
+    Args:
+        build: `(**options) -> module`.
+        facts: File, name and hash; with them a resumed run is known to use the same source.
+        source: Text of the file, copied into the run.
+    """
+
+    build: Network
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    source: bytes | None = None
+
+
+def begin_run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    name: str,
+    command: str | None = None,
+    own: OwnNetwork | None = None,
+    data: Any = None,
+) -> Job:
+    """Check everything, then make the run folder with its checkpoint of step 0, ready for `continue_run`.
+
+    Nothing is made when the recipe, the data or the network is not valid.
+
+    Returns:
+        The recipe with its data at hand, for `continue_run`.
+    """
+    check_options(recipe)
+    if recipe.train.tensorboard:
+        require_tensorboard()
+    job = job_type(recipe).begun(recipe, network=own.build if own else None, data=data)
+    set_threads(recipe.train.threads)
+    begun = time.perf_counter()
+    task = job.task()
+    for part in task.examples:
+        job.examples(part)  # what is wrong with the data is found before anything is made
+    state = start(task, recipe.train.seed)
+    seconds = time.perf_counter() - begun
+    check_patterns(recipe, state.model)
+    job.try_out(state.model)
+    folder, parent = RunFolder(out), given_run(recipe)
+    folder.create(
+        {
+            **new_info(
+                "recipe" if recipe.model.name != OWN and data is None else "module",
+                name,
+                command=command or f"chainrule train {shlex.quote(name)}",
+                parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+                parent=None if parent is None else str(parent.path),
+            ),
+            "task": recipe.task,
+            "seconds": round(seconds, 3),
+            **({"program": dict(own.facts)} if own and own.facts else {}),
+        }
+    )
+    write_file(folder.recipe, recipe.to_yaml().encode())
+    if own and own.source is not None:
+        write_file(folder.path / "program.py", own.source)
+    folder.write_json(folder.processing, job.processing())
+    job.write_data_facts(folder)
+    if job.chosen:
+        folder.write_json(folder.facts / "chosen.json", job.chosen)
+    with TrainingLogs(folder) as logs:
+        _save(folder, state, logs, recipe)
+    return job
+
+
+def continue_run(
+    out: Path, job: Job, *, observers: Iterable[Observer] = (), resume_command: str | None = None
+) -> dict[str, Any]:
+    """Train from the newest whole checkpoint to the end, and write down the result.
+
+    Returns:
+        `run.json` as it stands at the end.
+
+    Raises:
+        Interrupted: A signal came; the state was saved.
+        CheckpointError: There is no whole checkpoint.
+    """
+    folder, recipe = RunFolder(out), job.recipe
+    command = resume_command or f"chainrule resume {shlex.quote(str(out))}"
+    with ExitStack() as stack:
+        stack.enter_context(Lock(out))
+        for stale in (out, folder.checkpoints, folder.facts):
+            if stale.is_dir():
+                clean_stale(stale)
+        set_threads(recipe.train.threads)
+        task = job.task()
+        state = start(task, recipe.train.seed, prepare=False)
+        whole = load_checkpoint(folder.checkpoints, state)
+        TrainingLogs.cut(folder, whole.facts)
+        logs = stack.enter_context(TrainingLogs(folder))
+        events, timing = (stack.enter_context(Journal(path)) for path in (folder.events, folder.timing))
+        for path, reason in whole.passed_over:
+            events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
+            aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
+            warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
+        if state.step > 0:
+            events.append({"event": "resumed", "step": state.step})
+        info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
+        flag = stack.enter_context(stop_flag())
+        plan = _plan(folder, recipe, job.steps(), logs, flag)
+        every_steps = recipe.train.log_every or -(-plan.steps // LINES)
+        watchers = [
+            write_metrics(logs.metrics, every=every_steps, steps=plan.steps),
+            write_layers(logs.layers),
+            write_timing(timing),
+            *observers,
+        ]
+        if recipe.train.tensorboard:
+            events_of_run = write_events(folder.tensorboard, every=every_steps, steps=plan.steps, taken=state.step)
+            watchers.append(stack.enter_context(events_of_run))
+        begun = time.perf_counter()
+        try:
+            with _norm_errors():
+                train_loop(task, state, plan, observers=watchers)
+        except BaseException:
+            folder.update(status="failed")
+            raise
+        seconds = info.get("seconds", 0.0) + time.perf_counter() - begun
+        _save(folder, state, logs, recipe)
+        if flag.number is not None and not _is_over(plan, state, recipe):
+            events.append({"event": "signal", "signal": flag.number, "step": state.step})
+            folder.update(status="interrupted", seconds=round(seconds, 3))
+            raise Interrupted(flag.number, command)
+        return _finish(folder, job, task, state, seconds)
+
+
+@contextmanager
+def _norm_errors() -> Iterator[None]:
+    """Say what to do when batch normalization meets a batch that has one value in each channel."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise RecipeError(
+            "batch normalization has nothing to average over",
+            expected="more than one value per channel in each step",
+            remedy="a larger --train.batch (the last one of an epoch may be smaller), or fewer --train.parts",
+        ) from error
+
+
+def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
+    at = state.at(plan)
+    return at.step >= plan.steps or no_progress(recipe.train.patience, recipe.train.monitor)(at)
+
+
+def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, flag: Flag) -> Plan:
+    train = recipe.train
+    per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
+    return Plan(
+        steps=steps,
+        seed=train.seed,
+        parts=train.parts,
+        workers=train.workers,
+        evaluate_batch=train.evaluate_batch,
+        evaluate=every(train.evaluate_every or per_epoch),
+        keep=keep_every(train.keep_every, train.monitor),
+        stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
+        guard=stop_on_non_finite(),
+        save=lambda state: _save(folder, state, logs, recipe),
+        look=_looks(train.look_every, steps),
+    )
+
+
+def _looks(every_steps: int | None, steps: int) -> Rule:
+    """The steps in which the layers are looked at, the first among them."""
+    if every_steps is None:
+        return never
+    apart = every_steps or max(LOOK_EVERY, -(-steps // LOOKS))
+    return lambda at: at.step % apart == 0
+
+
+def _save(folder: RunFolder, state: TrainState, logs: TrainingLogs, recipe: Recipe) -> None:
+    """The logs first, then the checkpoint that says how long they are, then the old ones go."""
+    facts = {**logs.sync(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    save_checkpoint(folder.checkpoints, state, facts)
+    best = best_step(state.history, recipe.train.monitor)
+    prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
+
+
+def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
+    """Put the best weights in place, read the test part once, and write down the result."""
+    monitor = job.recipe.train.monitor
+    best = best_step(state.history, monitor)
+    if best is None:
+        best = state.step
+    if best != state.step:
+        weights = checkpoint_weights(step_folder(folder.checkpoints, best), task.deploy)
+        model = state.deployed(task)
+        missing = set(model.state_dict()) ^ set(weights)
+        if missing:
+            raise CheckpointError(f"the checkpoint of step {best} belongs to another network", got=sorted(missing)[0])
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                value.copy_(weights[name])
+    model = state.deployed(task)
+    write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
+    results = job.write_final_facts(folder, task, model)
+    result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
+    if (threshold := _suggested_clip(folder)) is not None:
+        result["suggested_clip_norm"] = threshold
+    if chosen := folder.read_json(folder.facts / "chosen.json"):
+        result["chosen"] = chosen
+    return folder.update(status="finished", result=result, seconds=round(seconds, 3))
+
+
+def _suggested_clip(folder: RunFolder) -> float | None:
+    """A threshold for clipping from the gradient norms of the last epoch."""
+    norms = [(line["epoch"], float(line["norm"])) for line in read_journal(folder.metrics) if "norm" in line]
+    last = [norm for epoch, norm in norms if epoch == norms[-1][0]]
+    return suggest_clip(last) if any(0 < norm < math.inf for norm in last) else None
+
+
+def with_seed(recipe: AnyRecipe, seed: int) -> AnyRecipe:
+    """The same recipe with another seed, for weights and order; for the split too, where it has no seed of its own."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
