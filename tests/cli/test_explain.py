@@ -94,7 +94,7 @@ def test_what_is_printed_and_drawn(
         assert told in said
         assert said.rstrip().endswith(f"page  {page}")
         text = page.read_text()
-        maps = 2 * 6 if method == "gates" else 2 * 2
+        maps = 2 * 6 if method == "gates" else 2 * 2 + 1  # and that of the token that is asked about
         assert text.count("data:image/png") == 2 * maps  # light and dark
         assert text.count("<script") == 2 + maps + (method == "gates")
         assert not re.search(r"(src|href)=.https?:", text)

@@ -113,7 +113,7 @@ def test_attention_of_a_classifier(read: str, tmp_path: Path, capsys: pytest.Cap
             asked = weights[0] if read == "first" else weights.mean(0)  # what the class is read from
             assert head["seen"][0][2] == pytest.approx(float(asked.max()), abs=1e-4)
             assert head["seen"][0][1] == found["tokens"][head["seen"][0][0] - 1]
-    check_files(run, "attention", tmp_path, maps=2 * 2)
+    check_files(run, "attention", tmp_path, maps=2 * 2 + (read == "first"))  # and one of what is asked about
     capsys.readouterr()
     assert main(["explain", str(run.path), "--method", "attention", "--text", "the old ship bright"]) == 0
     assert ("token 1 looks at" if read == "first" else "looks at most") in capsys.readouterr().out

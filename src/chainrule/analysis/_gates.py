@@ -75,7 +75,7 @@ def record_gates(
         LECTURES G1-G3, C9: dL/dh_t is the product of the steps' Jacobians with dL/dh_T, and of an RNN each of them is
         diag(tanh') W_hh.
     """
-    layers = {name: part for name, part in network.named_modules() if _is_recurrent(part)}
+    layers = {name: part for name, part in network.named_modules() if is_recurrent(part)}
     if not layers:
         raise UsageError(
             "the network has no recurrent layer",
@@ -136,7 +136,8 @@ def pace(norms: Float[Tensor, " t"], *, backward: bool = False) -> float | None:
     return math.exp(float((path[-1].log() - path[0].log()) / (len(path) - 1)))
 
 
-def _is_recurrent(part: nn.Module) -> bool:
+def is_recurrent(part: nn.Module) -> bool:
+    """Return whether a module is a layer whose gates `record_gates` records."""
     return isinstance(part, StepForm) or type(part) in (nn.RNN, nn.LSTM, nn.GRU)
 
 

@@ -1,4 +1,4 @@
-"""Texts that a verb is given: in words, in files, or on standard input (`-`)."""
+"""Texts and pictures that a verb is given: in words, in files, or on standard input (`-`)."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def given_text(text: str) -> str:
     raw = sys.stdin.buffer.read()
     lines = lines_of(raw, name="the text", place="standard input")
     return "\n".join(lines) + ("\n" if raw.endswith(b"\n") else "")
+
+
+def given_picture(name: str | None) -> str | bytes | None:
+    """Return the name of a picture file, or what standard input holds; None where no picture is given."""
+    return sys.stdin.buffer.read() if name == "-" else name

@@ -20,16 +20,20 @@ def add(parser: argparse.ArgumentParser) -> None:
         "methods:\n"
         "  gates      gates and states of recurrent layers, token by token, and the gradients that come back to them\n"
         "  attention  what each token looks at, in every block and head\n"
-        "for runs that go on with a text, classify texts or translate"
+        "for runs that go on with a text, classify texts, fill in words, translate, or write about pictures"
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--method", required=True, metavar="NAME", help="gates or attention")
-    parser.add_argument("--text", default="", help="what the network reads; - reads it from standard input")
+    parser.add_argument(
+        "--text", default="", help="what the network reads, with [MASK] at hidden words; - reads it from standard input"
+    )
+    parser.add_argument("--picture", metavar="FILE", help="what the network writes about; - is standard input")
     parser.add_argument(
         "--at",
         type=int,
         metavar="N",
-        help="ask for the N-th token: of the text, by those before it (from 2), or of the translation (from 1)",
+        help="ask for the N-th token: of the text, by those before it (from 2), of the translation or caption (from 1);"
+        " or for the N-th [MASK] (from 1)",
     )
     parser.add_argument("--units", type=int, metavar="N", help="gates: how many units of each layer (default: 32)")
     parser.add_argument("-o", "--out", metavar="FILE", help="write a page (.html) or a picture (.png, .svg)")
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> Answer:
     Raises:
         UsageError: There is no such method, or it has nothing to explain here.
     """
-    from chainrule.cli._given import given_text
+    from chainrule.cli._given import given_picture, given_text
     from chainrule.cli._own import module_of
     from chainrule.tasks import Run
 
@@ -52,8 +56,9 @@ def run(args: argparse.Namespace) -> Answer:
         raise UsageError("--theme is that of a picture", expected="-o FILE.png or FILE.svg", got=args.out)
     opened = Run.open(args.run)
     module = module_of(opened, args.model)
-    text = given_text(args.text)
-    options: dict[str, Any] = {"text": text, "at": args.at}
+    if args.text == "-" and args.picture == "-":
+        raise UsageError("standard input holds one thing", got="--text - and --picture -", remedy="name a file")
+    options: dict[str, Any] = {"text": given_text(args.text), "picture": given_picture(args.picture), "at": args.at}
     if args.units is not None:
         if args.method != "gates":
             raise UsageError("--units are those of --method gates", got=f"--method {args.method}")

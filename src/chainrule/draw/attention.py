@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from chainrule.draw.gates import explanation_page
 from chainrule.draw.heat import EXTRAS, HeatMap, heat_colors, heat_html, token_mark
@@ -16,16 +17,20 @@ from chainrule.draw.palette import Theme, matplotlib_style
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import plain_text
 
+Array = NDArray[np.float64]
+MOST = 3
+"""Of so many places it is told that they were looked at most."""
+
 
 def attention_table(facts: Mapping[str, Any]) -> Table:
     """Return what each head does, as a table."""
-    back = facts["memory"] is None
+    back, ordered = facts["memory"] is None, "grid" not in facts
     columns = [
         Column("block"),
         Column("head", "count"),
         *([Column("looks back", "number")] if back else []),
         Column("spreads over", "number"),
-        Column("on the first", "share"),
+        *([Column("on the first", "share")] if ordered else []),
         Column("looks at most" if facts["step"] is None else f"token {facts['step']} looks at"),
     ]
     rows = [
@@ -34,13 +39,36 @@ def attention_table(facts: Mapping[str, Any]) -> Table:
             number,
             *([head["back"]] if back else []),
             head["spread"],
-            head["first"],
-            ", ".join(f"{token_mark(token)} ({place}) {weight:.2f}" for place, token, weight in head["seen"]),
+            *([head["first"]] if ordered else []),
+            ", ".join(_told(facts, place, token, weight) for place, token, weight in head["seen"]),
         ]
         for block in facts["blocks"]
         for number, head in enumerate(block["heads"], 1)
     ]
     return Table("What the heads look at", columns, rows)
+
+
+def _told(facts: Mapping[str, Any], place: int, token: str, weight: float) -> str:
+    """What is looked at, where it stands, and how much; the name of a region says where it is."""
+    stands = f"{token_mark(token)} ({place})" if "grid" not in facts else token
+    return f"{stands} {weight:.2f}"
+
+
+def mean_weights(facts: Mapping[str, Any]) -> Array:
+    """Return what each token that was written looked at, (T, N): in the last block, the mean of its heads."""
+    heads = [np.asarray(head["weights"], dtype=np.float64) for head in facts["blocks"][-1]["heads"]]
+    return np.asarray(np.mean(heads, axis=0))
+
+
+def written_table(facts: Mapping[str, Any]) -> Table:
+    """Return what each token that was written looked at most, as a table; of the last block, the mean of its heads."""
+    columns = [Column("token", "count"), Column("written"), Column("looked at most")]
+    rows: list[list[Any]] = []
+    for number, (token, weights) in enumerate(zip(facts["tokens"], mean_weights(facts)), 1):
+        best = np.argsort(-weights, kind="stable")[:MOST]
+        told = [_told(facts, int(place) + 1, facts["memory"][place], weights[place]) for place in best]
+        rows.append([number, token_mark(token), ", ".join(told)])
+    return Table("What each token looked at", columns, rows)
 
 
 def attention_page(facts: Mapping[str, Any]) -> str:
@@ -74,7 +102,24 @@ def attention_page(facts: Mapping[str, Any]) -> str:
         " of the text's first token."
     )
     parts.insert(0, Part("heads", "Heads", table_html(attention_table(facts)), about, items))
+    if facts["step"] is not None:
+        parts.insert(0, _asked(facts, items))
     return explanation_page(facts, "attention", parts)
+
+
+def _asked(facts: Mapping[str, Any], items: tuple[str, ...]) -> Part:
+    """What the token that is asked about looks at, a row for each head."""
+    place = facts["step"] - 1
+    heads = [
+        (f"{number}.{head + 1}", block["heads"][head]["weights"][place])
+        for number, block in enumerate(facts["blocks"], 1)
+        for head in _count(block)
+    ]
+    values = np.asarray([weights for _, weights in heads], dtype=np.float64)
+    title = f"Token {facts['step']}, {token_mark(facts['tokens'][place])}"
+    body = heat_html(HeatMap(title, values, _columns(facts), [name for name, _ in heads], named=True))
+    lead = "What the token that is asked about looks at; a row is a head: 2.1 is the first of the second block."
+    return Part("asked", "From the token that is asked about", body, lead, items, EXTRAS)
 
 
 def _count(block: Mapping[str, Any]) -> range:

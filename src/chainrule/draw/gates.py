@@ -72,15 +72,18 @@ def gradient_words(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def gates_page(facts: Mapping[str, Any]) -> str:
+def gates_page(facts: Mapping[str, Any], before: Sequence[Part] = ()) -> str:
     """Return the page.
 
     Args:
         facts: `{"name", "tokens": [...], "asked": what the gradient is of, "answers": [(token, probability), ...],
             "layers": [{"name", "cell", "units": [...], "values": {gate: rows}, "gates": {gate: {"mean", "open",
             "closed"}}, "gradients": {state: {"norms", "words"}}}, ...], "count": units in all}`.
+        before: Parts that stand before its own.
     """
-    parts = [_gradients(facts)] if any(layer["gradients"] for layer in facts["layers"]) else []
+    parts = list(before)
+    if any(layer["gradients"] for layer in facts["layers"]):
+        parts.append(_gradients(facts))
     parts += [_layer(facts, number) for number in range(len(facts["layers"]))]
     if any(layer["gates"] for layer in facts["layers"]):
         lead = "A gate above 0.9 is as good as open, one below 0.1 as good as closed."
@@ -103,7 +106,13 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
             for number, (text, p) in enumerate(facts["answers"][:4])
         ],
     ) + Markup('<p class="asked"><bdi>{}</bdi></p>').format(plain_text(facts["text"], limit=4000))
-    foot = render("foot.html", absent=[], lectures=[], version=__version__, made="a run and a text")
+    foot = render(
+        "foot.html",
+        absent=[],
+        lectures=[],
+        version=__version__,
+        made="a run and a picture" if "picture" in facts else "a run and a text",
+    )
     return page_html(f"{plain_text(facts['name'], limit=100)} · {kind}", head, parts, foot=foot)
 
 

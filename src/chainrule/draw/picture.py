@@ -144,6 +144,28 @@ def lit_picture(picture: ArrayLike, weights: ArrayLike) -> Pixels:
     return np.ascontiguousarray((lit + 0.5).astype(np.uint8).transpose(2, 0, 1))
 
 
+def small_picture(picture: ArrayLike, side: int) -> Pixels:
+    """Return a picture of at most so many pixels on its longer side, channels first.
+
+    Args:
+        picture: As `pixels` takes it.
+        side: At least 1.
+
+    Example:
+        >>> small_picture(np.zeros((3, 40, 80), dtype=np.uint8), 20).shape
+        (3, 10, 20)
+    """
+    from PIL import Image
+
+    array = pixels(picture)
+    height, width = array.shape[:2]
+    if max(height, width) > side:
+        wide, high = (max(1, round(length * side / max(height, width))) for length in (width, height))
+        channels = (Image.fromarray(channel) for channel in array.transpose(2, 0, 1))
+        return np.stack([np.asarray(one.resize((wide, high), Image.Resampling.BILINEAR)) for one in channels])
+    return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
 def filter_pictures(weights: ArrayLike, *, jointly: bool = False) -> list[NDArray[np.float64]]:
     """Return the filters of a convolution as pictures: (w - low) / (high - low).
 

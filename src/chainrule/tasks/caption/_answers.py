@@ -16,7 +16,7 @@ from chainrule.models import Captioner
 from chainrule.nn import packed_weights
 from chainrule.tasks.caption._describe import Captioned, describe
 from chainrule.tasks.caption._facts import captioned_facts
-from chainrule.tasks.caption._processing import CaptionProcessing
+from chainrule.tasks.caption._processing import CaptionProcessing, picture_name
 from chainrule.tasks.translate._answers import asked_for, candidate_data
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def captioned(
     for begin in range(0, len(sources), GROUP):
         group = sources[begin : begin + GROUP]
         regions = _regions(model, prepared, prepared.pictures(group))
-        names = ["standard input" if isinstance(source, bytes) else str(source) for source in group]
+        names = [picture_name(source) for source in group]
         found += describe(model, prepared.tokenizer, regions, names, how, best=best, watch=watch)
     if candidates is not None:
         candidates += [candidate_data(one, prepared.tokenizer) for one in told]

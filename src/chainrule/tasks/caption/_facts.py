@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from chainrule.core.folder import RunFolder
 from chainrule.data.ragged import padding_share
-from chainrule.draw.picture import lit_picture, png_uri
+from chainrule.draw.looked import lit_words
 from chainrule.metrics import bleu
 from chainrule.tasks.caption._describe import Captioned, describe
 from chainrule.tasks.caption._looked import looked_at
@@ -30,8 +29,6 @@ DRAWN = 2
 """Of how many of them it shows where the network looked."""
 SAMPLES = 20
 """Training pictures that the report shows of the data."""
-WORD_SIDE = 96
-"""Pixels of a picture that is shown for one word."""
 RESULTS = ("loss", "perplexity", "accuracy", "exact", "bleu")
 """What the result of a run tells of a part."""
 
@@ -159,17 +156,4 @@ def captioned_facts(
     if looked is None:
         return facts
     words, weights = looked
-    small = _small(picture).numpy()
-    lit = [png_uri(lit_picture(small, one.double().numpy())) for one in weights]
-    return {**facts, "looked": [{"word": word, "picture": uri} for word, uri in zip(words, lit, strict=True)]}
-
-
-def _small(picture: Tensor) -> Tensor:
-    """A picture of at most `WORD_SIDE` pixels."""
-    side = max(picture.shape[1:])
-    if side <= WORD_SIDE:
-        return picture
-    small = torch.nn.functional.interpolate(
-        picture.unsqueeze(0).float(), scale_factor=WORD_SIDE / side, mode="bilinear", antialias=True
-    )
-    return small[0].round().clamp(0, 255).to(torch.uint8)
+    return {**facts, "looked": lit_words(picture.numpy(), words, weights.double().numpy())}

@@ -96,3 +96,13 @@ class CaptionProcessing:
     def as_written(self, text: str) -> str:
         """Return a caption as a network can write it: its tokens, as text again."""
         return self.tokenizer.decode(self.tokenizer.encode(text)[: self.length].tolist()).strip()
+
+
+def picture_name(source: str | Path | bytes) -> str:
+    """Return what answers and errors call a picture: its file, or where its bytes came from.
+
+    Example:
+        >>> picture_name("a.png"), picture_name(b"...")
+        ('a.png', 'standard input')
+    """
+    return "standard input" if isinstance(source, bytes) else str(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -9,11 +10,13 @@ from torch import Tensor, nn
 
 from chainrule.analysis import record_attention
 from chainrule.core.errors import UsageError
-from chainrule.draw.attention import attention_page, attention_picture, attention_table
+from chainrule.draw.attention import attention_page, attention_picture, attention_table, written_table
+from chainrule.draw.looked import looked_page, looked_picture
 from chainrule.nn.attention import TO_MEMORY, AttentionMap, SelfAttention
 from chainrule.tasks.explaining._answers import answers_text
 from chainrule.tasks.explaining._explain import Explanation
-from chainrule.tasks.explaining._reading import Reading, read_text
+from chainrule.tasks.explaining._fitting_method import require_attention
+from chainrule.tasks.explaining._reading import Reading, Source, read
 
 if TYPE_CHECKING:
     from chainrule.tasks.runs._run import Run
@@ -24,13 +27,18 @@ MOST = 400
 """Tokens of a text whose attention is told: each of them has a weight for each."""
 
 
-def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | None = None) -> Explanation:
+def explain_attention(
+    run: Run, model: nn.Module, *, text: str = "", picture: Source | None = None, at: int | None = None
+) -> Explanation:
     """Return what every token looks at, in every block and head: tokens of its text, or of what was read before it.
+
+    What was read before is a sentence, or the regions of a picture.
 
     Args:
         run: Of a network with attention.
         model: That network.
         text: What it reads.
+        picture: What it writes about, a file or what stands in it, in place of a text.
         at: Which token is asked about, as the task of the run says.
 
     Raises:
@@ -39,8 +47,9 @@ def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | N
     Source:
         LECTURES G8, H1-H5.
     """
-    reading = read_text(run, model, text, at)
-    columns = reading.tokens if reading.memory is None else reading.memory
+    reading = read(run, model, text=text, picture=picture, at=at)
+    require_attention(run, model)
+    columns = _columns(reading)
     longest = max(len(reading.tokens), len(columns))
     if longest > MOST:
         raise UsageError("the text is too long", expected=f"at most {MOST} tokens", got=longest)
@@ -48,23 +57,24 @@ def explain_attention(run: Run, model: nn.Module, *, text: str = "", at: int | N
     with torch.no_grad():
         answers = reading.answers(model(*reading.inputs))
     facts = {
-        "method": "attention",
-        "name": run.info["name"],
-        "text": reading.text,
-        "tokens": reading.tokens,
-        "asked": reading.asked,
-        "answers": answers,
+        **reading.facts(run, "attention", answers),
         "step": None if reading.step is None else reading.step + 1,
-        "memory": reading.memory,
+        "memory": None if reading.memory is None else list(reading.memory),
         "blocks": [
             {"name": one.name, "heads": [_head(head.double(), reading) for head in one.weights[0]]} for one in records
         ],
     }
+    seen = None if reading.seen is None else reading.seen.picture.numpy()
 
-    def picture(format: Literal["png", "svg"], theme: Literal["light", "dark"]) -> bytes:
-        return attention_picture(facts, format=format, theme=theme)
+    def page() -> str:
+        return attention_page(facts) if seen is None else looked_page(facts, seen)
 
-    return Explanation("attention", facts, records, _shown(facts), lambda: attention_page(facts), picture)
+    def drawn(format: Literal["png", "svg"], theme: Literal["light", "dark"]) -> bytes:
+        if seen is None:
+            return attention_picture(facts, format=format, theme=theme)
+        return looked_picture(facts, seen, format=format, theme=theme)
+
+    return Explanation("attention", facts, records, _shown(facts), page, drawn)
 
 
 def _over(model: nn.Module, records: list[AttentionMap], reading: Reading) -> list[AttentionMap]:
@@ -74,7 +84,7 @@ def _over(model: nn.Module, records: list[AttentionMap], reading: Reading) -> li
         UsageError: There are none.
     """
     kinds: tuple[type[nn.Module], ...] = (SelfAttention,) if reading.memory is None else TO_MEMORY
-    wanted = (len(reading.tokens), len(reading.tokens if reading.memory is None else reading.memory))
+    wanted = (len(reading.tokens), len(_columns(reading)))
     found = [
         one
         for one in records
@@ -87,9 +97,14 @@ def _over(model: nn.Module, records: list[AttentionMap], reading: Reading) -> li
     return found
 
 
+def _columns(reading: Reading) -> Sequence[str]:
+    """What is looked at."""
+    return reading.tokens if reading.memory is None else reading.memory
+
+
 def _head(weights: Tensor, reading: Reading) -> dict[str, Any]:
     """What is told of one head, (T, T), or (T, S) of one that looks at a memory."""
-    columns = reading.tokens if reading.memory is None else reading.memory
+    columns = _columns(reading)
     entropy = -(weights * weights.clamp_min(1e-300).log2()).sum(1)
     asked = weights.mean(0) if reading.step is None else weights[reading.step]
     best = asked.topk(min(LOOKED, len(asked)))
@@ -114,4 +129,6 @@ def _shown(facts: dict[str, Any]) -> Any:
 
     from chainrule.draw import table_text
 
-    return Group(answers_text(facts), Text(), table_text(attention_table(facts)))
+    tables = [attention_table(facts)] if facts["memory"] is None else [attention_table(facts), written_table(facts)]
+    lines = [line for table in tables for line in (Text(), table_text(table))]
+    return Group(answers_text(facts), *lines)

@@ -21,7 +21,7 @@ METHODS = Registry(
         ("gates", Entry("chainrule.tasks.explaining._gates:explain_gates", "gates, states and gradients of each step")),
     ],
 )
-"""`(run, module, text=..., at=..., **options) -> Explanation`."""
+"""`(run, module, text=..., picture=..., at=..., **options) -> Explanation`."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from chainrule.analysis import LayerRecord, record_gates
 from chainrule.analysis._gates import GONE, pace, vanishing
 from chainrule.core.errors import UsageError
 from chainrule.draw.gates import GATES, gates_page, gates_picture, gates_table, gradient_words
+from chainrule.draw.looked import caption_part
 from chainrule.draw.wording import number_text
 from chainrule.tasks.explaining._answers import answers_text
 from chainrule.tasks.explaining._explain import Explanation
-from chainrule.tasks.explaining._reading import read_text
+from chainrule.tasks.explaining._fitting_method import require_recurrent
+from chainrule.tasks.explaining._reading import Source, read
 
 if TYPE_CHECKING:
     from chainrule.tasks.runs._run import Run
@@ -24,7 +26,13 @@ OPEN, CLOSED = 0.9, 0.1
 
 
 def explain_gates(
-    run: Run, model: nn.Module, *, text: str = "", at: int | None = None, units: int = UNITS
+    run: Run,
+    model: nn.Module,
+    *,
+    text: str = "",
+    picture: Source | None = None,
+    at: int | None = None,
+    units: int = UNITS,
 ) -> Explanation:
     """Return what every recurrent layer did at every token, and how far back the states matter for the answer.
 
@@ -32,6 +40,7 @@ def explain_gates(
         run: Of a network with recurrent layers.
         model: That network.
         text: What it reads.
+        picture: What it writes about, a file or what stands in it, in place of a text.
         at: Which token is asked about, as the task of the run says.
         units: How many units of each layer are told and drawn: those that change most.
 
@@ -43,7 +52,8 @@ def explain_gates(
     """
     if units < 1:
         raise UsageError("gates are those of units", expected="at least 1", got=units)
-    reading = read_text(run, model, text, at)
+    reading = read(run, model, text=text, picture=picture, at=at)
+    require_recurrent(run, model)
     answers: list[tuple[str, float]] = []
 
     def output(given: Any) -> Tensor:
@@ -52,19 +62,15 @@ def explain_gates(
 
     records = record_gates(model, *reading.inputs, output=output)
     facts = {
-        "method": "gates",
-        "name": run.info["name"],
-        "text": reading.text,
-        "tokens": reading.tokens,
-        "asked": reading.asked,
-        "answers": answers,
+        **reading.facts(run, "gates", answers),
         "layers": [layer_facts(record, units) for record in records],
     }
+    before = [] if reading.seen is None else [caption_part(facts, reading.seen.picture.numpy())]
 
-    def picture(format: Literal["png", "svg"], theme: Literal["light", "dark"]) -> bytes:
+    def drawn(format: Literal["png", "svg"], theme: Literal["light", "dark"]) -> bytes:
         return gates_picture(facts, format=format, theme=theme)
 
-    return Explanation("gates", facts, records, _shown(facts), lambda: gates_page(facts), picture)
+    return Explanation("gates", facts, records, _shown(facts), lambda: gates_page(facts, before), drawn)
 
 
 def layer_facts(record: LayerRecord, units: int) -> dict[str, Any]:

@@ -58,9 +58,9 @@ def fill_masks(
     texts = list(sources)
     if not texts:
         return []
-    tokenizer, length = stored_tokenizer(run.processing), _length(run)
+    tokenizer, length = stored_tokenizer(run.processing), longest_text(run)
     rows = [
-        _tokens(tokenizer, length, text, names[place] if names else f"text {place + 1}")
+        hidden_tokens(tokenizer, length, text, names[place] if names else f"text {place + 1}")
         for place, text in enumerate(texts)
     ]
     model, tokens = run.model(module), Ragged(rows)
@@ -68,7 +68,7 @@ def fill_masks(
     found: dict[int, list[Prediction]] = {}
     for group in order.split(TOGETHER):
         padded = tokens.padded(group).tokens
-        hidden = padded.eq(_mask(tokenizer))
+        hidden = padded.eq(mask_of(tokenizer))
         with torch.inference_mode():
             scores = model(Blanks(padded, hidden.flatten().nonzero().squeeze(1)))
         ranked = iter(most_probable(scores, tokenizer, top))
@@ -95,21 +95,43 @@ def most_probable(scores: Float[Tensor, "p v"], tokenizer: Tokenizer, count: int
     ]
 
 
-def _mask(tokenizer: Tokenizer) -> int:
+def mask_of(tokenizer: Tokenizer) -> int:
+    """Return the token that stands for a hidden word.
+
+    Raises:
+        CheckpointError: There is none.
+    """
     mask = tokenizer.vocabulary.mask
     if mask is None:
         raise CheckpointError("the tokenizer of the run is damaged", expected="a mask among its tokens")
     return mask
 
 
-def _length(run: Run) -> int:
+def longest_text(run: Run) -> int:
+    """Return how many tokens of a text the network of a run reads at most.
+
+    Raises:
+        CheckpointError: The run does not say.
+    """
     length = run.processing.get("length")
     if not isinstance(length, int) or length < 1:
         raise CheckpointError("the processing.json of the run is damaged", expected='an entry "length"')
     return length
 
 
-def _tokens(tokenizer: Tokenizer, length: int, text: str | Path | bytes, name: str) -> Int64[Tensor, " n"]:
+def hidden_tokens(tokenizer: Tokenizer, length: int, text: str | Path | bytes, name: str) -> Int64[Tensor, " n"]:
+    """Return a text as tokens, with the mask at each `[MASK]`.
+
+    Args:
+        tokenizer: With a mask.
+        length: How many tokens there may be.
+        text: With at least one `[MASK]`.
+        name: What errors call it.
+
+    Raises:
+        DataError: It has no `[MASK]`, is too long, or the network knows nothing of it.
+        UsageError: It is no text.
+    """
     if not isinstance(text, str):
         raise UsageError(f"{name} is no text", expected="a string", got=type(text).__name__)
     pieces = text.split(HIDDEN)

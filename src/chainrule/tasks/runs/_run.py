@@ -268,13 +268,14 @@ class Run:
         Args:
             method: "gates" (recurrent layers) or "attention".
             module: For a run of one's own network.
-            options: `text`: what the network reads. `at`: the token that is asked for, from 2 of a text that goes on,
-                from 1 of a translation; where left out the next token, the translation, or the class. Of gates also
-                `units`, how many of each layer are told and drawn.
+            options: `text`: what the network reads, with `[MASK]` at hidden words; or `picture`, a file or what stands
+                in it: what it writes about. `at`: the token that is asked for, from 2 of a text that goes on, from 1 of
+                a translation or caption, or the `[MASK]`, from 1; where left out the next token, all that is written,
+                the class, or the first `[MASK]`. Of gates also `units`, how many of each layer are told and drawn.
 
         Raises:
             UsageError: There is no such method, or the run has nothing that it could explain.
-            DataError: Nothing of the text is known.
+            DataError: Nothing of the text is known, it has no `[MASK]`, or a picture cannot be read.
         """
         from chainrule.tasks.explaining._explain import explain
 
