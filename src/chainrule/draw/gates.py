@@ -105,7 +105,9 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
             {"title": "then" if number else "most probable", "value": token_mark(text, limit=60), "more": share_text(p)}
             for number, (text, p) in enumerate(facts["answers"][:4])
         ],
-    ) + Markup('<p class="asked"><bdi>{}</bdi></p>').format(plain_text(facts["text"], limit=4000))
+    )
+    if "picture" not in facts:  # what was written about a picture stands beside it
+        head += Markup('<p class="asked"><bdi>{}</bdi></p>').format(plain_text(facts["text"], limit=4000))
     foot = render(
         "foot.html",
         absent=[],

@@ -151,7 +151,7 @@ def looked_picture(
             axes.set_axis_off()
         for axes, one, title in zip(places, lit, titles):
             axes.imshow(one.transpose(1, 2, 0))
-            axes.set_title(title.replace("$", r"\$"), fontsize=9)
+            axes.set_title(title.replace("$", r"\$"), fontsize=9, pad=3)
         figure.suptitle(plain_text(facts["text"], limit=100).replace("$", r"\$"), fontsize=10)
         file = io.BytesIO()
         figure.savefig(file, format=format, metadata={"Date": None} if format == "svg" else {"Software": None})
