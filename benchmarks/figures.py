@@ -109,7 +109,8 @@ TASKS: dict[str, Measured] = {
     ),
     "classify-text": Measured(
         "Texts into classes",
-        "Each seed also draws its own split, stratified by class and source; `sentiment-bert` keeps that of the hidden words.",
+        "Each seed also draws its own split, stratified by class and source; `sentiment-bert` keeps that of the\n"
+        "hidden words.",
         "test texts",
         (TEST_ACCURACY,),
     ),

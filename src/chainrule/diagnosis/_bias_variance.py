@@ -25,9 +25,9 @@ from chainrule.core.store import Lock, clean_stale, remove_folder, write_file
 from chainrule.data import LabeledImages
 from chainrule.formulas import bias_variance_error
 from chainrule.runtime.rng import derive
-from chainrule.tasks._classify import Classification
-from chainrule.tasks._scoring import class_probabilities
-from chainrule.tasks._train import begin_run, continue_run, with_seed
+from chainrule.tasks.images._answer import class_probabilities
+from chainrule.tasks.images._classification import Classification
+from chainrule.tasks.runs._train import begin_run, continue_run, with_seed
 from chainrule.tasks.tables import Source, check_options, images_only, open_recipe, read_source
 from chainrule.training.task import Observer
 

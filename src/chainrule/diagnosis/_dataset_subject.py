@@ -16,7 +16,7 @@ from chainrule.data import Augment, Batch, Normalization
 from chainrule.data.check import DataReport, check_data
 from chainrule.diagnosis._check import DoesNotApply, told
 from chainrule.runtime.rng import keys
-from chainrule.tasks._classify import parts_of
+from chainrule.tasks.images._classification import parts_of
 
 SAMPLE = 512
 """Pictures that are looked at where looking at all would take long."""
