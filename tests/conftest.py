@@ -1,7 +1,8 @@
 """For all tests: the shapes that public functions state in jaxtyping's words are checked whenever one is called.
 
 Of each annotation only those shapes are checked: whole numbers may stand for floats, as everywhere in Python, and what
-a function refuses by itself (a name that is none of a `Literal`) is its own affair.
+a function refuses by itself (a name that is none of a `Literal`) is its own affair. Functions without a shape in their
+annotations stay as they are: a call that is bound to its signature anew costs more than most of them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import functools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jaxtyping
 import pytest
 from beartype import beartype
-from jaxtyping import config, install_import_hook
+from jaxtyping import config, install_import_hook, jaxtyped
 from torch.fx import Proxy
 
 CHECKED = [
@@ -57,10 +59,22 @@ def check_shapes(function: Any) -> Any:
     return check
 
 
+def jaxtyped_where_shapes(*, typechecker: Any) -> Callable[[Any], Any]:
+    """`jaxtyped` for functions (and dataclasses, by their fields) that name shapes; others are returned as they are."""
+
+    def decorate(function: Any) -> Any:
+        annotated = function.__init__ if isinstance(function, type) else function
+        shaped = any(SHAPE.search(str(hint)) for hint in getattr(annotated, "__annotations__", {}).values())
+        return jaxtyped(function, typechecker=typechecker) if shaped else function
+
+    return decorate
+
+
 checker = types.ModuleType("shape_checker")
 checker.__dict__.update(check_shapes=check_shapes, CHECKED=CHECKED, NAMES=NAMES)
 sys.modules["shape_checker"] = checker
 if not config.jaxtyping_disable:  # JAXTYPING_DISABLE=1 leaves the functions as they are
+    jaxtyping.jaxtyped = jaxtyped_where_shapes  # the name by which the hook decorates every function
     install_import_hook([f"chainrule.{name}" for name in CHECKED], "shape_checker.check_shapes")
 
 

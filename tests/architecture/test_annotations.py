@@ -11,6 +11,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 import chainrule
+from chainrule.analysis._recorder import name_of
 from chainrule.losses import softmax_loss
 from chainrule.metrics import Accuracy
 from chainrule.nn import global_avg_pool, maxout
@@ -35,6 +36,11 @@ def test_a_wrong_shape_or_type_is_refused_while_tests_run(call: object) -> None:
 
 def test_right_ones_pass() -> None:
     assert global_avg_pool(torch.zeros(2, 3, 4, 5)).shape == (2, 3)
+
+
+def test_functions_without_shapes_are_as_they_were_written() -> None:
+    assert not hasattr(name_of, "__wrapped__")
+    assert hasattr(global_avg_pool, "__wrapped__")
 
 
 def test_no_package_and_no_word_is_left_out() -> None:
