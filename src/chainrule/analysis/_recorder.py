@@ -67,6 +67,8 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call the function and write it down, if it computes a tensor or changes one."""
+        if self.busy or self.asleep:  # most calls of a long training: its name would cost more than the rest
+            return func(*args, **(kwargs or {}))
         return self.call(name_of(func), func, args, kwargs or {})
 
     def call(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
