@@ -33,8 +33,12 @@ SEEDS = {
     "cifar10-densenet": 1,
     "cifar10-vgg": 1,
     "imagenet-squeezenet": 1,
+    "fashion-vit": 1,
     "multi30k-transformer": 1,
-    "shakespeare": 1,
+    "shakespeare-gru": 1,
+    "shakespeare-lstm": 1,
+    "shakespeare-rnn": 1,
+    "shakespeare-transformer": 1,
 }
 """How many seeds, by data set or recipe, 3 of the others; published weights need no seed, and of what takes more than
 half an hour a run there is one."""
@@ -70,7 +74,7 @@ def alone(result: dict[str, float] | None) -> dict[str, Any]:
 def figures(name: str) -> None:
     """Train with several seeds and write what they reach."""
     recipe, settings = recipe_of(name)
-    seeds = SEEDS.get(name) or SEEDS.get(recipe.split("-", maxsplit=1)[0], 3)
+    seeds = SEEDS.get(recipe) or SEEDS.get(recipe.split("-", maxsplit=1)[0], 3)
     if seeds > 1:
         found = api.repeat(recipe, seeds, out=RUNS / name, settings=settings)
         one = api.Run.open(RUNS / name / "seed-0")
