@@ -74,7 +74,8 @@ def alone(result: dict[str, float] | None) -> dict[str, Any]:
 def figures(name: str) -> None:
     """Train with several seeds and write what they reach."""
     recipe, settings = recipe_of(name)
-    seeds = SEEDS.get(recipe) or SEEDS.get(recipe.split("-", maxsplit=1)[0], 3)
+    known = (name, recipe, recipe.split("-", maxsplit=1)[0])
+    seeds = next((SEEDS[each] for each in known if each in SEEDS), 3)
     if seeds > 1:
         found = api.repeat(recipe, seeds, out=RUNS / name, settings=settings)
         one = api.Run.open(RUNS / name / "seed-0")
