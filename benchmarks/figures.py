@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chainrule.core.errors import UsageError
+
 if TYPE_CHECKING:
     from chainrule.api import Run
 
@@ -80,6 +82,17 @@ def signature(run: Run) -> dict[str, Any]:
     return {"signature": found.pop()} if len(found) == 1 else {}
 
 
+def bleu_of_int8(run: Run) -> dict[str, Any]:
+    """BLEU of the test part by all bits of the weights and by 8, where a run has BLEU and the processor VNNI."""
+    reached = (run.result or {}).get("test", {})
+    if "bleu" not in reached:
+        return {}
+    try:
+        return {"int8": {"float32": reached["bleu"], "int8": run.evaluate("test", int8=True)["bleu"]}}
+    except UsageError:
+        return {}
+
+
 def analogies(run: Run) -> dict[str, Any]:
     """Which words are the nearest to sums of vectors."""
     asked = ANALOGIES.get(run.recipe.data.name, ())
@@ -89,6 +102,13 @@ def analogies(run: Run) -> dict[str, Any]:
 def told_signature(beside: Mapping[str, Any]) -> list[str]:
     """The line of it."""
     return [f"BLEU by SacreBLEU: {beside['signature']}"] if "signature" in beside else []
+
+
+def told_translation(beside: Mapping[str, Any]) -> list[str]:
+    """How BLEU was computed, and what weights of 8 bits change."""
+    found = beside.get("int8")
+    both = [f"test BLEU of the first seed {found['float32']:.2f}, with --int8 {found['int8']:.2f}"] if found else []
+    return [*both, *told_signature(beside)]
 
 
 def told_analogies(beside: Mapping[str, Any]) -> list[str]:
@@ -154,8 +174,8 @@ TASKS: dict[str, Measured] = {
             Figure("test BLEU", "test", "bleu", places(2), places(2)),
             Figure("test exact answers", "test", "exact", percent, points),
         ),
-        signature,
-        told_signature,
+        lambda run: {**signature(run), **bleu_of_int8(run)},
+        told_translation,
     ),
     "caption": Measured(
         "Captions",

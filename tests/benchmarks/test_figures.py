@@ -119,6 +119,13 @@ def test_translations_are_told_by_bleu_with_its_signature(bench: dict[str, Modul
     assert head.startswith(f"# Measured: test BLEU {found['test']['bleu']['mean']:.2f}, deviation ")
     assert f"# test exact answers {100 * found['test']['exact']['mean']:.2f} %, deviation " in head
     assert f"- tatoeba-gru: BLEU by SacreBLEU: {found['beside']['signature']}" in sections
+    if "int8" in found["beside"]:  # on processors that have it
+        both = found["beside"]["int8"]
+        assert both["float32"] == found["test"]["bleu"]["values"][0]
+        assert (
+            f"- tatoeba-gru: test BLEU of the first seed {both['float32']:.2f}, with --int8 {both['int8']:.2f}"
+            in sections
+        )
 
 
 def test_what_has_no_bleu_is_told_by_exact_answers_alone(bench: dict[str, ModuleType], tmp_path: Path) -> None:
