@@ -17,8 +17,10 @@ from chainrule.draw.palette import PALETTES, Theme
 
 Pixels = NDArray[np.uint8]
 
-DARK: Final = 0.2
+DARK: Final = 0.3
 """How bright a picture is where nothing was looked at."""
+GLOW: Final = 0.4
+"""How far towards white it is where it was looked at most: what is dark itself would not be seen to be lit."""
 STRIPE: Final = 2
 """Width of the stripes of regions, in places."""
 
@@ -110,7 +112,7 @@ def png_uri(picture: ArrayLike, *, scale: int = 1) -> str:
 
 
 def lit_picture(picture: ArrayLike, weights: ArrayLike) -> Pixels:
-    """Return a picture, channels first, that is as bright as it was looked at: most where the weight is the largest.
+    """Return a picture, channels first, that is lit where it was looked at: most where the weight is the largest.
 
     Args:
         picture: As `pixels` takes it.
@@ -125,7 +127,7 @@ def lit_picture(picture: ArrayLike, weights: ArrayLike) -> Pixels:
 
     Example:
         >>> lit_picture(np.full((1, 2, 2), 200, dtype=np.uint8), [[1.0, 0.0]])[0].tolist()
-        [[200, 40], [200, 40]]
+        [[222, 60], [222, 60]]
 
     Source:
         LECTURES G8. Xu et al. 2015, figure 3.
@@ -141,6 +143,7 @@ def lit_picture(picture: ArrayLike, weights: ArrayLike) -> Pixels:
     shade = DARK + (1 - DARK) * light[:, :, None]  # (H, W, 1)
     lit = array.astype(np.float64)
     lit[:, :, :3] *= shade
+    lit[:, :, :3] += GLOW * light[:, :, None] * (255 - lit[:, :, :3])
     return np.ascontiguousarray((lit + 0.5).astype(np.uint8).transpose(2, 0, 1))
 
 
