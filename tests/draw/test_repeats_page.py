@@ -77,6 +77,20 @@ def test_the_spread_is_that_of_the_seeds(tmp_path: Path) -> None:
     assert all(f"seed {number}" in page for number in range(4))
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("{name: a, split_seed: 3}", "All have the same split."),
+        ("{name: a, split_seed: null}", "each draws its own split."),
+        ("{name: a}", "each draws its own split."),
+    ],
+)
+def test_whether_seeds_are_splits_too_is_said(data: str, said: str, tmp_path: Path) -> None:
+    folder_of(tmp_path / "all", 2, count=2, result=True)
+    (tmp_path / "all" / "recipe.yaml").write_text(f"format: 1\ndata: {data}\n")
+    assert said in words(report_html(tmp_path / "all"))
+
+
 def test_every_share_is_told_in_percent() -> None:
     found = {key: {"mean": 0.25, "values": [0.2, 0.3]} for key in ("exact", "accuracy", "bleu", "nats")}
     columns = spread_table({"seeds": [0, 1], "test": found, "valid": {}}).columns[1:]

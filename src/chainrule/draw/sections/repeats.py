@@ -29,12 +29,17 @@ def spread_part(facts: Facts, runs: Sequence[Facts]) -> Part | Absent:
     unfinished = f"{trained:,} of {wanted:,} seeds are trained"
     if not (result := _result(facts, runs)):
         return Absent("Spread", f"{unfinished}; `chainrule resume FOLDER` goes on")
-    lead = (
-        "Over all seeds; for data without an official test part each seed draws its own split. Deviation: of one run."
-    )
+    lead = f"Over all seeds. {_split_words(facts.recipe)} Deviation: of one run."
     if not facts.run.get("result"):
         lead = f"So far {unfinished}; chainrule resume goes on. Deviation: of one run."
     return Part("spread", "Spread", table_html(spread_table(result)), lead)
+
+
+def _split_words(recipe: str | None) -> str:
+    """Whether the seeds stand for splits too: not where the recipe names one."""
+    if re.search(r"\bsplit_seed: *\d", recipe or ""):
+        return "All have the same split."
+    return "Where the data have no official test part each draws its own split."
 
 
 def spread_table(result: Mapping[str, Any]) -> Table:
