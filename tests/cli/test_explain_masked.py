@@ -120,7 +120,7 @@ def test_terminal_page_and_picture(run: chainrule.Run, tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     step = answer(capsys, *words[1:])["step"]
     assert f"token {step} looks at" in said
-    assert said.startswith("asked     log p of the most probable word at [MASK], token")
+    assert said.startswith("asked          log p of the most probable word at [MASK], token")
     page, picture = tmp_path / "page.html", tmp_path / "picture.png"
     assert main([*words, "-o", str(page)]) == 0
     text = page.read_text("utf-8")

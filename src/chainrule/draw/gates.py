@@ -17,7 +17,7 @@ from chainrule.draw.heat import EXTRAS, HeatMap, heat_colors, heat_html, token_m
 from chainrule.draw.page import Part, page_html, render
 from chainrule.draw.palette import PALETTES, Theme, matplotlib_style
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import plain_text, share_text
+from chainrule.draw.wording import first_word, plain_text, probability_text
 
 Array = NDArray[np.float64]
 MEANINGS: Final = {
@@ -93,6 +93,7 @@ def gates_page(facts: Mapping[str, Any], before: Sequence[Part] = ()) -> str:
 
 def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part]) -> str:
     """Return the page of an explanation: head with the answers, the text, and the parts."""
+    first = first_word([p for _, p in facts["answers"]]) if facts["answers"] else ""
     head = render(
         "head.html",
         kind=kind,
@@ -102,7 +103,7 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
         subtitle=[plain_text(facts["asked"], limit=300), f"{len(facts['tokens']):,} tokens"],
         alarm="",
         cards=[
-            {"title": "then" if number else "most probable", "value": token_mark(text, limit=60), "more": share_text(p)}
+            {"title": "then" if number else first, "value": token_mark(text, limit=60), "more": probability_text(p)}
             for number, (text, p) in enumerate(facts["answers"][:4])
         ],
     )

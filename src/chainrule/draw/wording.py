@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
@@ -147,6 +147,26 @@ def number_text(value: Any, digits: int = 4) -> str:
     if number == round(number) and abs(number) < 1e15:
         return f"{number:,.0f}"
     return f"{number:,.0f}" if 10**digits <= abs(number) < 1e15 else f"{number:.{digits}g}"
+
+
+def probability_text(value: float) -> str:
+    """Return a probability in percent, with digits that are not all 0 where it is small.
+
+    Example:
+        >>> [probability_text(value) for value in (0.953, 0.0021, 0.00043, 0.0)]
+        ['95.3 %', '0.2 %', '0.043 %', '0 %']
+    """
+    return f"{number_text(100 * value, 2)} %" if value < 0.001 else share_text(value)
+
+
+def first_word(probabilities: Sequence[float]) -> str:
+    """Return what the first of several answers is: a search for texts orders them by a score that knows their lengths.
+
+    Example:
+        >>> first_word([0.5, 0.2]), first_word([0.001, 0.002])
+        ('most probable', 'best score')
+    """
+    return "most probable" if probabilities[0] >= max(probabilities) else "best score"
 
 
 def duration_text(seconds: Any) -> str:
