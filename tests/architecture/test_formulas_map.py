@@ -114,6 +114,17 @@ def test_names_can_be_imported(row: Row) -> None:
         assert callable(pkgutil.resolve_name(name))
 
 
+def is_defined(test: str) -> bool:
+    path, _, names = test.partition("::")
+    function = names.partition("[")[0].split("::")[-1]
+    return f"def {function}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_tests_named_are_there() -> None:
+    """One that is not would end the proof of its whole section before the first test."""
+    assert [test for row in ROWS for test in row.tests if not is_defined(test)] == []
+
+
 def proved(row: Row) -> tuple[str, ...]:
     """The names that the row's tests must prove: every formula, and the product where it is said to be built."""
     return row.formulas + (row.products if row.state == "built" else ())
