@@ -43,6 +43,11 @@ class Recorder(TorchFunctionMode):
         self.busy = False  # in a function, or writing it down: what runs now is not another operation
         self.asleep = False  # nothing is written down
 
+    @property
+    def deaf(self) -> bool:
+        """Whether what is called now is not to be written down."""
+        return self.busy or self.asleep
+
     def name(self, inputs: tuple[Any, ...], options: dict[str, Any], module: nn.Module | None) -> None:
         """Give the leaves their values before anything runs."""
         if module is not None:
@@ -67,13 +72,13 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call the function and write it down, if it computes a tensor or changes one."""
-        if self.busy or self.asleep:  # most calls of a long training: its name would cost more than the rest
+        if self.deaf:  # most calls of a long training: its name would cost more than the rest
             return func(*args, **(kwargs or {}))
         return self.call(name_of(func), func, args, kwargs or {})
 
     def call(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function; it is one operation, whatever it calls."""
-        if self.busy or self.asleep:
+        if self.deaf:
             return func(*args, **kwargs)
         with self._quiet():
             given = _tensors((args, kwargs))
@@ -87,7 +92,7 @@ class Recorder(TorchFunctionMode):
 
     def entered(self, call: Call, args: Any) -> None:
         """At the beginning of a module's call."""
-        if not (self.busy or self.asleep):
+        if not self.deaf:
             with self._quiet():
                 if call.parent is None and call.time == 0:
                     self._name_state(call.module, call.path)
@@ -95,7 +100,7 @@ class Recorder(TorchFunctionMode):
 
     def left(self, call: Call, args: Any, output: Any) -> None:
         """At the end of a module's call: what it computed unseen (compiled, scripted) is one operation."""
-        if self.busy or self.asleep:
+        if self.deaf:
             return
         with self._quiet():
             tensors = _tensors(output)
