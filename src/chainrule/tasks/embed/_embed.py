@@ -21,7 +21,7 @@ from chainrule.tasks.embed._scoring import Measure, pair_objective
 from chainrule.tasks.job._job import Network
 from chainrule.tasks.job._network import build_text_network
 from chainrule.tasks.job._phase import phase, steps_in_all
-from chainrule.tasks.job._trial import first_of, tried
+from chainrule.tasks.job._trial import first_of, require_scores, tried
 from chainrule.tasks.sequences._running_text import bounds_of, read_text, tokenizer_of_text
 from chainrule.tasks.sequences._tokenizer import stored_tokenizer
 from chainrule.tasks.sequences._vectors import load_vectors
@@ -132,11 +132,7 @@ class Embedding:
         scores = tried(model, examples, "pairs of words")
         index = torch.arange(min(2, len(examples)))
         expected = tuple(examples.fetch(index, index).inputs.candidates.shape)
-        found = tuple(getattr(scores, "shape", ()))
-        if found != expected:
-            raise RecipeError(
-                "the network does not give a score for each candidate", expected=f"shape {expected}", got=found
-            )
+        require_scores(scores, expected, "a score for each candidate")
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the text is."""

@@ -38,7 +38,7 @@ from chainrule.tasks.job._job import Network
 from chainrule.tasks.job._network import build_network
 from chainrule.tasks.job._phase import phase, steps_in_all
 from chainrule.tasks.job._scoring import Measure, classification_objective, per_example_loss
-from chainrule.tasks.job._trial import first_of, tried
+from chainrule.tasks.job._trial import first_of, require_scores, tried
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.task import Examples, Task
 
@@ -131,12 +131,7 @@ class Classification:
         what = "features" if self.features else "images"
         given = tried(model, self.examples(first_of(self.parts)), f"{what} of shape {self.input_shape}")
         expected = (min(2, len(self.parts[first_of(self.parts)])), len(self.images.classes))
-        if tuple(getattr(given, "shape", ())) != expected:
-            raise RecipeError(
-                "the network does not give one score for each class",
-                expected=expected,
-                got=tuple(getattr(given, "shape", ())),
-            )
+        require_scores(given, expected, "one score for each class")
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the images are."""

@@ -55,3 +55,22 @@ def tried(model: nn.Module, examples: Examples, what: str, call: Callable[[nn.Mo
         ) from error
     finally:
         model.train()
+
+
+def require_scores(given: Any, expected: tuple[int, ...], each: str) -> None:
+    """Check the shape of what a network gave when it was tried.
+
+    Args:
+        given: What it gave; anything but one tensor is wrong.
+        expected: The shape of its scores.
+        each: What there is a score for, in the words of errors.
+
+    Raises:
+        RecipeError: It has another shape, or none.
+
+    Example:
+        >>> require_scores(torch.zeros(2, 3), (2, 3), "one score for each class")
+    """
+    found = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+    if found != expected:
+        raise RecipeError(f"the network does not give {each}", expected=expected, got=found)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from chainrule.core.errors import RecipeError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import MaskedRecipe
 from chainrule.data.masked_texts import MaskedTexts, Masking
@@ -19,7 +18,7 @@ from chainrule.tasks.job._given_weights import load_given_weights
 from chainrule.tasks.job._job import Network
 from chainrule.tasks.job._network import build_text_network
 from chainrule.tasks.job._phase import phase, steps_in_all
-from chainrule.tasks.job._trial import tried
+from chainrule.tasks.job._trial import require_scores, tried
 from chainrule.tasks.masked._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.masked._scoring import Measure, masked_objective
 from chainrule.tasks.masked._texts import cut_into_pieces, read_sentences
@@ -138,12 +137,7 @@ class MaskedWords:
         given = tried(model, examples, f"texts of up to {int(lengths[longest].max())} tokens")
         index = torch.arange(len(longest))
         expected = (len(examples.fetch(index, index).targets), len(self.tokenizer.vocabulary))
-        if tuple(getattr(given, "shape", ())) != expected:
-            raise RecipeError(
-                "the network does not give a score of each word for each place that is asked for",
-                expected=f"shape {expected}: places, words",
-                got=tuple(getattr(given, "shape", ())),
-            )
+        require_scores(given, expected, "a score of each word for each place that is asked for")
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the texts are."""

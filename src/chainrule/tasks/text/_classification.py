@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import DataError, RecipeError
+from chainrule.core.errors import DataError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import TextClassesRecipe
 from chainrule.data import LABELED_TEXTS
@@ -22,7 +22,7 @@ from chainrule.tasks.job._job import Network
 from chainrule.tasks.job._network import build_text_network
 from chainrule.tasks.job._phase import phase, steps_in_all
 from chainrule.tasks.job._scoring import Measure, classification_objective, per_example_loss
-from chainrule.tasks.job._trial import tried
+from chainrule.tasks.job._trial import require_scores, tried
 from chainrule.tasks.sequences._matching_run import check_given_run, check_unread
 from chainrule.tasks.sequences._text_order import check_text_order, text_order
 from chainrule.tasks.sequences._tokenizer import made_tokenizer
@@ -151,12 +151,7 @@ class TextClassification:
         examples = TextExamples(self.tokens, self.texts.labels, longest)
         given = tried(model, examples, f"texts of up to {int(self.tokens.lengths[longest].max())} tokens")
         expected = (len(longest), len(self.prepared.classes))
-        if tuple(getattr(given, "shape", ())) != expected:
-            raise RecipeError(
-                "the network does not give one score for each class",
-                expected=expected,
-                got=tuple(getattr(given, "shape", ())),
-            )
+        require_scores(given, expected, "one score for each class")
 
     def write_data_facts(self, folder: RunFolder) -> None:
         """Write what the texts are."""
