@@ -17,7 +17,7 @@ from chainrule.draw.heat import EXTRAS, HeatMap, heat_colors, heat_html, token_m
 from chainrule.draw.page import Part, page_html, render
 from chainrule.draw.palette import PALETTES, Theme, matplotlib_style
 from chainrule.draw.table import Column, Table, table_html
-from chainrule.draw.wording import first_word, plain_text, probability_text
+from chainrule.draw.wording import first_word, plain_text, share_text
 
 Array = NDArray[np.float64]
 MEANINGS: Final = {
@@ -103,7 +103,7 @@ def explanation_page(facts: Mapping[str, Any], kind: str, parts: Sequence[Part])
         subtitle=[plain_text(facts["asked"], limit=300), f"{len(facts['tokens']):,} tokens"],
         alarm="",
         cards=[
-            {"title": "then" if number else first, "value": token_mark(text, limit=60), "more": probability_text(p)}
+            {"title": "then" if number else first, "value": token_mark(text, limit=60), "more": share_text(p)}
             for number, (text, p) in enumerate(facts["answers"][:4])
         ],
     )

@@ -116,11 +116,13 @@ def short_count(value: Any) -> str:
 
 
 def share_text(value: Any, digits: int = 1) -> str:
-    """Return a share between 0 and 1 in percent; one that is not quite 100 % is never rounded up to it.
+    """Return a share between 0 and 1 in percent; one that is not quite 100 % or 0 % is never rounded to it.
 
     Example:
         >>> share_text(0.9889), share_text(1), share_text(0.99999), share_text("NaN"), share_text(None)
         ('98.9 %', '100 %', '99.9 %', 'NaN', '–')
+        >>> share_text(0.0021), share_text(0.00043), share_text(0.0)
+        ('0.2 %', '0.043 %', '0 %')
     """
     number = real(value)
     if number is None or not math.isfinite(number):
@@ -128,6 +130,8 @@ def share_text(value: Any, digits: int = 1) -> str:
     if number in (0.0, 1.0):
         return f"{number * 100:.0f} %"
     step = 10.0**-digits
+    if 0 < number * 100 < step:
+        return f"{number_text(number * 100, 2)} %"
     percent = min(number * 100, 100 - step) if number < 1 else number * 100
     return f"{percent:.{digits}f} %"
 
@@ -147,16 +151,6 @@ def number_text(value: Any, digits: int = 4) -> str:
     if number == round(number) and abs(number) < 1e15:
         return f"{number:,.0f}"
     return f"{number:,.0f}" if 10**digits <= abs(number) < 1e15 else f"{number:.{digits}g}"
-
-
-def probability_text(value: float) -> str:
-    """Return a probability in percent, with digits that are not all 0 where it is small.
-
-    Example:
-        >>> [probability_text(value) for value in (0.953, 0.0021, 0.00043, 0.0)]
-        ['95.3 %', '0.2 %', '0.043 %', '0 %']
-    """
-    return f"{number_text(100 * value, 2)} %" if value < 0.001 else share_text(value)
 
 
 def first_word(probabilities: Sequence[float]) -> str:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from chainrule.core.errors import RecipeError
 from chainrule.core.figures import FIGURES, Figure, main_figure
-from chainrule.core.strict_yaml import parse_yaml
 from chainrule.draw.chart import Chart, Line, chart_html
 from chainrule.draw.curve import Curve, curves, softened, wants_smoothing
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part, render
 from chainrule.draw.palette import DASHES, PALETTES
-from chainrule.draw.sections.data import flat_pairs
 from chainrule.draw.sections.history import MOST_CHARTS, TITLES, is_share, last_value, ordered
+from chainrule.draw.sections.settings import settings
 from chainrule.draw.table import Column, Kind, Table, table_html
 from chainrule.draw.wording import listing, mapping, real, whole
 
@@ -236,14 +234,14 @@ def _error(curve: Curve) -> Curve:
 
 def differences_part(runs: Sequence[Facts], *, labels: Sequence[str] | None = None) -> Part | Absent:
     """Return the settings in which the recipes differ."""
-    found = {label: _settings(run) for label, run in zip(labels or run_labels(runs), runs, strict=True)}
+    found = {label: settings(run) for label, run in zip(labels or run_labels(runs), runs, strict=True)}
     known = {label: one for label, one in found.items() if one}
     if len(known) < 2:
         return Absent("Differences", "fewer than two of the runs have a recipe that can be read")
-    settings = list(known.values())
-    names = list(dict.fromkeys(name for one in settings for name in one))
+    recipes = list(known.values())
+    names = list(dict.fromkeys(name for one in recipes for name in one))
     rows = [
-        [name, *(one.get(name) for one in settings)] for name in names if len({one.get(name) for one in settings}) > 1
+        [name, *(one.get(name) for one in recipes)] for name in names if len({one.get(name) for one in recipes}) > 1
     ][:MOST_SETTINGS]
     if not rows:
         return Absent("Differences", "the recipes of these runs are the same")
@@ -254,11 +252,3 @@ def differences_part(runs: Sequence[Facts], *, labels: Sequence[str] | None = No
         table_html(Table("Differences", columns, rows)),
         "Settings in which the recipes differ.",
     )
-
-
-def _settings(run: Facts) -> dict[str, str]:
-    try:
-        data = parse_yaml(run.recipe or "")
-    except RecipeError:
-        return {}
-    return {name.replace(" ", "."): value for name, value in flat_pairs(data)} if isinstance(data, Mapping) else {}

@@ -14,6 +14,7 @@ from chainrule.core.spread import spread
 from chainrule.draw.facts import Facts
 from chainrule.draw.page import Absent, Part
 from chainrule.draw.sections.history import SHARES
+from chainrule.draw.sections.settings import settings
 from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import listing, mapping, plain_text, real, whole
 
@@ -29,15 +30,15 @@ def spread_part(facts: Facts, runs: Sequence[Facts]) -> Part | Absent:
     unfinished = f"{trained:,} of {wanted:,} seeds are trained"
     if not (result := _result(facts, runs)):
         return Absent("Spread", f"{unfinished}; `chainrule resume FOLDER` goes on")
-    lead = f"Over all seeds. {_split_words(facts.recipe)} Deviation: of one run."
+    lead = f"Over all seeds. {_split_words(facts)} Deviation: of one run."
     if not facts.run.get("result"):
         lead = f"So far {unfinished}; chainrule resume goes on. Deviation: of one run."
     return Part("spread", "Spread", table_html(spread_table(result)), lead)
 
 
-def _split_words(recipe: str | None) -> str:
+def _split_words(facts: Facts) -> str:
     """Whether the seeds stand for splits too: not where the recipe names one."""
-    if re.search(r"\bsplit_seed: *\d", recipe or ""):
+    if settings(facts).get("data.split_seed", "").isdigit():
         return "All have the same split."
     return "Where the data have no official test part each draws its own split."
 

@@ -11,9 +11,9 @@ def answers_text(facts: dict[str, Any]) -> Any:
     from rich.text import Text
 
     from chainrule.draw.heat import token_mark
-    from chainrule.draw.wording import first_word, probability_text
+    from chainrule.draw.wording import first_word, share_text
 
     answers: Sequence[tuple[str, float]] = facts["answers"]
-    told = ", ".join(f"{token_mark(token, limit=60)} {probability_text(p)}" for token, p in answers)
+    told = ", ".join(f"{token_mark(token, limit=60)} {share_text(p)}" for token, p in answers)
     first = first_word([p for _, p in answers]) if answers else ""
     return Text(f"{'asked':<13}  {facts['asked']}\n{first:<13}  {told}")
