@@ -47,6 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fashion-softmax-newton": {"optim.name": "newton_cg", "train.steps": 0},
     "cifar10-features-pixels": {"data.features": [], "penalty.l2": 0.01},
     "shakespeare-lstm-names": {"data.validation": 0.005},
+    "shakespeare-transformer-names": {"data.validation": 0.005},
 }
 """Recipes with settings that are measured beside them: name -> settings; the recipe's name begins the variant's."""
 

@@ -51,6 +51,7 @@ LECTURES = {
     "shakespeare-lstm": ("G2, G4", "lstm_step_forward, softmax_loss, clip_by_norm"),
     "shakespeare-lstm-names": ("G2, G4", "lstm_step_forward, softmax_loss, clip_by_norm"),
     "shakespeare-transformer": ("G4, H4, H9", "causal_mask, transformer_block_forward, softmax_loss"),
+    "shakespeare-transformer-names": ("G4, H4, H9", "causal_mask, transformer_block_forward, softmax_loss"),
     "shakespeare-skipgram": ("G5", "negative_sampling_forward, noise_probabilities, cosine_similarity"),
     "shakespeare-cbow": ("G5", "negative_sampling_forward, mean_vector_forward, cosine_similarity"),
     "multi30k-skipgram": ("G5", "negative_sampling_forward, noise_probabilities, cosine_similarity"),
