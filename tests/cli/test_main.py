@@ -68,6 +68,12 @@ def test_evaluate_gives_what_training_wrote_down(run_folder: Path, capsys: pytes
     assert np.sum(found["confusion"]) == found["count"] == 359
 
 
+def test_classes_are_not_searched_for(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = outcome(capsys, "evaluate", str(run_folder), "--decode.beam", "3")
+    assert status == 2
+    assert "only translations and captions are searched for: got a run of the task classify" in err
+
+
 def test_predict_reads_files_and_folders(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGBA", (30, 20), (255, 0, 0, 128)).save(tmp_path / "é 1.png")
     Image.new("L", (8, 8), 200).save(tmp_path / "b.jpg")

@@ -1,4 +1,4 @@
-"""`chainrule predict` with a run that translates: sentences, files, the beam."""
+"""`chainrule predict` and `evaluate` with a run that translates: sentences, files, the beam."""
 
 from __future__ import annotations
 
@@ -132,3 +132,36 @@ def test_data_of_pairs_are_looked_through(capsys: pytest.CaptureFixture[str]) ->
     assert main(["data", "fetch", "addition"]) == 0
     assert main(["data", "fetch", "parallel-files"]) == 2
     assert "--data.source FILE --data.target FILE" in capsys.readouterr().err
+
+
+def measured(capsys: pytest.CaptureFixture[str], run: Path, *words: str) -> Any:
+    capsys.readouterr()
+    assert main(["evaluate", str(run), *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["result"]
+
+
+def test_a_part_is_measured_by_another_search_than_the_recipe_has(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = measured(capsys, run)
+    short = measured(capsys, run, "--decode.beam", "2", "--decode.most=7")
+    assert (plain["translated"], short["translated"]) == (20, 7)
+    assert (plain["beam"], short["beam"]) == (1, 2)
+    assert short["loss"] == plain["loss"]
+    assert measured(capsys, run, "--decode.beam", "1") == plain
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["--optim.lr", "1"], 2, "--optim.lr is a setting of the training: expected --decode.key value"),
+        (["--decode.beams", "3"], 2, 'there is no setting "decode.beams"'),
+        (["--decode.beam", "0"], 2, "beam: input should be greater than or equal to 1: got 0"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, told: str
+) -> None:
+    capsys.readouterr()
+    assert main(["evaluate", str(run), *words]) == status
+    assert told in capsys.readouterr().err

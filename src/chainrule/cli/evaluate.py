@@ -7,10 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.cli.answer import Answer
+from chainrule.core.errors import UsageError
+
+TAKES_SETTINGS = True
+DECODE = "decode."
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
+    parser.usage = "chainrule evaluate RUN [--part PART] [--decode.key value ...]"
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument(
         "--part",
@@ -19,16 +24,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trained one of your own")
     parser.add_argument("--int8", action="store_true", help="measure the network with weights of 8 bits")
+    parser.epilog = (
+        "Translations and captions can be searched for otherwise than the recipe says: --decode.beam 10, "
+        "--decode.length_exponent 1.2. Choose such settings on the validation part."
+    )
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Measure, and show the figures; of classes the confusions too."""
+    """Measure, and show the figures; of classes the confusions too.
+
+    Raises:
+        UsageError: A setting that changes nothing of what is measured; a part that the data lack.
+    """
     from chainrule.cli._own import module_of
     from chainrule.tasks import Run
 
+    for path in args.settings:
+        if not path.startswith(DECODE):
+            raise UsageError(
+                f"--{path} is a setting of the training", expected="--decode.key value", remedy="leave it out"
+            )
+    decode = {path.removeprefix(DECODE): value for path, value in args.settings.items()}
     opened = Run.open(args.run)
     module = module_of(opened, args.model)
-    facts = opened.evaluate(args.part, module=module, int8=args.int8)
+    facts = opened.evaluate(args.part, module=module, int8=args.int8, decode=decode)
     return ANSWERS[opened.recipe.task](facts)
 
 

@@ -17,7 +17,8 @@ from chainrule.nn import packed_weights
 from chainrule.tasks.caption._describe import Captioned, describe
 from chainrule.tasks.caption._facts import captioned_facts
 from chainrule.tasks.caption._processing import CaptionProcessing, picture_name
-from chainrule.tasks.translate._answers import asked_for, candidate_data
+from chainrule.tasks.job._search_settings import decode_settings
+from chainrule.tasks.translate._answers import candidate_data
 
 if TYPE_CHECKING:
     from chainrule.tasks.runs._run import Run
@@ -42,7 +43,7 @@ def captioned(
 ) -> list[Captioned]:
     """Return what the network of a run writes about pictures; see `Run.caption`."""
     assert isinstance(run.recipe, CaptionRecipe)
-    how = asked_for(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
+    how = decode_settings(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
     prepared, model = CaptionProcessing.read(run.processing), packed_weights(_of(run, module, int8))
     assert isinstance(model, Captioner)
     told: list[Candidate] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from chainrule.nn import int8_weights
 from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks.job._job import PREDICTORS, Job, Network, job_type
 from chainrule.tasks.job._prediction import Prediction
+from chainrule.tasks.job._search_settings import with_decode
 from chainrule.tasks.runs._shown import one_line, small_table
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
@@ -163,7 +164,12 @@ class Run:
         return job_type(self.recipe).reopened(self.recipe, self.processing, network)
 
     def evaluate(
-        self, part: str | None = None, *, module: nn.Module | None = None, int8: bool = False
+        self,
+        part: str | None = None,
+        *,
+        module: nn.Module | None = None,
+        int8: bool = False,
+        decode: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Measure the network on a part of its data in full: of images loss, accuracy, confusion, worst mistakes.
 
@@ -171,13 +177,15 @@ class Run:
             part: "valid", "test" or "train"; when left out, "valid", or "test" where there is nothing to choose by.
             module: For a run of one's own network.
             int8: Whether what is measured is the network with weights of 8 bits.
+            decode: How translations or captions are searched for, where not as the recipe says: `{"beam": 10}`.
 
         Raises:
             DataError: The data have no such part.
-            UsageError: It cannot have weights of 8 bits.
+            UsageError: It cannot have weights of 8 bits; the task does not search, or not by such a setting.
         """
+        recipe = with_decode(self.recipe, decode or {})
         model = self.model(module, int8=int8)
-        job = self.job()
+        job = job_type(recipe).reopened(recipe, self.processing)
         if part is None:
             part = "valid" if "valid" in job.parts else "test"
         if part not in job.parts:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from torch import nn
 
-from chainrule.core.errors import UsageError
-from chainrule.core.recipe import TranslateRecipe, WriteRecipe
-from chainrule.core.sections import Decode
+from chainrule.core.recipe import TranslateRecipe
 from chainrule.data.tokenizers import Tokenizer
 from chainrule.decoding import WHY, Candidate
+from chainrule.tasks.job._search_settings import decode_settings
 from chainrule.tasks.sequences._tokenizer import token_text
 from chainrule.tasks.translate._decode import Translated, translate
 from chainrule.tasks.translate._tokens import Tokens
@@ -35,7 +33,7 @@ def translated(
 ) -> list[Translated]:
     """Return the translations of sentences by the network of a run; see `Run.translate`."""
     assert isinstance(run.recipe, TranslateRecipe)
-    how = asked_for(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
+    how = decode_settings(run.recipe, beam=beam, length_exponent=length_exponent, no_repeat=no_repeat)
     tokens = Tokens.stored(run.recipe, run.processing)
     told: list[Candidate] = []
     watch = None if candidates is None else told.append
@@ -43,21 +41,6 @@ def translated(
     if candidates is not None:
         candidates += [candidate_data(one, tokens.target) for one in told]
     return found
-
-
-def asked_for(recipe: WriteRecipe, **given: Any) -> Decode:
-    """Return how a search goes: as the recipe says, but for what is given and not None.
-
-    Raises:
-        UsageError: A value is out of its range; says which.
-    """
-    asked = {name: value for name, value in given.items() if value is not None}
-    try:
-        return Decode.model_validate({**recipe.decode.model_dump(), **asked})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name, message = ".".join(map(str, first["loc"])), str(first["msg"])
-        raise UsageError(f"{name}: {message[:1].lower()}{message[1:]}", got=first.get("input")) from None
 
 
 def candidate_data(one: Candidate, tokenizer: Tokenizer) -> dict[str, Any]:
