@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("Use", "measure a run on its validation or test part"),
     "predict": ("Use", "what a run makes of new inputs: classes of pictures and texts, translations"),
     "generate": ("Use", "write text with a run"),
-    "words": ("Use", "nearest words, sums of words, and the vectors of a run or a file"),
+    "words": ("Use", "nearest words, analogies, and the vectors of a run or a file"),
     "export": ("Use", "a run in the form of another program, and whether that answers the same"),
     "report": ("Use", "write the page of one run, or compare several"),
     "explain": ("Understand", "why a network says what it says: gates, attention"),

@@ -14,7 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("run", metavar="RUN|FILE", help="run folder, or a text file of vectors (GloVe, word2vec)")
     parser.add_argument(
-        "queries", nargs="*", metavar="WORD", help='words, or sums of words in quotes: "king - man + woman"'
+        "queries", nargs="*", metavar="WORD", help='words, or analogies as sums in quotes: "king - man + woman"'
     )
     parser.add_argument("-n", "--count", type=int, default=10, help="how many nearest words to tell")
     parser.add_argument("--save", metavar="FILE", help="write all vectors to a text file, as word2vec does")
