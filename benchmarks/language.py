@@ -5,7 +5,7 @@
 - `lstm-256`, `lstm-512`: two layers of so many units over Tiny Shakespeare's characters, embedding 128, 32 lanes of 64
   characters a step, the state carried from step to step, no dropout.
 - `gpt`: 6 blocks of width 384 with 6 heads, GELU, norms first, learned positions, the scores with the embeddings'
-  weights, no dropout; 4 windows of 256 characters a step.
+  weights, no dropout; 4 windows of 256 characters a step. `gpt-one-thread` is the same on one thread.
 
 All take AdamW with the same settings and scale gradients down to a norm of 1. Plain PyTorch is eager: the loop that the
 documentation of `nn.LSTM` or `nn.TransformerEncoder` leads to. Keras has the same layers and `fit`, on its torch and
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,28 @@ import numpy as np
 from contestants import PEERS, Contestant, median_seconds, peers_python, seconds_in_turns
 from measure import begin, write
 
-STEPS = {"lstm-256": (5, 25), "lstm-512": (4, 12), "gpt": (8, 12)}
-"""Steps of a turn: left out, and counted."""
+
+@dataclass(frozen=True)
+class Contest:
+    """What is trained, the steps of a turn, and the threads where not those of the command line."""
+
+    what: str
+    left_out: int
+    counted: int
+    threads: int | None = None
 
 
-def contest(what: str, turns: int, threads: int, python: Path | None, place: Path) -> dict[str, Any]:
+CONTESTS = {
+    "lstm-256": Contest("lstm-256", 5, 25),
+    "lstm-512": Contest("lstm-512", 4, 12),
+    "gpt": Contest("gpt", 8, 12),
+    "gpt-one-thread": Contest("gpt", 4, 8, threads=1),
+}
+
+
+def contest(asked: Contest, turns: int, threads: int, python: Path | None, place: Path) -> dict[str, Any]:
     """Let all take turns."""
-    skipped, counted = STEPS[what]
+    what, skipped, counted = asked.what, asked.left_out, asked.counted
     words: list[str | Path] = [what, "--threads", str(threads), "--skipped", str(skipped), "--counted", str(counted)]
     plain = "nn.TransformerEncoder" if what == "gpt" else "nn.LSTM"
     makers: dict[str, Any] = {
@@ -87,7 +103,10 @@ def main(turns: int, threads: int) -> None:
     """Measure and write."""
     python = peers_python()
     with tempfile.TemporaryDirectory() as place:
-        found = {what: contest(what, turns, threads, python, Path(place)) for what in STEPS}
+        found = {
+            name: contest(asked, turns, asked.threads or threads, python, Path(place))
+            for name, asked in CONTESTS.items()
+        }
     write("language", {"what": f"training of language models, {threads} threads, medians of {turns} turns", **found})
 
 

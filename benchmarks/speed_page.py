@@ -73,7 +73,7 @@ def _throughput(found: Found) -> list[str]:
 
 def _language(found: Found) -> list[str]:
     lines: list[str] = []
-    for what in ("lstm-256", "lstm-512", "gpt"):
+    for what in ("lstm-256", "lstm-512", "gpt", "gpt-one-thread"):
         part = found[what]
         rows = [[name, f"{rate:,}", over(part, name, "ours")] for name, rate in part["tokens a second"].items()]
         head = [f"{what}, {part['tokens a step']:,} tokens a step", "tokens a second", "ours over it"]

@@ -113,7 +113,7 @@ FOUND: dict[str, dict[str, Any]] = {
             "tokens a second": {"ours": 3000, "Keras 3, jax": 1600},
             "ours over Keras 3, jax": 1.9,
         }
-        for what in ("lstm-256", "lstm-512", "gpt")
+        for what in ("lstm-256", "lstm-512", "gpt", "gpt-one-thread")
     },
     "ablation": {
         "without": {"He's initialization": {"accuracy": 0.901, "deviation": 0.002, "points lost": 0.4}},

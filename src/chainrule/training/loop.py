@@ -13,6 +13,7 @@ from chainrule.analysis.layers import look
 from chainrule.data.feed import feed
 from chainrule.optim import At, ema_update
 from chainrule.runtime.allocator import keep_freed_memory
+from chainrule.runtime.linear_products import onednn_products
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
@@ -63,7 +64,7 @@ def train_loop(
     if not task.phases:
         return state
     batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step)
-    with torch.random.fork_rng(devices=world.devices), closing(batches):
+    with torch.random.fork_rng(devices=world.devices), closing(batches), onednn_products(state.model):
         for epoch, parts in batches:
             at = state.at(plan)
             if plan.stop(at):
