@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 import chainrule
@@ -136,6 +137,7 @@ def test_small_products_are_torchs_bit_for_bit(monkeypatch: pytest.MonkeyPatch) 
         assert all(torch.equal(one, other) for one, other in zip(gradients(layer, x), right))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch's own, in make_dual
 def test_transforms_and_mixed_precision_see_torchs_layer(everywhere: None) -> None:
     layer, x = nn.Linear(4, 3), torch.randn(5, 2, 4)
 
@@ -147,6 +149,9 @@ def test_transforms_and_mixed_precision_see_torchs_layer(everywhere: None) -> No
         found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(layer.weight.detach(), x)
         with torch.autocast("cpu", torch.bfloat16):
             assert layer(x).dtype == torch.bfloat16
+        with forward_ad.dual_level():
+            along = forward_ad.unpack_dual(layer(forward_ad.make_dual(x, torch.ones_like(x)))).tangent
+    torch.testing.assert_close(along, layer.weight.sum(1).expand(5, 2, 3))
     torch.testing.assert_close(found, right)
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 LEAST = 2**25
@@ -111,6 +112,7 @@ def _is_worth_it(x: Tensor, weight: Tensor) -> bool:
     """Large, float32, on a CPU, in rows; and not inside a transform or a compiler, which would have to look into it."""
     return (
         type(x) is Tensor
+        and type(weight) in (Tensor, nn.Parameter)
         and x.dim() > 1
         and x.numel() * len(weight) >= LEAST
         and x.dtype == weight.dtype == torch.float32
@@ -119,6 +121,7 @@ def _is_worth_it(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
     )
 
 
