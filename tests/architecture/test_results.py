@@ -19,7 +19,6 @@ from figures import reached  # noqa: E402
 
 sys.path.remove(str(ROOT / "benchmarks"))
 NOT_YET = {
-    "multi30k-gru",
     "shakespeare-gru",
     "shakespeare-rnn",
     "shakespeare-transformer",
