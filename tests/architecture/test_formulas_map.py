@@ -163,6 +163,7 @@ def wrong(row: Row, found: dict[str, dict[str, Any]]) -> list[str]:
     return lacks + [f"{ids(row)}: {test} proves nothing" for test, some in by_test.items() if names and not some]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", sorted({row.item[0] for row in ROWS if row.tests}))
 def test_all_rows_of_a_section_are_proved(section: str, tmp_path: Path) -> None:
     rows = [row for row in ROWS if row.tests and row.item.startswith(section)]

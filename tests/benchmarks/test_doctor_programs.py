@@ -194,6 +194,7 @@ print(json.dumps([verify.run({PRINTS!r}, 6), verify.run("raise OSError('no data'
     assert "OSError: no data" in bad["failed"]
 
 
+@pytest.mark.slow
 def test_a_program_runs_and_a_seed_makes_it_repeatable() -> None:
     command = [sys.executable, str(PROGRAMS / "healthy" / "digits_mlp_sequential.py"), "--epochs", "2", "--seed", "3"]
     outputs = [

@@ -45,6 +45,7 @@ def test_no_room_for_the_first_checkpoint(tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [5_000, 9_000, 300_000])
 def test_a_run_that_met_a_full_disk_goes_on_to_the_same_bytes(room: int, undisturbed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"

@@ -50,6 +50,7 @@ def entries(run: Path) -> list[str]:
     return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["resume", "evaluate", "predict", "report", "show"])
 def test_no_pickle_in_a_run_folder_runs(
     verb: str, run: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -303,6 +303,7 @@ def mutated(rng: random.Random) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_three_thousand_changed_recipes_are_read_or_refused(tmp_path: Path) -> None:
     rng = random.Random(6)
     before = set(sys.modules)

@@ -49,6 +49,7 @@ def test_every_byte_is_the_published_one(name) -> None:
         assert verify(path, file) is None
 
 
+@pytest.mark.slow
 def test_the_lossy_form_of_cifar10() -> None:
     images = DATA.resolve("cifar10-jpeg")()
     assert images.shape == (3, 32, 32)

@@ -355,6 +355,7 @@ def test_the_whole_network_passes() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mutant", "caught"), MUTANTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_broken_network_is_caught(mutant: type[Plain], caught: list[str]) -> None:
     report = check_model(lambda: mutant(), SHAPE, CLASSES)

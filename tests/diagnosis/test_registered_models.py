@@ -90,6 +90,7 @@ def cases() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases())
 def test_a_registered_model_keeps_to_the_contract(case: Case) -> None:
     assert case.shape, f'give "{case.name}" a case here, or a card that says the least input it takes'

@@ -32,6 +32,7 @@ def label(value: Any) -> str:
     return value if isinstance(value, str) else "-".join(map(str, value["options"].values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=label)
 def test_parameters_and_multiply_adds_are_measured(name: str, form: dict[str, Any]) -> None:
     network = on_meta(name, form["input"], form["classes"], form["options"])

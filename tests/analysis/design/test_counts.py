@@ -43,6 +43,7 @@ def judged(network: nn.Module, *given: Tensor) -> int:
     return counter.get_total_flops() // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=lambda v: v if isinstance(v, str) else str(v["options"]))
 def test_registered_models_have_the_numbers_of_their_cards(name: str, form: dict[str, Any]) -> None:
     with without_data():

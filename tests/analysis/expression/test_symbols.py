@@ -120,6 +120,7 @@ def forward(values: dict[str, np.ndarray | float], z: np.ndarray, window: int, r
     return float((values["y"] - (values["w"] @ v + values["a"])) ** 2 / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(200))
 def test_random_convnets_in_every_region(number: int) -> None:
     rng = np.random.default_rng(number)
