@@ -8,10 +8,10 @@ demo: .venv/demo.stamp
 	$(BIN)/chainrule demo
 
 test: .venv/test.stamp check
-	$(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
 test-all: .venv/test.stamp check
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 check: .venv/test.stamp
 	$(BIN)/ruff check

@@ -214,21 +214,35 @@ def _train_group(path: Path, group: Group, observers: Observers, own: OwnNetwork
     }
 
 
-def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Observers = lambda title: ()) -> Run:
+RESUMED_WITH = ("train.steps", "train.workers")
+"""Settings that a run can go on with."""
+
+
+def resume(
+    run: str | Path,
+    *,
+    own: OwnNetwork | None = None,
+    observers: Observers = lambda title: (),
+    settings: Mapping[str, Any] | None = None,
+) -> Run:
     """Go on with a run from its newest whole checkpoint; the result is the same as without the interruption.
 
     Of repeated runs and of studies, what is not finished is trained.
 
     Args:
         run: The folder.
+        settings: `train.steps`, another length, which also a finished run takes; schedules take it from the step that
+            was reached, and `events.jsonl` says so. `train.workers`, which changes no result. Others are refused.
         own: The network, if it is one's own.
         observers: What a run is called -> called after each of its steps.
 
     Raises:
         CheckpointError: It is no run, or it has no whole checkpoint, or its network is another one.
+        UsageError: A setting that a run cannot go on with, or a length that it has passed already.
     """
     opened = Run.open(run)
-    if opened.info["status"] == "finished":
+    changed = _resumed_with(opened, settings or {})
+    if opened.info["status"] == "finished" and "train.steps" not in changed:
         return opened
     study = group_of_folder(opened.folder) if opened.info["kind"] == "study" else None
     if own is None and (opened.info.get("program") if study else opened.recipe.model.name == OWN):
@@ -246,11 +260,28 @@ def resume(run: str | Path, *, own: OwnNetwork | None = None, observers: Observe
     if study or opened.info["kind"] == "repeats":
         _train_group(opened.path, study or _repeats_of_folder(opened), observers, own)
         return Run.open(run)
-    job = opened.job(own.build if own else None)
+    job = opened.job(own.build if own else None, workers=changed.get("train.workers"))
     watch = observers(opened.path.name)
-    continue_run(opened.path, job, observers=watch, resume_command=resume_command(opened.path, own))
+    command = resume_command(opened.path, own)
+    continue_run(opened.path, job, observers=watch, resume_command=command, steps=changed.get("train.steps"))
     write_report(opened.folder)
     return Run.open(run)
+
+
+def _resumed_with(run: Run, settings: Mapping[str, Any]) -> dict[str, int]:
+    """The settings that a run is to go on with, checked."""
+    for name, value in settings.items():
+        if name not in RESUMED_WITH:
+            raise UsageError(
+                f"a run cannot go on with another {name}: its result would be that of no recipe",
+                expected=" or ".join(RESUMED_WITH),
+                remedy="train the recipe anew with that setting",
+            )
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise UsageError(f"{name} is a number", expected="a whole number", got=repr(value))
+    if settings and not run.folder.checkpoints.is_dir():
+        raise UsageError(f"{run.path} holds several runs", remedy="go on with one of the runs in it")
+    return dict(settings)
 
 
 def _repeats_of_folder(run: Run) -> Group:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from chainrule import formulas as f
+from chainrule.optim import At
 from chainrule.runtime.rng import keys
 from chainrule.runtime.world import Alone
 from chainrule.tasks import Classification, open_recipe
@@ -31,7 +32,7 @@ def test_the_gradient_of_a_step(loss: str, l2: float, l1: float, parts: int) -> 
     }
     for piece in pieces.values():
         object.__setattr__(piece, "inputs", piece.inputs.double())
-    at = state.at(type("Length", (), {"steps": 10, "seed": 0})())
+    at = At(seed=0, step=0, steps=10)
     report, _, _ = phase.objective.gradients(state, phase, pieces, at, Alone())
 
     weight, bias = (parameter.detach().numpy() for parameter in state.model.parameters())

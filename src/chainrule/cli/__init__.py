@@ -72,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif theirs := getattr(error, "user_traceback", ""):  # of a file that the user named, shown as theirs
             print(theirs.rstrip(), file=sys.stderr)
         return _fail(verb, as_json, error.exit_status, str(error), error)
-    except KeyboardInterrupt:
-        return _fail(verb, as_json, 130, "stopped")
+    except KeyboardInterrupt as stop:  # or tasks.Interrupted, which this file does not import
+        return _fail(verb, as_json, getattr(stop, "status", 130), str(stop) or "stopped")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -85,9 +85,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = storage_error("use", error.filename or "a file", error)
         return _fail(verb, as_json, told.exit_status, str(told), told)
     except Exception as error:
-        status = getattr(error, "status", None)
-        if isinstance(status, int):  # tasks.Interrupted, which this file does not import
-            return _fail(verb, as_json, status, str(error))
         if "can't allocate memory" in str(error) or type(error).__name__ == "OutOfMemoryError":
             return _fail(
                 verb,

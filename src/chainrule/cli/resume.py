@@ -6,9 +6,15 @@ import argparse
 
 from chainrule.cli.answer import Answer
 
+TAKES_SETTINGS = True
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
+    parser.epilog = (
+        "--train.steps N goes on to another length, also with a finished run; --train.workers W prepares the data with "
+        "other processes, which changes no result."
+    )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trains one of your own")
 
@@ -22,5 +28,5 @@ def run(args: argparse.Namespace) -> Answer:
 
     own = own_network(args.model)
     with show_each(quiet=args.quiet or args.json, bar=not args.no_progress) as observers:
-        finished = api.resume(args.run, own=own, observers=observers)
+        finished = api.resume(args.run, own=own, observers=observers, settings=args.settings)
     return run_answer(finished)

@@ -19,7 +19,8 @@ from chainrule.core.sealed import Whole, newest_whole, read_folder
 from chainrule.core.store import publish_folder, remove_folder
 from chainrule.models import Fitted
 from chainrule.runtime.weights import from_bytes, to_buffers
-from chainrule.training.task import TrainState
+from chainrule.training.non_finite import require_finite
+from chainrule.training.task import Carry, TrainState
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
@@ -38,12 +39,14 @@ def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any]) -
     """Publish the state as a new folder; it appears whole or not at all. One that is there already is left.
 
     Raises:
+        NonFiniteError: A tensor holds NaN or infinities.
         StorageError: The disk is full or not writable; nothing that was there is touched.
     """
     path = step_folder(parent, state.step)
     if path.is_dir():
         return path
     tensors, numbers = pack(state)
+    require_finite(tensors, state.step)
     small = {"step": state.step, "history": state.history, "skipped": state.skipped, "numbers": numbers}
     publish_folder(path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, facts)
     return path
@@ -72,10 +75,34 @@ def checkpoint_weights(path: Path, kind: str) -> dict[str, Tensor]:
 
 def prune(parent: Path, *, keep: int, protected: set[int]) -> None:
     """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay."""
-    steps = sorted(int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdigit())
+    steps = _steps(parent)
     for step in steps[: max(0, len(steps) - keep)]:
         if step not in protected:
             remove_folder(step_folder(parent, step))
+
+
+def newest_step(parent: Path) -> int:
+    """Return the step of the newest checkpoint; 0 where there is none."""
+    return max(_steps(parent), default=0)
+
+
+def _steps(parent: Path) -> list[int]:
+    return sorted(int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdigit())
+
+
+def recut(carry: Mapping[int, Carry], parts: int) -> dict[int, Carry]:
+    """Cut what is carried into another number of parts: (examples of a part, ...) each, one part after the other.
+
+    Example:
+        >>> pieces = recut({0: {"h": torch.zeros(3, 2)}, 1: {"h": torch.ones(2, 2)}}, 3)
+        >>> [len(piece["h"]) for piece in pieces.values()]
+        [2, 2, 1]
+    """
+    if len(carry) in (0, parts) or not any(carry.values()):
+        return dict(carry)
+    whole = {name: torch.cat([carry[part][name] for part in sorted(carry)]) for name in carry[min(carry)]}
+    pieces = {name: value.tensor_split(parts) for name, value in whole.items()}
+    return {part: {name: pieces[name][part] for name in pieces} for part in range(parts)}
 
 
 def pack(state: TrainState) -> tuple[dict[str, Tensor], dict[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from chainrule.runtime.linear_products import onednn_products
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
 from chainrule.training.evaluate import evaluate
+from chainrule.training.memory import evaluation_memory, step_memory
+from chainrule.training.non_finite import cause_of
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 
@@ -54,6 +57,8 @@ def train_loop(
 
     Raises:
         NonFiniteError: The loss or the gradient is not finite (`plan.guard`).
+        StepOutOfMemory: There is not enough memory for a step.
+        OutOfMemoryError: There is not enough memory for an evaluation.
 
     Source:
         LECTURES B1.
@@ -70,18 +75,19 @@ def train_loop(
             if plan.stop(at):
                 break
             phase = task.phases[task.cycle[state.step % len(task.cycle)]]
-            with look(state.model) if plan.look(at) else nullcontext() as looked:
+            with look(state.model) if plan.look(at) else nullcontext() as looked, step_memory(at, len(parts)):
                 report, norm = _step(phase, state, plan, parts, at, world)
             evaluated = None
-            if plan.evaluate(state.at(plan)):
-                evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch)
+            if plan.evaluate(_after(at, state)):
+                with evaluation_memory(at, plan.evaluate_batch):
+                    evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch)
                 state.history += ((state.step, evaluated),)
             if watchers:
                 rate = float(state.optimizers[phase.name].param_groups[0]["lr"])
                 count = sum(len(batch.index) for batch in parts.values())
                 seen = Seen(
                     step=state.step,
-                    steps=plan.steps,
+                    steps=plan.end,
                     epoch=epoch,
                     phase=phase.name,
                     report=report,
@@ -95,9 +101,14 @@ def train_loop(
                 )
                 for watch in watchers:
                     watch(seen)
-            if plan.keep(state.at(plan)):
+            if plan.keep(_after(at, state)):
                 plan.save(state)
     return state
+
+
+def _after(at: At, state: TrainState) -> At:
+    """The place behind a step, in a run as long as it was to be when the step was taken."""
+    return replace(at, step=state.step, history=state.history)
 
 
 def _step(
@@ -112,7 +123,7 @@ def _step(
     norm_tensor = phase.clip(live)
     *numbers, norm = torch.stack([*(s.double() for s in sums.values()), norm_tensor.detach().double()]).tolist()
     report = dict(zip(sums, numbers))
-    if plan.guard(state, report, norm, at):
+    if plan.guard(state, report, norm, at, lambda: cause_of(phase, state, parts, at)):
         optimizer.step()
         turns.finish(world)
         state.carry = carry

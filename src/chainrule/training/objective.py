@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.data import Batch
+from chainrule.data.feed import REPEATED
 from chainrule.optim import At
 from chainrule.runtime.rng import derive, seed_torch
 from chainrule.training.task import Carry, Phase, TrainState, Turns, World
@@ -39,9 +40,9 @@ class Separable:
     ) -> tuple[dict[str, Tensor], dict[int, Carry], Turns]:
         """Fill `.grad` and return the report, the carried state and the buffers in their turns."""
         counts: dict[str, float] = {}
-        for batch in parts.values():
+        for part, batch in parts.items():
             for name, number in self.count(batch).items():
-                counts[name] = counts.get(name, 0.0) + float(number)
+                counts[name] = counts.get(name, 0.0) + (0.0 if part == REPEATED else float(number))
         counts = world.sum(counts)
         sums: dict[str, Tensor] = {}
         carry: dict[int, Carry] = {}
@@ -49,15 +50,24 @@ class Separable:
         for part, batch in parts.items():
             turns.begin()
             seed_torch(derive(at.seed, "dropout", at.step, phase.name, part))
-            values, carry[part] = self.values(state.model, batch, at, state.carry.get(part, {}))
-            totals = {name: value.sum() for name, value in values.items()}
+            values, after = self.values(state.model, batch, at, state.carry.get(part, {}))
+            share = 0.0 if part == REPEATED else 1.0
+            totals = {name: value.sum() * share for name, value in values.items()}
             weighted = [totals[name] * (weight(at) / max(counts[name], 1.0)) for name, weight in self.weight.items()]
             sum(weighted[1:], weighted[0]).backward()
             for name, total in totals.items():
                 sums[name] = sums[name] + total.detach() if name in sums else total.detach()
-            turns.end(float(len(batch.index)))
+            turns.end(share * len(batch.index))
+            if share:
+                carry[part] = after
         world.sum_tensors(list(sums.values()))
         return {name: total / max(counts[name], 1.0) for name, total in sums.items()}, carry, turns
+
+    def items(self, state: TrainState, phase: Phase, part: int, batch: Batch, at: At) -> dict[str, Tensor]:
+        """Return the values of a part, as the step computed them, without gradients."""
+        seed_torch(derive(at.seed, "dropout", at.step, phase.name, part))
+        with torch.no_grad():
+            return self.values(state.model, batch, at, state.carry.get(part, {}))[0]
 
 
 class _BufferTurns:

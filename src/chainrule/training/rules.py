@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from chainrule.core.errors import NonFiniteError
 from chainrule.optim import At
-from chainrule.training.task import Rule, TrainState
+from chainrule.training.task import Guard, Rule, TrainState
 
 History = tuple[tuple[int, dict[str, float]], ...]
 LOWER_IS_BETTER = frozenset({"loss"})
@@ -76,22 +76,53 @@ def any_of(*rules: Rule) -> Rule:
     return lambda at: any(rule(at) for rule in rules)
 
 
-def stop_on_non_finite() -> Callable[[TrainState, Mapping[str, float], float, At], bool]:
+REMEDY = "lower --optim.lr, clip with --train.clip_norm 1, or look at the data with `chainrule data check`"
+
+
+def stop_on_non_finite() -> Guard:
     """Return the guard that ends the run before a step with a loss or gradient that is not finite."""
 
-    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At) -> bool:
-        if math.isfinite(norm) and all(math.isfinite(value) for value in report.values()):
+    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Callable[[], str]) -> bool:
+        if (what := _not_finite(report, norm)) is None:
             return True
-        bad = next((name for name, value in report.items() if not math.isfinite(value)), None)
-        layer = next(
-            (name for name, p in state.model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()),
-            None,
-        )
-        what = f"the {bad} is {report[bad]}" if bad else f"the gradient's norm is {norm}"
-        where = f", first in the gradient of {layer}" if layer else ""
         raise NonFiniteError(
-            f"at step {at.step + 1} {what}{where}; the weights were not changed",
-            remedy="lower --optim.lr, clip with --train.clip_norm 1, or look at the data with `chainrule data check`",
+            f"at step {at.step + 1} {what}, {where()}; the weights were not changed",
+            remedy=f"{REMEDY}; --train.non_finite skip leaves such steps out",
         )
 
     return guard
+
+
+FEW = 10
+SHARE = 0.05
+"""Steps that may be left out: this many, and of a long run this share of the steps taken."""
+
+
+def skip_non_finite(tell: Callable[[dict[str, object]], None]) -> Guard:
+    """Return the guard that leaves out the steps whose loss or gradient is not finite, as long as they are few.
+
+    Args:
+        tell: Called with what is known of each.
+    """
+
+    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Callable[[], str]) -> bool:
+        if (what := _not_finite(report, norm)) is None:
+            return True
+        cause = f"{what}, {where()}"
+        if state.skipped >= max(FEW, SHARE * at.step):
+            raise NonFiniteError(
+                f"at step {at.step + 1} {cause}; {state.skipped} steps were left out before, which is too many",
+                expected=f"at most {FEW}, or {SHARE:.0%} of the steps",
+                remedy=REMEDY,
+            )
+        tell({"event": "step left out", "step": at.step + 1, "reason": cause})
+        return False
+
+    return guard
+
+
+def _not_finite(report: Mapping[str, float], norm: float) -> str | None:
+    bad = next((name for name, value in report.items() if not math.isfinite(value)), None)
+    if bad is None and math.isfinite(norm):
+        return None
+    return f"the {bad} is {report[bad]}" if bad else f"the gradient's norm is {norm}"

@@ -68,6 +68,9 @@ class Objective(Protocol):
         self, state: TrainState, phase: Phase, parts: dict[int, Batch], at: At, world: World
     ) -> tuple[dict[str, Tensor], dict[int, Carry], Turns]: ...
 
+    def items(self, state: TrainState, phase: Phase, part: int, batch: Batch, at: At) -> dict[str, Tensor]:
+        """The values that the loss is summed from, by term, computed once more and without gradients."""
+
 
 @dataclass(frozen=True)
 class Average:
@@ -157,7 +160,7 @@ class TrainState:
 
     def at(self, plan: Plan) -> At:
         """The place in the run, which is all that rates and rules may depend on."""
-        return At(seed=plan.seed, step=self.step, steps=plan.steps, history=self.history)
+        return At(seed=plan.seed, step=self.step, steps=plan.steps_at(self.step), history=self.history)
 
     def deployed(self, task: Task) -> nn.Module:
         """The network that is evaluated and kept."""
@@ -173,19 +176,40 @@ def never(at: At) -> bool:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What is otherwise from a step on: the length of the run, or into how many parts its steps are cut.
+
+    Args:
+        step: Steps that were taken before it.
+        steps: Steps in all from now on.
+        parts: Pieces of a step from now on.
+    """
+
+    step: int
+    steps: int | None = None
+    parts: int | None = None
+
+
+Guard = Callable[["TrainState", Mapping[str, float], float, At, Callable[[], str]], bool]
+"""`(state, report, norm, at, where) -> whether to take the step`; raises to stop the run. `where()` looks for the cause
+of numbers that are not finite and says it, which takes another forward pass."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a run goes: its length, its seed, and the rules that look at the place in the run.
 
     Args:
-        steps: Updates in all.
+        steps: Updates in all, as the run began.
         seed: Of everything that is drawn.
-        parts: Pieces of a step.
+        parts: Pieces of a step, as the run began.
+        changes: Of these two, in the order in which they came.
         workers: Processes that prepare data.
         evaluate_batch: Examples in a group while evaluating.
         evaluate: Whether to evaluate here (after the step).
         keep: Whether to save a checkpoint here.
         stop: Whether to stop; asked before a step.
-        guard: `(state, report, norm, at) -> bool`: whether to take the step; raises to stop the run.
+        guard: Whether to take a step whose gradients are there.
         save: Saves the state.
         look: Whether to look at each layer in this step (asked before it); what is found goes to the observers.
     """
@@ -196,11 +220,25 @@ class Plan:
     evaluate: Rule
     keep: Rule
     stop: Rule
-    guard: Callable[[TrainState, Mapping[str, float], float, At], bool]
+    guard: Guard
     save: Callable[[TrainState], None]
     workers: int = 0
     evaluate_batch: int = 500
     look: Rule = never
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """Updates in all, as far as is known now."""
+        return self.steps_at(max((change.step for change in self.changes), default=0))
+
+    def steps_at(self, step: int) -> int:
+        """Return how long the run was to be when a step was taken: what the step's rate depends on."""
+        return [self.steps, *(c.steps for c in self.changes if c.steps is not None and c.step <= step)][-1]
+
+    def parts_at(self, step: int) -> int:
+        """Return into how many pieces a step is cut."""
+        return max([self.parts, *(c.parts for c in self.changes if c.parts is not None and c.step <= step)])
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class Train(Section):
     never."""
     tensorboard: bool = False
     """Also write TensorBoard's event files, to `tensorboard` in the run folder; needs `chainrule[track]`."""
+    non_finite: Literal["stop", "skip"] = "stop"
+    """Where a loss or gradient is NaN or infinite: `stop` the run, or `skip` such steps as long as they are few."""
+    out_of_memory: Literal["stop", "halve"] = "stop"
+    """Where a step does not fit into memory: `stop`, or `halve` its pieces (twice as many `parts`)."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that prepare the data; the results do not depend on it."""
     threads: Annotated[int, Field(ge=0)] = 0

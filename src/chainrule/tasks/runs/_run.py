@@ -159,9 +159,12 @@ class Run:
             raise CheckpointError(f"{self.path} has no weights", remedy=f"finish it: chainrule resume {self.path}")
         return checkpoint_weights(path, "model" if self.recipe.train.ema is None else "ema")
 
-    def job(self, network: Network | None = None) -> Job:
-        """The recipe with its data, prepared as this run's were."""
-        return job_type(self.recipe).reopened(self.recipe, self.processing, network)
+    def job(self, network: Network | None = None, *, workers: int | None = None) -> Job:
+        """The recipe with its data, prepared as this run's were, by so many processes (the recipe's when left out)."""
+        recipe = self.recipe
+        if workers is not None:
+            recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"workers": workers})})
+        return job_type(recipe).reopened(recipe, self.processing, network)
 
     def evaluate(
         self,

@@ -19,7 +19,6 @@ from chainrule.tasks.job._job import job_type
 from chainrule.tasks.runs._info import new_info
 from chainrule.tasks.runs._report import write_report
 from chainrule.tasks.runs._run import Run
-from chainrule.tasks.runs._signals import Interrupted
 from chainrule.tasks.runs._train import OwnNetwork, begin_run, continue_run
 from chainrule.training.task import Observer
 
@@ -156,7 +155,7 @@ def _train_members(
                 lost = error
                 folder.update(error=f"{group.title(name)}: {error}")
         except BaseException as error:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+            stopped = isinstance(error, KeyboardInterrupt)
             with suppress(StorageError, CheckpointError):  # the disk may be why; the first error is told
                 folder.update(
                     status="interrupted" if stopped else "failed",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,28 +14,47 @@ from typing import Any, TypeVar
 
 import torch
 
-from chainrule.core.errors import CheckpointError, RecipeError
+from chainrule.core.errors import CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal, read_journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
-from chainrule.optim import suggest_clip
+from chainrule.optim import At, suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
 from chainrule.tasks.job._given_run import given_run
 from chainrule.tasks.job._job import Job, Network, job_type
 from chainrule.tasks.job._parameter_groups import check_patterns
+from chainrule.tasks.runs._changes import changes_of, double_parts, extend
 from chainrule.tasks.runs._info import new_info
 from chainrule.tasks.runs._signals import Flag, Interrupted, stop_flag
 from chainrule.tasks.runs._training_logs import TrainingLogs
 from chainrule.tasks.tables import check_options
-from chainrule.training.checkpoint import checkpoint_weights, load_checkpoint, prune, save_checkpoint, step_folder
+from chainrule.training.checkpoint import (
+    checkpoint_weights,
+    load_checkpoint,
+    newest_step,
+    prune,
+    recut,
+    save_checkpoint,
+    step_folder,
+)
 from chainrule.training.events import require_tensorboard, write_events
 from chainrule.training.loop import start, train_loop
+from chainrule.training.memory import StepOutOfMemory
 from chainrule.training.observe import write_layers, write_metrics, write_timing
-from chainrule.training.rules import any_of, best_step, every, keep_every, no_progress, stop_on_non_finite
+from chainrule.training.parts import depends_on_parts
+from chainrule.training.rules import (
+    any_of,
+    best_step,
+    every,
+    keep_every,
+    no_progress,
+    skip_non_finite,
+    stop_on_non_finite,
+)
 from chainrule.training.task import Observer, Plan, Rule, Task, TrainState, never
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -117,9 +137,21 @@ def begin_run(
 
 
 def continue_run(
-    out: Path, job: Job, *, observers: Iterable[Observer] = (), resume_command: str | None = None
+    out: Path,
+    job: Job,
+    *,
+    observers: Iterable[Observer] = (),
+    resume_command: str | None = None,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Train from the newest whole checkpoint to the end, and write down the result.
+
+    Args:
+        out: The run folder.
+        job: The recipe with its data at hand.
+        observers: Called after each step.
+        resume_command: What goes on with the run when a signal has stopped it.
+        steps: Another length of the run; schedules take it from the step that was reached.
 
     Returns:
         `run.json` as it stands at the end.
@@ -127,54 +159,123 @@ def continue_run(
     Raises:
         Interrupted: A signal came; the state was saved.
         CheckpointError: There is no whole checkpoint.
+        UsageError: The run has taken more than so many steps already, or had stopped early.
+        OutOfMemoryError: There is not enough memory, and no smaller parts are wanted or left.
     """
     folder, recipe = RunFolder(out), job.recipe
-    command = resume_command or f"chainrule resume {shlex.quote(str(out))}"
+    watchers = list(observers)
     with ExitStack() as stack:
         stack.enter_context(Lock(out))
         for stale in (out, folder.checkpoints, folder.facts):
             if stale.is_dir():
                 clean_stale(stale)
         set_threads(recipe.train.threads)
-        task = job.task()
-        state = start(task, recipe.train.seed, prepare=False)
-        whole = load_checkpoint(folder.checkpoints, state)
-        TrainingLogs.cut(folder, whole.facts)
-        logs = stack.enter_context(TrainingLogs(folder))
-        events, timing = (stack.enter_context(Journal(path)) for path in (folder.events, folder.timing))
-        for path, reason in whole.passed_over:
-            events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
-            aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
-            warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
-        if state.step > 0:
-            events.append({"event": "resumed", "step": state.step})
-        info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
         flag = stack.enter_context(stop_flag())
-        plan = _plan(folder, recipe, job.steps(), logs, flag)
-        every_steps = recipe.train.log_every or -(-plan.steps // LINES)
-        watchers = [
-            write_metrics(logs.metrics, every=every_steps, steps=plan.steps),
-            write_layers(logs.layers),
-            write_timing(timing),
-            *observers,
-        ]
-        if recipe.train.tensorboard:
-            events_of_run = write_events(folder.tensorboard, every=every_steps, steps=plan.steps, taken=state.step)
-            watchers.append(stack.enter_context(events_of_run))
-        begun = time.perf_counter()
+        events = stack.enter_context(Journal(folder.events))
+        command = resume_command or f"chainrule resume {shlex.quote(str(out))}"
+        attempt = Attempt(folder, job, job.task(), events, flag, watchers, command)
         try:
-            with _norm_errors():
-                train_loop(task, state, plan, observers=watchers)
+            while True:
+                try:
+                    return attempt.to_the_end(steps)
+                except StepOutOfMemory as error:
+                    steps = None
+                    attempt.smaller_parts(error)
+                gc.collect()  # what the failed step held
+        except Interrupted as stop:
+            folder.update(status="interrupted")
+            events.append({"event": "signal", "signal": stop.number, "step": newest_step(folder.checkpoints)})
+            raise
         except BaseException:
             folder.update(status="failed")
             raise
-        seconds = info.get("seconds", 0.0) + time.perf_counter() - begun
-        _save(folder, state, logs, recipe)
-        if flag.number is not None and not _is_over(plan, state, recipe):
-            events.append({"event": "signal", "signal": flag.number, "step": state.step})
-            folder.update(status="interrupted", seconds=round(seconds, 3))
-            raise Interrupted(flag.number, command)
-        return _finish(folder, job, task, state, seconds)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that goes on from its newest whole checkpoint."""
+
+    folder: RunFolder
+    job: Job
+    task: Task
+    events: Journal
+    flag: Flag
+    observers: Sequence[Observer]
+    command: str
+
+    def to_the_end(self, steps: int | None) -> dict[str, Any]:
+        """Train, and write down the result, which is returned."""
+        folder, recipe, events = self.folder, self.job.recipe, self.events
+        state = start(self.task, recipe.train.seed, prepare=False)
+        self._load(state)
+        if state.step > 0:
+            events.append({"event": "resumed", "step": state.step})
+        if steps is not None:
+            _require_unstopped(state, recipe)
+            extend(events, taken=state.step, steps=steps)
+        info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
+        begun = time.perf_counter()
+
+        def seconds() -> float:
+            return round(info.get("seconds", 0.0) + time.perf_counter() - begun, 3)
+
+        with ExitStack() as stack:
+            logs = stack.enter_context(TrainingLogs(folder))
+            timing = stack.enter_context(Journal(folder.timing))
+            plan = _plan(folder, recipe, self.job.steps(), logs, self.flag, events)
+            state.carry = recut(state.carry, plan.parts_at(state.step))
+            every_steps = recipe.train.log_every or -(-plan.steps // LINES)
+            watchers = [
+                write_metrics(logs.metrics, every=every_steps, steps=plan.end),
+                write_layers(logs.layers),
+                write_timing(timing),
+                *self.observers,
+            ]
+            if recipe.train.tensorboard:
+                events_of_run = write_events(folder.tensorboard, every=every_steps, steps=plan.end, taken=state.step)
+                watchers.append(stack.enter_context(events_of_run))
+            with _norm_errors():
+                train_loop(self.task, state, plan, observers=watchers)
+            _save(folder, state, logs, recipe)
+        folder.update(seconds=seconds())
+        self.flag.all_is_saved(self.command)
+        return _finish(folder, self.job, self.task, state, seconds())
+
+    def _load(self, state: TrainState) -> None:
+        """Put the newest whole checkpoint into the state, and cut the logs back to it."""
+        whole = load_checkpoint(self.folder.checkpoints, state)
+        TrainingLogs.cut(self.folder, whole.facts)
+        for path, reason in whole.passed_over:
+            self.events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
+            aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
+            warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
+
+    def smaller_parts(self, error: StepOutOfMemory) -> None:
+        """Let the steps from the newest checkpoint on be cut into twice as many parts, where that is wanted.
+
+        Raises:
+            StepOutOfMemory: It is not, or a part would have no example.
+        """
+        train = self.job.recipe.train
+        taken = newest_step(self.folder.checkpoints)
+        parts = 2 * max([train.parts, *(change.parts or 0 for change in changes_of(self.folder))])
+        if train.out_of_memory != "halve" or parts > train.batch:
+            raise error
+        double_parts(self.events, taken=taken, parts=parts, reason=error.what)
+        warn(f"{error.what}: from step {taken + 1} on steps are cut into {parts} parts")
+        with torch.random.fork_rng():
+            different = depends_on_parts(self.task.model())
+        if different:
+            warn(f"with {' and '.join(different)} that is a different computation, and no longer the same result")
+
+
+def _require_unstopped(state: TrainState, recipe: Recipe) -> None:
+    at = At(seed=recipe.train.seed, step=state.step, steps=state.step, history=state.history)
+    if no_progress(recipe.train.patience, recipe.train.monitor)(at):
+        raise UsageError(
+            f"the run stopped early, after {recipe.train.patience} evaluations without a new best",
+            remedy="train the recipe again with a larger --train.patience",
+        )
 
 
 @contextmanager
@@ -192,12 +293,7 @@ def _norm_errors() -> Iterator[None]:
         ) from error
 
 
-def _is_over(plan: Plan, state: TrainState, recipe: Recipe) -> bool:
-    at = state.at(plan)
-    return at.step >= plan.steps or no_progress(recipe.train.patience, recipe.train.monitor)(at)
-
-
-def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, flag: Flag) -> Plan:
+def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, flag: Flag, events: Journal) -> Plan:
     train = recipe.train
     per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
     return Plan(
@@ -209,9 +305,10 @@ def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, fla
         evaluate=every(train.evaluate_every or per_epoch),
         keep=keep_every(train.keep_every, train.monitor),
         stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
-        guard=stop_on_non_finite(),
+        guard=stop_on_non_finite() if train.non_finite == "stop" else skip_non_finite(events.append),
         save=lambda state: _save(folder, state, logs, recipe),
         look=_looks(train.look_every, steps),
+        changes=changes_of(folder),
     )
 
 
