@@ -13,6 +13,7 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
     "kind": (str,),
     "name": (str,),
     "status": (str,),
+    "id": (str, type(None)),
     "created": (str, type(None)),
     "command": (str, type(None)),
     "environment": (dict, type(None)),

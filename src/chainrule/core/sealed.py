@@ -16,7 +16,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -206,8 +206,19 @@ def verify_folder(path: str | os.PathLike[str]) -> dict[str, Any]:
     return read_folder(path)[1]
 
 
-def newest_whole(parent: str | os.PathLike[str], prefix: str = "step-") -> Whole:
+def newest_whole(
+    parent: str | os.PathLike[str],
+    prefix: str = "step-",
+    *,
+    check: Callable[[Path, Mapping[str, bytes], Mapping[str, Any]], object] | None = None,
+) -> Whole:
     """Return the folder with the highest number behind `prefix` that is whole, and which were passed over and why.
+
+    Args:
+        parent: Where the folders stand.
+        prefix: What their names begin with.
+        check: `(path, files, facts)`, raises `CheckpointCorrupt` where the contents, though whole, are not what belongs
+            there; such a folder is passed over too.
 
     Raises:
         CheckpointError: None is whole, or there is none; or the newest was written by a newer version.
@@ -224,7 +235,10 @@ def newest_whole(parent: str | os.PathLike[str], prefix: str = "step-") -> Whole
     for _, name in sorted(found, reverse=True):
         path = Path(parent, name)
         try:
-            return Whole(path, *read_folder(path), passed_over)
+            files, facts = read_folder(path)
+            if check is not None:
+                check(path, files, facts)
+            return Whole(path, files, facts, passed_over)
         except CheckpointCorrupt as damage:
             passed_over.append((path, str(damage)))
     reasons = "; ".join(reason for _, reason in passed_over)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import CheckpointError
+from chainrule.core.errors import CheckpointCorrupt, CheckpointError
+from chainrule.core.paths import shown
 from chainrule.core.plain import to_json
 from chainrule.core.sealed import Whole, newest_whole, read_folder
 from chainrule.core.store import publish_folder, remove_folder
@@ -35,8 +37,14 @@ def step_folder(parent: Path, step: int) -> Path:
     return parent / f"step-{step:08d}"
 
 
-def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any]) -> Path:
+def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any], *, run: str | None = None) -> Path:
     """Publish the state as a new folder; it appears whole or not at all. One that is there already is left.
+
+    Args:
+        parent: The folder of the run's checkpoints.
+        state: What is saved.
+        facts: Plain data for the manifest.
+        run: The `id` of `run.json`, by which `load_checkpoint` knows its own.
 
     Raises:
         NonFiniteError: A tensor holds NaN or infinities.
@@ -48,33 +56,64 @@ def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any]) -
     tensors, numbers = pack(state)
     require_finite(tensors, state.step)
     small = {"step": state.step, "history": state.history, "skipped": state.skipped, "numbers": numbers}
-    publish_folder(path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, facts)
+    publish_folder(
+        path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, {**facts, "step": state.step, "run": run}
+    )
     return path
 
 
-def load_checkpoint(parent: Path, state: TrainState) -> Whole:
+def load_checkpoint(parent: Path, state: TrainState, *, run: str | None = None) -> Whole:
     """Put the newest whole checkpoint into a freshly started state.
 
-    Every byte is checked before it is used. What was passed over, and why, is in the result.
+    Every byte is checked before it is used, and that name, manifest and contents tell of the same step of this run.
+    What was passed over, and why, is in the result.
+
+    Args:
+        parent: The folder of the run's checkpoints.
+        state: As `start` made it.
+        run: The `id` of `run.json`; None for a run of before there were any.
 
     Raises:
         CheckpointError: There is no whole checkpoint, or it belongs to another network.
     """
-    whole = newest_whole(parent)
+    whole = newest_whole(parent, check=partial(_require_own, run))
     unpack(state, from_bytes(whole.files[TENSORS], str(whole.path)), json.loads(whole.files[STATE]))
     return whole
 
 
-def checkpoint_weights(path: Path, kind: str) -> dict[str, Tensor]:
-    """Return the tensors of one network out of a checkpoint: kind "model", or the name of an average."""
-    files, _ = read_folder(path)
+def _require_own(run: str | None, path: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+    """Refuse what is whole but stands in another place than it was written for: a folder renamed, or of another run."""
+    if missing := {TENSORS, STATE} - set(files):
+        raise CheckpointCorrupt(f"{shown(path)} is no checkpoint", expected=f"a file {min(missing)}")
+    try:
+        step = json.loads(files[STATE])["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointCorrupt(f"{shown(path / STATE)} is no state", expected="JSON with the step") from None
+    if type(step) is not int or step_folder(path.parent, step) != path or facts.get("step", step) != step:
+        told = {STATE: step, "the manifest": facts.get("step", step)}
+        raise CheckpointCorrupt(
+            f"{shown(path)} does not hold the step of its name",
+            got=", ".join(f"step {str(value)[:20]!r} in {where}" for where, value in told.items()),
+        )
+    if run is not None and facts.get("run") != run:
+        raise CheckpointCorrupt(f"{shown(path)} is of another run", expected=run, got=facts.get("run"))
+
+
+def checkpoint_weights(path: Path, kind: str, *, run: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors of one network out of a checkpoint: kind "model", or the name of an average.
+
+    Raises:
+        CheckpointCorrupt: It is damaged, or not that step of the run with this `id` (None: any).
+    """
+    files, facts = read_folder(path)
+    _require_own(run, path, files, facts)
     prefix = "model/" if kind == "model" else f"average/{kind}/"
     tensors = from_bytes(files[TENSORS], str(path))
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def prune(parent: Path, *, keep: int, protected: set[int]) -> None:
-    """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay."""
+    """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay, and other files too."""
     steps = _steps(parent)
     for step in steps[: max(0, len(steps) - keep)]:
         if step not in protected:
@@ -87,7 +126,8 @@ def newest_step(parent: Path) -> int:
 
 
 def _steps(parent: Path) -> list[int]:
-    return sorted(int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdigit())
+    numbers = {int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdecimal()}
+    return sorted(step for step in numbers if step_folder(parent, step).is_dir())
 
 
 def recut(carry: Mapping[int, Carry], parts: int) -> dict[int, Carry]:

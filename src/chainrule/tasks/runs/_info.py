@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import secrets
 from typing import Any
 
 from chainrule.runtime.environment import environment
@@ -28,6 +29,7 @@ def new_info(
         parent: The run whose weights it starts from.
     """
     return {
+        "id": secrets.token_hex(8),
         "kind": kind,
         "name": name,
         "status": "running",

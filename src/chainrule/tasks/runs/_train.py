@@ -110,15 +110,16 @@ def begin_run(
     check_patterns(recipe, state.model)
     job.try_out(state.model)
     folder, parent = RunFolder(out), given_run(recipe)
+    info = new_info(
+        "recipe" if recipe.model.name != OWN and data is None else "module",
+        name,
+        command=command or f"chainrule train {shlex.quote(name)}",
+        parameters=sum(parameter.numel() for parameter in state.model.parameters()),
+        parent=None if parent is None else str(parent.path),
+    )
     folder.create(
         {
-            **new_info(
-                "recipe" if recipe.model.name != OWN and data is None else "module",
-                name,
-                command=command or f"chainrule train {shlex.quote(name)}",
-                parameters=sum(parameter.numel() for parameter in state.model.parameters()),
-                parent=None if parent is None else str(parent.path),
-            ),
+            **info,
             "task": recipe.task,
             "seconds": round(seconds, 3),
             **({"program": dict(own.facts)} if own and own.facts else {}),
@@ -132,7 +133,7 @@ def begin_run(
     if job.chosen:
         folder.write_json(folder.facts / "chosen.json", job.chosen)
     with TrainingLogs(folder) as logs:
-        _save(folder, state, logs, recipe)
+        _save(folder, state, logs, recipe, info["id"])
     return job
 
 
@@ -222,7 +223,8 @@ class Attempt:
         with ExitStack() as stack:
             logs = stack.enter_context(TrainingLogs(folder))
             timing = stack.enter_context(Journal(folder.timing))
-            plan = _plan(folder, recipe, self.job.steps(), logs, self.flag, events)
+            run = info.get("id")
+            plan = _plan(folder, recipe, self.job.steps(), logs, self.flag, events, run)
             state.carry = recut(state.carry, plan.parts_at(state.step))
             every_steps = recipe.train.log_every or -(-plan.steps // LINES)
             watchers = [
@@ -236,19 +238,19 @@ class Attempt:
                 watchers.append(stack.enter_context(events_of_run))
             with _norm_errors():
                 train_loop(self.task, state, plan, observers=watchers)
-            _save(folder, state, logs, recipe)
+            _save(folder, state, logs, recipe, run)
         folder.update(seconds=seconds())
         self.flag.all_is_saved(self.command)
         return _finish(folder, self.job, self.task, state, seconds())
 
     def _load(self, state: TrainState) -> None:
         """Put the newest whole checkpoint into the state, and cut the logs back to it."""
-        whole = load_checkpoint(self.folder.checkpoints, state)
+        whole = load_checkpoint(self.folder.checkpoints, state, run=self.folder.info().get("id"))
         TrainingLogs.cut(self.folder, whole.facts)
         for path, reason in whole.passed_over:
             self.events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
             aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
-            warn(f"{path.name} is damaged and was passed over ({reason}); it was renamed {aside.name}")
+            warn(f"{path.name} was passed over ({reason}); it was renamed {aside.name}")
 
     def smaller_parts(self, error: StepOutOfMemory) -> None:
         """Let the steps from the newest checkpoint on be cut into twice as many parts, where that is wanted.
@@ -293,7 +295,15 @@ def _norm_errors() -> Iterator[None]:
         ) from error
 
 
-def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, flag: Flag, events: Journal) -> Plan:
+def _plan(
+    folder: RunFolder,
+    recipe: Recipe,
+    steps: int,
+    logs: TrainingLogs,
+    flag: Flag,
+    events: Journal,
+    run: str | None,
+) -> Plan:
     train = recipe.train
     per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
     return Plan(
@@ -306,7 +316,7 @@ def _plan(folder: RunFolder, recipe: Recipe, steps: int, logs: TrainingLogs, fla
         keep=keep_every(train.keep_every, train.monitor),
         stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
         guard=stop_on_non_finite() if train.non_finite == "stop" else skip_non_finite(events.append),
-        save=lambda state: _save(folder, state, logs, recipe),
+        save=lambda state: _save(folder, state, logs, recipe, run),
         look=_looks(train.look_every, steps),
         changes=changes_of(folder),
     )
@@ -320,10 +330,10 @@ def _looks(every_steps: int | None, steps: int) -> Rule:
     return lambda at: at.step % apart == 0
 
 
-def _save(folder: RunFolder, state: TrainState, logs: TrainingLogs, recipe: Recipe) -> None:
+def _save(folder: RunFolder, state: TrainState, logs: TrainingLogs, recipe: Recipe, run: str | None) -> None:
     """The logs first, then the checkpoint that says how long they are, then the old ones go."""
     facts = {**logs.sync(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    save_checkpoint(folder.checkpoints, state, facts)
+    save_checkpoint(folder.checkpoints, state, facts, run=run)
     best = best_step(state.history, recipe.train.monitor)
     prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
 
@@ -335,7 +345,8 @@ def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds:
     if best is None:
         best = state.step
     if best != state.step:
-        weights = checkpoint_weights(step_folder(folder.checkpoints, best), task.deploy)
+        run = folder.info().get("id")
+        weights = checkpoint_weights(step_folder(folder.checkpoints, best), task.deploy, run=run)
         model = state.deployed(task)
         missing = set(model.state_dict()) ^ set(weights)
         if missing:
