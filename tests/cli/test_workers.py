@@ -60,6 +60,7 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "chainrule: " in line
     assert "a data worker died" in line
+    assert "SIGKILL" in line
 
 
 def test_a_picture_that_is_gone_when_a_worker_wants_it(tmp_path: Path) -> None:
@@ -88,3 +89,48 @@ def test_a_picture_that_is_gone_when_a_worker_wants_it(tmp_path: Path) -> None:
     assert done.returncode in (3, 4), done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("chainrule: ")
+
+
+def settings_of(folder: Path, workers: int) -> list[str]:
+    chosen = {
+        "steps": 24,
+        "batch": 4,
+        "workers": workers,
+        "keep_every": 1,
+        "evaluate_every": 8,
+        "threads": 1,
+        "seed": 5,
+    }
+    words = [f"--train.{name}={value}" for name, value in chosen.items()]
+    return ["--data.folder", str(folder), "--data.size", "16", "--augment.mixup", "0.3", "-q", *words]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the processes")
+def test_a_signal_to_all_processes_and_a_resume_with_more_of_them(tmp_path: Path) -> None:
+    """One process saves and speaks; what comes out is what a run without workers gives."""
+    folder = photos(tmp_path / "photos")
+    base = [sys.executable, "-m", "chainrule"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    done = subprocess.run([*base, "train", *settings_of(folder, 0), "-o", str(whole)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    words = [*base, "train", *settings_of(folder, 2), "-o", str(run)]
+    program = subprocess.Popen(words, stdout=-1, stderr=-1, text=True, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while not (run / "checkpoints" / "step-00000003").exists():
+        assert time.monotonic() < deadline
+        assert program.poll() is None
+        time.sleep(0.005)
+    workers = children(program.pid)
+    os.killpg(program.pid, signal.SIGTERM)
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out) == (143, "")
+    assert len(err.splitlines()) == 1
+    assert "stopped by SIGTERM after saving" in err
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("workers: 2", "workers: 4"))
+    done = subprocess.run([*base, "resume", str(run), "-q"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("model.safetensors", "metrics.jsonl", "layers.jsonl"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -257,7 +258,7 @@ class HoldsALambda(Examples):
 class OthersInWorkers(Examples):
     def fetch(self, index: Tensor, key: Tensor) -> Batch:
         batch = self.plain(index, key)
-        worker = torch.utils.data.get_worker_info()
+        worker = multiprocessing.parent_process()
         return Batch(batch.inputs + (0.0 if worker is None else 0.1), batch.targets, batch.key, batch.index)
 
 

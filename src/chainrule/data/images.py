@@ -16,6 +16,7 @@ from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
 from chainrule.core.paths import shown
+from chainrule.data._at_hand import at_hand
 from chainrule.data._open_image import open_image
 
 _PANORAMA = 16  # sides of a picture that is scaled whole: a line of pixels would grow beyond memory
@@ -170,8 +171,12 @@ class Files:
         """
         if len(index) == 0:
             return torch.empty((0, *self._shape), dtype=torch.uint8)
-        pictures = [self._open(self.paths[i]) for i in index.tolist()]
-        return torch.stack([fitted(picture, self._shape, resize=self.resize) for picture in pictures])
+        return torch.stack([self._read(i) for i in index.tolist()])
+
+    def _read(self, index: int) -> Tensor:
+        path = self.paths[index]
+        at_hand(index, path)
+        return fitted(self._open(path), self._shape, resize=self.resize)
 
     def _open(self, path: str) -> Image.Image:
         try:

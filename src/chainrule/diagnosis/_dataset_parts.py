@@ -191,7 +191,7 @@ def workers(subject: DatasetSubject) -> Evidence:
     except Exception as error:
         raise Violation(f"it cannot be sent to another process: {told(error)}") from error
     _require_same("a batch of what was sent", batch_tensors(arrived.fetch(some, key)), wanted)
-    (made,) = from_workers(_One(part, some, key), [0], 1)  # type: ignore[arg-type]
+    (made,) = from_workers(_One(part, some, key), [0], 1)
     _require_same("a batch made by a worker process", made, wanted)
     return Evidence("equal after being sent, and from a worker process")
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from chainrule.analysis.layers import Look
 from chainrule.data import Batch
+from chainrule.data.feed import Cuts
 from chainrule.metrics import Tally
 from chainrule.optim import At, Group
 
@@ -205,6 +206,7 @@ class Plan:
         parts: Pieces of a step, as the run began.
         changes: Of these two, in the order in which they came.
         workers: Processes that prepare data.
+        worker_timeout: Seconds that one of them may take for a step's data.
         evaluate_batch: Examples in a group while evaluating.
         evaluate: Whether to evaluate here (after the step).
         keep: Whether to save a checkpoint here.
@@ -223,6 +225,7 @@ class Plan:
     guard: Guard
     save: Callable[[TrainState], None]
     workers: int = 0
+    worker_timeout: float = 120.0
     evaluate_batch: int = 500
     look: Rule = never
     changes: tuple[Change, ...] = ()
@@ -236,9 +239,10 @@ class Plan:
         """Return how long the run was to be when a step was taken: what the step's rate depends on."""
         return [self.steps, *(c.steps for c in self.changes if c.steps is not None and c.step <= step)][-1]
 
-    def parts_at(self, step: int) -> int:
-        """Return into how many pieces a step is cut."""
-        return max([self.parts, *(c.parts for c in self.changes if c.parts is not None and c.step <= step)])
+    @property
+    def cuts(self) -> Cuts:
+        """From which step on steps are cut into how many pieces."""
+        return [(0, self.parts), *((c.step, c.parts) for c in self.changes if c.parts is not None)]
 
 
 @dataclass(frozen=True)

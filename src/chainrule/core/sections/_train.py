@@ -55,6 +55,8 @@ class Train(Section):
     """Where a step does not fit into memory: `stop`, or `halve` its pieces (twice as many `parts`)."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that prepare the data; the results do not depend on it."""
+    worker_timeout: Positive = 120.0
+    """Seconds that one of them may take for a step's data before it counts as stuck."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the computation; 0: torch's choice. The last bits of the results depend on it."""
     test: bool = True

@@ -21,6 +21,7 @@ from chainrule.core.log import warn
 from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
+from chainrule.data.feed import parts_at
 from chainrule.optim import At, suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
@@ -225,7 +226,7 @@ class Attempt:
             timing = stack.enter_context(Journal(folder.timing))
             run = info.get("id")
             plan = _plan(folder, recipe, self.job.steps(), logs, self.flag, events, run)
-            state.carry = recut(state.carry, plan.parts_at(state.step))
+            state.carry = recut(state.carry, parts_at(plan.cuts, state.step))
             every_steps = recipe.train.log_every or -(-plan.steps // LINES)
             watchers = [
                 write_metrics(logs.metrics, every=every_steps, steps=plan.end),
@@ -311,6 +312,7 @@ def _plan(
         seed=train.seed,
         parts=train.parts,
         workers=train.workers,
+        worker_timeout=train.worker_timeout,
         evaluate_batch=train.evaluate_batch,
         evaluate=every(train.evaluate_every or per_epoch),
         keep=keep_every(train.keep_every, train.monitor),
