@@ -25,7 +25,8 @@ from chainrule.tasks.runs._report import write_report
 from chainrule.tasks.runs._run import Run
 from chainrule.tasks.runs._run_group import Group, Observers, train_group
 from chainrule.tasks.runs._study import commands_of, group_of_folder, study_group
-from chainrule.tasks.runs._train import OwnNetwork, begin_run, continue_run
+from chainrule.tasks.runs._together import begin_together, require_same, world_of
+from chainrule.tasks.runs._train import OwnNetwork, continue_run
 from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
 from chainrule.training.task import Observer
 
@@ -102,9 +103,12 @@ def train(
         return Run.open(every["folder"])
     name, checked = _prepare(recipe, settings, own)
     folder = Path(out) if out is not None else new_folder(name)
-    job = begin_run(checked, folder, name=name, command=command or _command(recipe, settings), own=own)
-    continue_run(folder, job, observers=observers, resume_command=resume_command(folder, own))
-    if report:
+    done_by = command or _command(recipe, settings)
+    with world_of(checked) as world:
+        job = begin_together(checked, folder, world, name=name, command=done_by, own=own, given=out is not None)
+        to_go_on = resume_command(folder, own)
+        continue_run(folder, job, observers=observers, resume_command=to_go_on, world=world)
+    if report and world.rank == 0:
         write_report(RunFolder(folder))
     return Run.open(folder)
 
@@ -263,8 +267,12 @@ def resume(
     job = opened.job(own.build if own else None, workers=changed.get("train.workers"))
     watch = observers(opened.path.name)
     command = resume_command(opened.path, own)
-    continue_run(opened.path, job, observers=watch, resume_command=command, steps=changed.get("train.steps"))
-    write_report(opened.folder)
+    with world_of(job.recipe) as world:
+        require_same(job, world)
+        steps = changed.get("train.steps")
+        continue_run(opened.path, job, observers=watch, resume_command=command, steps=steps, world=world)
+    if world.rank == 0:
+        write_report(opened.folder)
     return Run.open(run)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chainrule.runtime.laid_out import local, whole
+
 SAMPLE = 1 << 17
 """About how many elements of an output or a weight are looked at: whole examples, or elements at equal distances."""
 
@@ -159,8 +161,8 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _sample(weight: Tensor) -> Tensor:
-    flat = weight.detach().reshape(-1)
-    return flat[:: -(-len(flat) // SAMPLE)].clone()
+    flat = local(weight.detach()).reshape(-1)  # of weights laid out over processes this one's part
+    return flat[:: max(1, -(-len(flat) // SAMPLE))].clone()
 
 
 def _moves(model: nn.Module, before: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -176,4 +178,4 @@ def _moves(model: nn.Module, before: dict[str, Tensor]) -> dict[str, dict[str, T
 
 def _numbers(tensors: list[Tensor]) -> Iterator[float]:
     """All values at once: one wait for the device."""
-    return iter(torch.stack([tensor.double() for tensor in tensors]).tolist())
+    return iter(torch.stack([whole(tensor).double() for tensor in tensors]).tolist())

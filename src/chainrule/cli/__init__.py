@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ChainruleError as error:
         if debug:
             traceback.print_exc()
+        elif error.told:
+            return error.exit_status
         elif theirs := getattr(error, "user_traceback", ""):  # of a file that the user named, shown as theirs
             print(theirs.rstrip(), file=sys.stderr)
         return _fail(verb, as_json, error.exit_status, str(error), error)
@@ -128,7 +130,7 @@ def _dispatch(words: list[str]) -> int:
         arguments.settings = settings
     else:
         arguments = parser.parse_args(rest)
-    arguments.passed_on = passed_on
+    arguments.passed_on, arguments.words = passed_on, words
     arguments.command = "chainrule " + " ".join(_quoted(word) for word in words)
     answer = module.run(arguments)
     if arguments.json:

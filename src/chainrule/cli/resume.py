@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from chainrule.cli._processes import add_processes, share
 from chainrule.cli.answer import Answer
+from chainrule.runtime.launched import is_first
 
 TAKES_SETTINGS = True
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
+    add_processes(parser)
     parser.epilog = (
         "--train.steps N goes on to another length, also with a finished run; --train.workers W prepares the data with "
         "other processes, which changes no result."
@@ -26,7 +29,10 @@ def run(args: argparse.Namespace) -> Answer:
     from chainrule.cli._progress import show_each
     from chainrule.cli._summary import run_answer
 
+    share(args)
     own = own_network(args.model)
-    with show_each(quiet=args.quiet or args.json, bar=not args.no_progress) as observers:
+    with show_each(quiet=args.quiet or args.json or not is_first(), bar=not args.no_progress) as observers:
         finished = api.resume(args.run, own=own, observers=observers, settings=args.settings)
+    if not is_first():
+        raise SystemExit(0)  # process 0 says what came out
     return run_answer(finished)

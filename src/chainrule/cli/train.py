@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from chainrule.cli._processes import add_processes, share
 from chainrule.cli.answer import Answer
 from chainrule.core.errors import UsageError
 from chainrule.core.folder import new_folder
+from chainrule.runtime.launched import is_first
 
 TAKES_SETTINGS = True
 
@@ -22,6 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", metavar="RUN", help="run folder to make (default: runs/RECIPE-DATE-TIME)")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="train a network of your own in the recipe")
     parser.add_argument("--repeats", type=int, metavar="N", help="train with N seeds; gives mean and deviation")
+    add_processes(parser)
     parser.epilog = (
         "Any setting of the recipe can be given: --optim.lr 0.01, --train.epochs 5, --model.name resnet. "
         "--seed, --threads and --workers stand for --train.seed and so on. "
@@ -31,6 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Train, and say what came out."""
+    if args.repeats is not None and args.processes != 1:
+        raise UsageError("repeated runs are not shared among processes", remedy="leave out --repeats or --processes")
+    share(args, *([] if args.out else ["--out", str(new_folder(str(args.recipe or "folder")))]))
     from chainrule.cli._own import own_network
 
     settings = dict(args.settings)
@@ -61,8 +67,11 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
     from chainrule.cli._progress import show_progress
     from chainrule.cli._summary import run_answer
 
-    with show_progress(quiet=args.quiet or args.json, bar=not args.no_progress, title=folder.name) as watch:
+    quiet = args.quiet or args.json or not is_first()
+    with show_progress(quiet=quiet, bar=not args.no_progress, title=folder.name) as watch:
         run = api.train(recipe, out=folder, settings=settings, observers=[watch], own=own, command=args.command)
+    if not is_first():
+        raise SystemExit(0)  # process 0 says what came out
     return run_answer(run)
 
 

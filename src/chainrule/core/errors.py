@@ -26,6 +26,8 @@ class ChainruleError(Exception):
     """
 
     exit_status = 1
+    told = False
+    """Whether another process says it."""
 
     def __init__(self, what: str, *, expected: object = None, got: object = None, remedy: str | None = None) -> None:
         self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
@@ -99,6 +101,12 @@ class OutOfMemoryError(ChainruleError):
     """The machine has not enough memory for this step."""
 
     exit_status = 7
+
+
+class DistributedError(ChainruleError):
+    """A process of several that share a training is gone, stuck, or not like the others."""
+
+    exit_status = 8
 
 
 class CheckFailed(ChainruleError):

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from chainrule.core.errors import CheckpointCorrupt
 from chainrule.core.paths import shown
@@ -159,6 +159,46 @@ class Journal:
             raise storage_error("cut", file, error) from error
         finally:
             os.close(fd)
+
+
+class Log(Protocol):
+    """What records can be added to."""
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record."""
+
+    def sync(self) -> tuple[int, int]:
+        """Put everything on the disk; returns the length and the CRC-32."""
+
+    def __enter__(self) -> Log: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class NoJournal:
+    """A log that nobody keeps: of the processes that share a training, one writes."""
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Forget the record."""
+
+    def sync(self) -> tuple[int, int]:
+        """Return the length and the CRC-32 of nothing."""
+        return 0, 0
+
+    def __enter__(self) -> NoJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+
+def journal(path: str | os.PathLike[str], *, kept: bool = True) -> Log:
+    """Open a log, or what takes its place where it is not kept."""
+    return Journal(path) if kept else NoJournal()
 
 
 def _crc_of(fd: int, length: int) -> int:

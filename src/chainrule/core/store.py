@@ -35,6 +35,7 @@ __all__ = [
     "publish_folder",
     "read_folder",
     "remove_folder",
+    "sealed_folder",
     "storage_error",
     "verify_folder",
     "write_file",
@@ -197,6 +198,45 @@ def filled_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         with translated("write", Path(path)):
             for file in temporary.rglob("*"):
                 _sync(file)
+
+
+@contextlib.contextmanager
+def sealed_folder(path: str | os.PathLike[str], facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Give a temporary folder to those who fill it; it gets its name, with checksums of all files, or nothing does.
+
+    For several processes that each write files of one folder; `publish_folder` is for buffers of one. The files stand
+    side by side, without folders in it.
+
+    Args:
+        path: A name that is not taken; the parent must exist.
+        facts: Plain data for the manifest.
+
+    Raises:
+        StorageError: The name is taken, the disk is full, or the folder cannot be written. Nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "step-00000001")
+        >>> with sealed_folder(path, {"step": 1}) as folder:
+        ...     _ = (folder / "a.txt").write_text("hello")
+        >>> read_folder(path)
+        ({'a.txt': b'hello'}, {'step': 1})
+    """
+    with _new_folder(Path(path)) as temporary:
+        yield temporary
+        with translated("write", Path(path)):
+            entries = {file.name: _sums_of(file) for file in sorted(temporary.iterdir())}
+            _write_part(temporary / MANIFEST, _buffers(manifest_bytes(entries, facts)))
+
+
+def _sums_of(path: Path) -> dict[str, Any]:
+    """Length and checksums of a file that somebody else wrote, and that is on the disk from now on."""
+    _sync(path)
+    sums = Checksums()
+    with open(path, "rb") as file:
+        while piece := file.read(sums.room()):
+            sums.add(memoryview(piece))
+    return sums.entry()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
+from chainrule.runtime.laid_out import whole
 
 
 def clip_gradients(
@@ -65,8 +66,8 @@ def clip_gradients(
 
 def _norm(gradients: list[Tensor]) -> Tensor:
     """The norm of all together; in float64 where the squares overflow though the numbers are finite."""
-    norm = torch.nn.utils.get_total_norm(gradients)
-    return norm if torch.isfinite(norm) else torch.nn.utils.get_total_norm([g.double() for g in gradients])
+    norm = whole(torch.nn.utils.get_total_norm(gradients))
+    return norm if torch.isfinite(norm) else whole(torch.nn.utils.get_total_norm([g.double() for g in gradients]))
 
 
 def suggest_clip(norms: Iterable[float]) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from chainrule.core.plain import to_json
 from chainrule.core.sealed import Whole, newest_whole, read_folder
 from chainrule.core.store import publish_folder, remove_folder
 from chainrule.models import Fitted
+from chainrule.runtime.laid_out import is_laid_out, laid_as
 from chainrule.runtime.weights import from_bytes, to_buffers
+from chainrule.runtime.world import Alone, World
 from chainrule.training.non_finite import require_finite
 from chainrule.training.task import Carry, TrainState
 
@@ -37,7 +40,14 @@ def step_folder(parent: Path, step: int) -> Path:
     return parent / f"step-{step:08d}"
 
 
-def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any], *, run: str | None = None) -> Path:
+def save_checkpoint(
+    parent: Path,
+    state: TrainState,
+    facts: Mapping[str, Any],
+    *,
+    run: str | None = None,
+    world: World | None = None,
+) -> Path:
     """Publish the state as a new folder; it appears whole or not at all. One that is there already is left.
 
     Args:
@@ -45,24 +55,32 @@ def save_checkpoint(parent: Path, state: TrainState, facts: Mapping[str, Any], *
         state: What is saved.
         facts: Plain data for the manifest.
         run: The `id` of `run.json`, by which `load_checkpoint` knows its own.
+        world: The processes that share the training, which all call this. Process 0 writes; where weights are laid out
+            over processes, each writes its part.
 
     Raises:
         NonFiniteError: A tensor holds NaN or infinities.
         StorageError: The disk is full or not writable; nothing that was there is touched.
     """
+    world = world or Alone()
     path = step_folder(parent, state.step)
-    if path.is_dir():
+    if world.first(path.is_dir):
         return path
-    tensors, numbers = pack(state)
-    require_finite(tensors, state.step)
+    carry = {part: value for each in world.gather(dict(state.carry)) for part, value in each.items()}
+    tensors, numbers = pack(replace(state, carry=carry))
+    require_finite(tensors, state.step, world)
     small = {"step": state.step, "history": state.history, "skipped": state.skipped, "numbers": numbers}
-    publish_folder(
-        path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, {**facts, "step": state.step, "run": run}
-    )
+    about = {**facts, "step": state.step, "run": run}
+    if world.shard > 1:
+        from chainrule.training.sharded import save_sharded
+
+        save_sharded(path, tensors, small, about, world)
+    elif world.rank == 0:
+        publish_folder(path, {TENSORS: to_buffers(tensors), STATE: to_json(small)}, about)
     return path
 
 
-def load_checkpoint(parent: Path, state: TrainState, *, run: str | None = None) -> Whole:
+def load_checkpoint(parent: Path, state: TrainState, *, run: str | None = None, world: World | None = None) -> Whole:
     """Put the newest whole checkpoint into a freshly started state.
 
     Every byte is checked before it is used, and that name, manifest and contents tell of the same step of this run.
@@ -72,19 +90,53 @@ def load_checkpoint(parent: Path, state: TrainState, *, run: str | None = None) 
         parent: The folder of the run's checkpoints.
         state: As `start` made it.
         run: The `id` of `run.json`; None for a run of before there were any.
+        world: The processes that share the training, which all call this and read the same folder, whatever number of
+            processes wrote it. Process 0 checks it.
 
     Raises:
         CheckpointError: There is no whole checkpoint, or it belongs to another network.
     """
-    whole = newest_whole(parent, check=partial(_require_own, run))
-    unpack(state, from_bytes(whole.files[TENSORS], str(whole.path)), json.loads(whole.files[STATE]))
+    world = world or Alone()
+    found: list[Whole] = []
+
+    def look() -> Whole:
+        found.append(newest_whole(parent, check=partial(_require_own, run)))
+        return found[0]._replace(files={STATE: found[0].files[STATE]})
+
+    whole = world.first(look)
+    files = found[0].files if found else {}
+    unpack(state, _tensors(whole.path, files, state), json.loads(whole.files[STATE]))
     return whole
+
+
+def _tensors(path: Path, files: Mapping[str, bytes], state: TrainState | None) -> dict[str, Tensor]:
+    """The tensors of a checkpoint; those of weights that a state has laid out over processes come laid out so.
+
+    Args:
+        path: The folder.
+        files: What was read of it before, if anything was.
+        state: None: all tensors are wanted whole.
+    """
+    if (path / TENSORS).is_file():
+        return from_bytes(files.get(TENSORS) or (path / TENSORS).read_bytes(), str(path / TENSORS))
+    from chainrule.training.sharded import read_sharded
+
+    laid = {} if state is None else _laid_out(state)
+
+    def like(name: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        given = laid.get(name.rpartition("/")[0] if name.startswith("optimizer/") else name)
+        if given is not None and given.shape == shape:
+            return torch.empty_like(given, dtype=dtype, requires_grad=False)
+        return torch.empty(shape, dtype=dtype)
+
+    return read_sharded(path, like)
 
 
 def _require_own(run: str | None, path: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
     """Refuse what is whole but stands in another place than it was written for: a folder renamed, or of another run."""
-    if missing := {TENSORS, STATE} - set(files):
-        raise CheckpointCorrupt(f"{shown(path)} is no checkpoint", expected=f"a file {min(missing)}")
+    if STATE not in files or not any(name.endswith(".safetensors") for name in files):
+        missing = TENSORS if STATE in files else STATE
+        raise CheckpointCorrupt(f"{shown(path)} is no checkpoint", expected=f"a file {missing}")
     try:
         step = json.loads(files[STATE])["step"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -108,7 +160,7 @@ def checkpoint_weights(path: Path, kind: str, *, run: str | None = None) -> dict
     files, facts = read_folder(path)
     _require_own(run, path, files, facts)
     prefix = "model/" if kind == "model" else f"average/{kind}/"
-    tensors = from_bytes(files[TENSORS], str(path))
+    tensors = _tensors(path, files, None)
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
@@ -197,9 +249,19 @@ def _slots(state: TrainState) -> Iterator[tuple[str, dict[str, Any], Tensor]]:
                 yield f"optimizer/{phase}/{names[id(parameter)]}", optimizer.state[parameter], parameter
 
 
+def _laid_out(state: TrainState) -> dict[str, Tensor]:
+    """What a state has laid out over processes, by name in a checkpoint; an optimizer's under its parameter's name."""
+    named = {f"model/{name}": value for name, value in state.model.state_dict().items()}
+    for average, model in state.averages.items():
+        named |= {f"average/{average}/{name}": value for name, value in model.state_dict().items()}
+    named |= {name: parameter for name, _, parameter in _slots(state)}
+    return {name: value for name, value in named.items() if is_laid_out(value)}
+
+
 def _like(value: Any, parameter: Tensor) -> Any:
     """A slot of the parameter's shape takes its layout in memory too, so that the same kernels run."""
     if isinstance(value, Tensor) and value.shape == parameter.shape:
+        value = laid_as(value, parameter)
         return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
     return value.clone() if isinstance(value, Tensor) else value
 
@@ -214,4 +276,4 @@ def _fill(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
         raise CheckpointError("the checkpoint belongs to another network", got=f"{odd[0]} does not fit")
     with torch.no_grad():
         for name, value in own.items():
-            value.copy_(given[name])
+            value.copy_(laid_as(given[name], value))

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.analysis.layers import look
-from chainrule.data.feed import feed
+from chainrule.data.feed import REPEATED, feed
 from chainrule.optim import At, ema_update
 from chainrule.runtime.allocator import keep_freed_memory
+from chainrule.runtime.device import placed
+from chainrule.runtime.laid_out import is_laid_out
 from chainrule.runtime.linear_products import onednn_products
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
@@ -23,7 +25,7 @@ from chainrule.training.non_finite import cause_of
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 
-def start(task: Task, seed: int, *, prepare: bool = True) -> TrainState:
+def start(task: Task, seed: int, *, prepare: bool = True, world: World | None = None) -> TrainState:
     """Build the network from the seed and return the state before the first step.
 
     The caller's random generator is left as it was.
@@ -32,14 +34,19 @@ def start(task: Task, seed: int, *, prepare: bool = True) -> TrainState:
         task: What is to be learned.
         seed: Of the weights.
         prepare: Whether the task's preparation runs; not needed where a checkpoint follows, which holds what it did.
+        world: The processes that share the training, and the device: where the weights will be.
     """
+    world = world or Alone()
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "weights"))
         model = task.model()
         if prepare and task.prepare is not None:
             task.prepare(model, task)
-    optimizers = {phase.name: phase.optimizer(_parameter_groups(phase, model, seed)) for phase in task.phases}
+    model.to(world.device)
     averages = {average.name: _copy(model) for phase in task.phases for average in phase.averages}
+    for network in (model, *averages.values()):
+        world.spread(network)
+    optimizers = {phase.name: phase.optimizer(_parameter_groups(phase, model, seed)) for phase in task.phases}
     return TrainState(model=model, optimizers=optimizers, averages=averages)
 
 
@@ -69,8 +76,9 @@ def train_loop(
     if not task.phases:
         return state
     batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step)
-    with torch.random.fork_rng(devices=world.devices), closing(batches), onednn_products(state.model):
-        for epoch, parts in batches:
+    with torch.random.fork_rng(devices=world.devices), closing(batches), onednn_products(state.model), world.told():
+        for epoch, made in batches:
+            parts = {part: placed(batch, world.device) for part, batch in made.items()}
             at = state.at(plan)
             if plan.stop(at):
                 break
@@ -80,11 +88,11 @@ def train_loop(
             evaluated = None
             if plan.evaluate(_after(at, state)):
                 with evaluation_memory(at, plan.evaluate_batch):
-                    evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch)
+                    evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch, world=world)
                 state.history += ((state.step, evaluated),)
             if watchers:
                 rate = float(state.optimizers[phase.name].param_groups[0]["lr"])
-                count = sum(len(batch.index) for batch in parts.values())
+                count = sum(len(batch.index) for part, batch in parts.items() if part != REPEATED)
                 seen = Seen(
                     step=state.step,
                     steps=plan.end,
@@ -123,12 +131,12 @@ def _step(
     norm_tensor = phase.clip(live)
     *numbers, norm = torch.stack([*(s.double() for s in sums.values()), norm_tensor.detach().double()]).tolist()
     report = dict(zip(sums, numbers))
-    if plan.guard(state, report, norm, at, lambda: cause_of(phase, state, parts, at)):
+    if plan.guard(state, report, norm, at, lambda: cause_of(phase, state, parts, at, world)):
         optimizer.step()
         turns.finish(world)
         state.carry = carry
         for average in phase.averages:
-            ema_update(_tensors(state.averages[average.name]), _tensors(state.model), average.decay(at))
+            _follow(state.averages[average.name], state.model, average.decay(at))
     else:
         turns.restore()
         state.skipped += 1
@@ -173,6 +181,15 @@ def _copy(model: nn.Module) -> nn.Module:
     for parameter in twin.parameters():
         parameter.requires_grad_(False)
     return twin.eval()
+
+
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Let an average follow; what is laid out over processes and what all have whole are moved apart."""
+    pairs = list(zip(_tensors(average), _tensors(model)))
+    for laid in (False, True):
+        some = [pair for pair in pairs if is_laid_out(pair[0]) == laid]
+        if some:
+            ema_update([mine for mine, _ in some], [other for _, other in some], decay)
 
 
 def _tensors(model: nn.Module) -> Sequence[Tensor]:

@@ -12,13 +12,17 @@ from chainrule.core.errors import NonFiniteError
 from chainrule.data import Batch
 from chainrule.data.feed import REPEATED
 from chainrule.optim import At
+from chainrule.runtime.laid_out import local
+from chainrule.runtime.world import World
 from chainrule.training.task import Phase, TrainState
 
 SHOWN = 5
 """How many examples are named."""
+LAST = 4
+"""The place of the gradients among what is computed in a step."""
 
 
-def cause_of(phase: Phase, state: TrainState, parts: Mapping[int, Batch], at: At) -> str:
+def cause_of(phase: Phase, state: TrainState, parts: Mapping[int, Batch], at: At, world: World) -> str:
     """Compute a step's values once more and say where they first are not finite, and for which examples.
 
     It is looked for where it would come first: in the weights, in the inputs, in the outputs of the layers in the order
@@ -30,44 +34,58 @@ def cause_of(phase: Phase, state: TrainState, parts: Mapping[int, Batch], at: At
         state: As it was in the step, its gradients included.
         parts: What the step was computed from.
         at: Where in the run.
+        world: The processes that share the step; all of them call this, and what came first is told.
     """
+    return min(world.gather(_cause(phase, state, parts, at)))[1]
+
+
+def _cause(phase: Phase, state: TrainState, parts: Mapping[int, Batch], at: At) -> tuple[int, str]:
+    """How early it comes, and the words for it."""
     if (name := first_not_finite(dict(state.model.named_parameters()))) is not None:
-        return f"as the weights {name} are not finite already"
+        return 0, f"as the weights {name} are not finite already"
+    found: list[tuple[int, str]] = []
     for part, batch in parts.items():
-        if part == REPEATED:
-            continue
-        if (bad := _bad_inputs(batch)) is not None:
-            return f"as the inputs of {_named(batch.index[bad])} are not finite"
-        with _first_layer(state.model) as found:
+        with _first_layer(state.model) as layers:
             values = phase.objective.items(state, phase, part, batch, at)
-        rows = _bad_rows(values, len(batch.index))
-        examples = f" for {_named(batch.index[rows])}" if rows is not None else ""
-        if found:
-            return f"first in the outputs of {found[0]}{examples}"
-        for name, value in values.items():
-            if not bool(value.isfinite().all()):
-                return f"first in the {name}{examples}"
+        if part != REPEATED:
+            found.append(_in_part(batch, values, layers))
+    if found and min(found)[0] < LAST:
+        return min(found)
     gradients = {name: p.grad for name, p in state.model.named_parameters() if p.grad is not None}
     if (name := first_not_finite(gradients)) is not None:
-        return f"first in the gradient of {name}"
-    return "in the sum of finite numbers"
+        return LAST, f"first in the gradient of {name}"
+    return LAST + 1, "in the sum of finite numbers"
 
 
-def require_finite(tensors: Mapping[str, Tensor], step: int) -> None:
+def _in_part(batch: Batch, values: Mapping[str, Tensor], layers: list[str]) -> tuple[int, str]:
+    if (bad := _bad_inputs(batch)) is not None:
+        return 1, f"as the inputs of {_named(batch.index[bad])} are not finite"
+    rows = _bad_rows(values, len(batch.index))
+    examples = f" for {_named(batch.index[rows])}" if rows is not None else ""
+    if layers:
+        return 2, f"first in the outputs of {layers[0]}{examples}"
+    for name, value in values.items():
+        if not bool(value.isfinite().all()):
+            return 3, f"first in the {name}{examples}"
+    return LAST, ""
+
+
+def require_finite(tensors: Mapping[str, Tensor], step: int, world: World) -> None:
     """Refuse to keep a state that holds numbers which are not finite.
 
     Raises:
         NonFiniteError: A tensor, which is named, holds some; nothing was written.
     """
-    if (name := first_not_finite(tensors)) is not None:
+    names = [name for name in world.gather(first_not_finite(tensors)) if name is not None]
+    if names:
         raise NonFiniteError(
-            f"after step {step} {name} holds numbers that are not finite; the state was not saved",
+            f"after step {step} {names[0]} holds numbers that are not finite; the state was not saved",
             remedy="lower --optim.lr; `chainrule resume` goes on from the checkpoint before",
         )
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that holds a NaN or an infinity.
+    """Return the name of the first tensor that holds a NaN or an infinity; of one laid out, in this process's part.
 
     Example:
         >>> import torch
@@ -75,7 +93,7 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
         'b'
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if tensor.is_floating_point() and not bool(local(tensor).isfinite().all()):
             return name
     return None
 

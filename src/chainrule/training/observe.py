@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from chainrule.core.journal import Journal
+from chainrule.core.journal import Log
 from chainrule.training.task import Observer, Seen
 
 
-def write_metrics(journal: Journal, *, every: int, steps: int) -> Observer:
+def write_metrics(journal: Log, *, every: int, steps: int) -> Observer:
     """Write one line each so many steps, and one for each evaluation. No times: equal runs give equal bytes."""
 
     def watch(seen: Seen) -> None:
@@ -21,7 +21,7 @@ def write_metrics(journal: Journal, *, every: int, steps: int) -> Observer:
     return watch
 
 
-def write_layers(journal: Journal) -> Observer:
+def write_layers(journal: Log) -> Observer:
     """Write one line for each look at the layers."""
 
     def watch(seen: Seen) -> None:
@@ -32,7 +32,7 @@ def write_layers(journal: Journal) -> Observer:
     return watch
 
 
-def write_timing(journal: Journal, *, seconds: float = 1.0) -> Observer:
+def write_timing(journal: Log, *, seconds: float = 1.0) -> Observer:
     """Write the rate and the memory about once a second."""
     begun = last = time.perf_counter()
     examples = 0

@@ -14,6 +14,8 @@ from chainrule.data import Batch
 from chainrule.data.feed import Cuts
 from chainrule.metrics import Tally
 from chainrule.optim import At, Group
+from chainrule.runtime.laid_out import whole
+from chainrule.runtime.world import World as World
 
 Carry = Mapping[str, Tensor]
 """State that goes from one step to the next beside the weights (recurrent states), by name."""
@@ -34,20 +36,6 @@ class Order(Protocol):
     def per_epoch(self) -> int: ...
 
     def __call__(self, step: int) -> tuple[int, Tensor]: ...
-
-
-class World(Protocol):
-    """The processes that share a step."""
-
-    rank: int
-    size: int
-    devices: list[int]
-
-    def sum(self, values: dict[str, float]) -> dict[str, float]: ...
-
-    def sum_tensors(self, tensors: Sequence[Tensor]) -> None: ...
-
-    def sum_gradients(self, parameters: Sequence[Tensor]) -> None: ...
 
 
 class Turns(Protocol):
@@ -94,7 +82,7 @@ def train_mode(model: nn.Module, at: At) -> None:
 
 def no_clip(parameters: Sequence[Tensor]) -> Tensor:
     """Return the norm of the gradient and leave it as it is."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return whole(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ class Train(Section):
     """Seconds that one of them may take for a step's data before it counts as stuck."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of the computation; 0: torch's choice. The last bits of the results depend on it."""
+    shard: Count = 1
+    """Processes over which the weights and the optimizer's state are laid out; 1: each process has all of them."""
+    process_timeout: Positive = 120.0
+    """Seconds that processes which share a training wait for each other."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it is computed; `auto`: on a graphics processor where there is one."""
     test: bool = True
     """Read the test part, once, at the end, with the best weights."""
 

@@ -13,6 +13,7 @@ from chainrule.core.recipe import Recipe
 from chainrule.core.sections import Train
 from chainrule.losses import penalty
 from chainrule.optim import OPTIMIZERS, SCHEDULES, At, clip_gradients, ema_decay
+from chainrule.runtime.laid_out import whole
 from chainrule.tasks.job._parameter_groups import check_groups, groups_of, penalized
 from chainrule.tasks.tables import TABLES, options
 from chainrule.training.task import Average, Objective, Phase
@@ -78,7 +79,7 @@ class Penalized:
         """Return its value."""
         if not self.there:
             return {}
-        given = [p for name, p in model.named_parameters() if self.applies(name, p)]
+        given = [whole(p) for name, p in model.named_parameters() if self.applies(name, p)]
         return {"penalty": penalty(given, l2=self.l2, l1=self.l1).reshape(1)}
 
     def count(self) -> dict[str, float]:

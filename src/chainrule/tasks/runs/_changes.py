@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.core.errors import UsageError
 from chainrule.core.folder import RunFolder
-from chainrule.core.journal import Journal, read_journal
+from chainrule.core.journal import Log, read_journal
 from chainrule.training.task import Change
 
 LONGER, SMALLER = "extended", "parts doubled"
@@ -25,7 +25,7 @@ def changes_of(folder: RunFolder) -> tuple[Change, ...]:
     )
 
 
-def extend(events: Journal, *, taken: int, steps: int) -> None:
+def extend(events: Log, *, taken: int, steps: int) -> None:
     """Write down that a run will have another length from the step on that it has reached.
 
     Raises:
@@ -39,7 +39,7 @@ def extend(events: Journal, *, taken: int, steps: int) -> None:
     events.sync()
 
 
-def double_parts(events: Journal, *, taken: int, parts: int, reason: str) -> None:
+def double_parts(events: Log, *, taken: int, parts: int, reason: str) -> None:
     """Write down that steps are cut into more parts from a checkpoint on."""
     events.append({"event": SMALLER, "step": taken, "parts": parts, "reason": reason})
     events.sync()

@@ -6,9 +6,9 @@ import gc
 import math
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import torch
 
 from chainrule.core.errors import CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
-from chainrule.core.journal import Journal, read_journal
+from chainrule.core.journal import Log, journal, read_journal
 from chainrule.core.log import warn
 from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
@@ -25,6 +25,7 @@ from chainrule.data.feed import parts_at
 from chainrule.optim import At, suggest_clip
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.weights import write_weights
+from chainrule.runtime.world import Alone, World
 from chainrule.tasks.job._given_run import given_run
 from chainrule.tasks.job._job import Job, Network, job_type
 from chainrule.tasks.job._parameter_groups import check_patterns
@@ -56,7 +57,7 @@ from chainrule.training.rules import (
     skip_non_finite,
     stop_on_non_finite,
 )
-from chainrule.training.task import Observer, Plan, Rule, Task, TrainState, never
+from chainrule.training.task import Guard, Observer, Plan, Rule, Task, TrainState, never
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
@@ -145,6 +146,7 @@ def continue_run(
     observers: Iterable[Observer] = (),
     resume_command: str | None = None,
     steps: int | None = None,
+    world: World | None = None,
 ) -> dict[str, Any]:
     """Train from the newest whole checkpoint to the end, and write down the result.
 
@@ -154,9 +156,10 @@ def continue_run(
         observers: Called after each step.
         resume_command: What goes on with the run when a signal has stopped it.
         steps: Another length of the run; schedules take it from the step that was reached.
+        world: The processes that share the training, which all call this; process 0 writes.
 
     Returns:
-        `run.json` as it stands at the end.
+        `run.json` as it stands at the end; in other processes than the first, as it stood at their last step.
 
     Raises:
         Interrupted: A signal came; the state was saved.
@@ -164,18 +167,16 @@ def continue_run(
         UsageError: The run has taken more than so many steps already, or had stopped early.
         OutOfMemoryError: There is not enough memory, and no smaller parts are wanted or left.
     """
+    world = world or Alone()
     folder, recipe = RunFolder(out), job.recipe
     watchers = list(observers)
     with ExitStack() as stack:
-        stack.enter_context(Lock(out))
-        for stale in (out, folder.checkpoints, folder.facts):
-            if stale.is_dir():
-                clean_stale(stale)
+        world.first(lambda: _taken(folder, stack))
         set_threads(recipe.train.threads)
         flag = stack.enter_context(stop_flag())
-        events = stack.enter_context(Journal(folder.events))
+        events = stack.enter_context(journal(folder.events, kept=world.rank == 0))
         command = resume_command or f"chainrule resume {shlex.quote(str(out))}"
-        attempt = Attempt(folder, job, job.task(), events, flag, watchers, command)
+        attempt = Attempt(folder, job, job.task(), events, flag, watchers, command, world)
         try:
             while True:
                 try:
@@ -185,12 +186,22 @@ def continue_run(
                     attempt.smaller_parts(error)
                 gc.collect()  # what the failed step held
         except Interrupted as stop:
-            folder.update(status="interrupted")
+            if world.rank == 0:
+                folder.update(status="interrupted")
             events.append({"event": "signal", "signal": stop.number, "step": newest_step(folder.checkpoints)})
             raise
         except BaseException:
-            folder.update(status="failed")
+            if world.rank == 0:
+                folder.update(status="failed")
             raise
+
+
+def _taken(folder: RunFolder, stack: ExitStack) -> None:
+    """Lock a run, and clear away what a killed process left."""
+    stack.enter_context(Lock(folder.path))
+    for stale in (folder.path, folder.checkpoints, folder.facts):
+        if stale.is_dir():
+            clean_stale(stale)
 
 
 @dataclass(frozen=True)
@@ -200,33 +211,41 @@ class Attempt:
     folder: RunFolder
     job: Job
     task: Task
-    events: Journal
+    events: Log
     flag: Flag
     observers: Sequence[Observer]
     command: str
+    world: World
 
     def to_the_end(self, steps: int | None) -> dict[str, Any]:
         """Train, and write down the result, which is returned."""
-        folder, recipe, events = self.folder, self.job.recipe, self.events
-        state = start(self.task, recipe.train.seed, prepare=False)
+        folder, recipe, events, world = self.folder, self.job.recipe, self.events, self.world
+        state = start(self.task, recipe.train.seed, prepare=False, world=world)
         self._load(state)
         if state.step > 0:
             events.append({"event": "resumed", "step": state.step})
         if steps is not None:
             _require_unstopped(state, recipe)
             extend(events, taken=state.step, steps=steps)
-        info = folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0))
+        changes = world.first(lambda: changes_of(folder))
+        info = world.first(lambda: folder.update(status="running", resumed=folder.info()["resumed"] + (state.step > 0)))
         begun = time.perf_counter()
 
         def seconds() -> float:
             return round(info.get("seconds", 0.0) + time.perf_counter() - begun, 3)
 
         with ExitStack() as stack:
-            logs = stack.enter_context(TrainingLogs(folder))
-            timing = stack.enter_context(Journal(folder.timing))
-            run = info.get("id")
-            plan = _plan(folder, recipe, self.job.steps(), logs, self.flag, events, run)
-            state.carry = recut(state.carry, parts_at(plan.cuts, state.step))
+            logs = stack.enter_context(TrainingLogs(folder, kept=world.rank == 0))
+            timing = stack.enter_context(journal(folder.timing, kept=world.rank == 0))
+
+            def save(state: TrainState) -> None:
+                _save(folder, state, logs, recipe, info.get("id"), world)
+
+            plan = replace(_plan(recipe, self.job.steps(), self._stopped, self._guard, save), changes=changes)
+            parts = max(parts_at(plan.cuts, state.step), world.size)
+            state.carry = {
+                part: value for part, value in recut(state.carry, parts).items() if part % world.size == world.rank
+            }
             every_steps = recipe.train.log_every or -(-plan.steps // LINES)
             watchers = [
                 write_metrics(logs.metrics, every=every_steps, steps=plan.end),
@@ -234,19 +253,37 @@ class Attempt:
                 write_timing(timing),
                 *self.observers,
             ]
-            if recipe.train.tensorboard:
+            if recipe.train.tensorboard and world.rank == 0:
                 events_of_run = write_events(folder.tensorboard, every=every_steps, steps=plan.end, taken=state.step)
                 watchers.append(stack.enter_context(events_of_run))
             with _norm_errors():
-                train_loop(self.task, state, plan, observers=watchers)
-            _save(folder, state, logs, recipe, run)
+                train_loop(self.task, state, plan, world=world, observers=watchers)
+            save(state)
+        if world.rank > 0:
+            self.flag.all_is_saved(self.command)
+            return info
         folder.update(seconds=seconds())
         self.flag.all_is_saved(self.command)
+        if world.size > 1:  # the others are through: what is left is for one process, and its network is whole again
+            state = start(self.task, recipe.train.seed, prepare=False)
+            load_checkpoint(folder.checkpoints, state, run=info.get("id"))
         return _finish(folder, self.job, self.task, state, seconds())
+
+    def _stopped(self, at: At) -> bool:
+        """Whether a signal came; in whichever process, all stop at the same step."""
+        self.flag.number = self.world.largest(self.flag.number or 0) or None
+        return self.flag.number is not None
+
+    @property
+    def _guard(self) -> Guard:
+        stops = self.job.recipe.train.non_finite == "stop"
+        return stop_on_non_finite() if stops else skip_non_finite(self.events.append)
 
     def _load(self, state: TrainState) -> None:
         """Put the newest whole checkpoint into the state, and cut the logs back to it."""
-        whole = load_checkpoint(self.folder.checkpoints, state, run=self.folder.info().get("id"))
+        whole = load_checkpoint(self.folder.checkpoints, state, run=self.folder.info().get("id"), world=self.world)
+        if self.world.rank > 0:
+            return
         TrainingLogs.cut(self.folder, whole.facts)
         for path, reason in whole.passed_over:
             self.events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
@@ -296,15 +333,7 @@ def _norm_errors() -> Iterator[None]:
         ) from error
 
 
-def _plan(
-    folder: RunFolder,
-    recipe: Recipe,
-    steps: int,
-    logs: TrainingLogs,
-    flag: Flag,
-    events: Journal,
-    run: str | None,
-) -> Plan:
+def _plan(recipe: Recipe, steps: int, stopped: Rule, guard: Guard, save: Callable[[TrainState], None]) -> Plan:
     train = recipe.train
     per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
     return Plan(
@@ -316,11 +345,10 @@ def _plan(
         evaluate_batch=train.evaluate_batch,
         evaluate=every(train.evaluate_every or per_epoch),
         keep=keep_every(train.keep_every, train.monitor),
-        stop=any_of(no_progress(train.patience, train.monitor), lambda at: flag.number is not None),
-        guard=stop_on_non_finite() if train.non_finite == "stop" else skip_non_finite(events.append),
-        save=lambda state: _save(folder, state, logs, recipe, run),
+        stop=any_of(no_progress(train.patience, train.monitor), stopped),
+        guard=guard,
+        save=save,
         look=_looks(train.look_every, steps),
-        changes=changes_of(folder),
     )
 
 
@@ -332,12 +360,28 @@ def _looks(every_steps: int | None, steps: int) -> Rule:
     return lambda at: at.step % apart == 0
 
 
-def _save(folder: RunFolder, state: TrainState, logs: TrainingLogs, recipe: Recipe, run: str | None) -> None:
+def _save(
+    folder: RunFolder,
+    state: TrainState,
+    logs: TrainingLogs,
+    recipe: Recipe,
+    run: str | None,
+    world: World | None = None,
+) -> None:
     """The logs first, then the checkpoint that says how long they are, then the old ones go."""
-    facts = {**logs.sync(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    save_checkpoint(folder.checkpoints, state, facts, run=run)
+    world = world or Alone()
+    facts = {
+        **logs.sync(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "processes": world.size,
+        "shard": world.shard,
+    }
+    save_checkpoint(folder.checkpoints, state, facts, run=run, world=world)
     best = best_step(state.history, recipe.train.monitor)
-    prune(folder.checkpoints, keep=recipe.train.keep, protected={state.step} | ({best} if best is not None else set()))
+    if world.rank == 0:
+        protected = {state.step} | ({best} if best is not None else set())
+        prune(folder.checkpoints, keep=recipe.train.keep, protected=protected)
 
 
 def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:

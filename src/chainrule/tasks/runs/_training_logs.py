@@ -8,16 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from chainrule.core.folder import RunFolder
-from chainrule.core.journal import Journal
+from chainrule.core.journal import Journal, Log, journal
 
 
 class TrainingLogs:
     """`metrics.jsonl` and `layers.jsonl` of a run, open."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, kept: bool = True) -> None:
         with ExitStack() as stack:
-            self.metrics = stack.enter_context(Journal(folder.metrics))
-            self.layers = stack.enter_context(Journal(folder.layers))
+            self.metrics: Log = stack.enter_context(journal(folder.metrics, kept=kept))
+            self.layers: Log = stack.enter_context(journal(folder.layers, kept=kept))
             self._open = stack.pop_all()
 
     def sync(self) -> dict[str, dict[str, int]]:
