@@ -15,6 +15,7 @@ import chainrule
 from chainrule.core.errors import NonFiniteError
 from chainrule.data import Batch
 from chainrule.optim import At, Group
+from chainrule.runtime.world import Alone
 from chainrule.training import Phase, Plan, Separable, Task, TrainState, start, train_loop
 from chainrule.training.non_finite import require_finite
 from chainrule.training.rules import FEW, skip_non_finite, stop_on_non_finite
@@ -161,7 +162,7 @@ def test_too_many_skipped_steps_stop_the_run() -> None:
 
 def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match="after step 7 b holds numbers that are not finite; the state was not"):
-        require_finite({"a": torch.arange(3), "b": torch.tensor([1.0, INFINITY])}, 7)
+        require_finite({"a": torch.arange(3), "b": torch.tensor([1.0, INFINITY])}, 7, Alone())
     settings = {"optim.lr": 1e38, "optim.name": "sgd", "train.steps": 5, "train.keep_every": 1, "train.threads": 1}
     with pytest.raises(NonFiniteError):
         chainrule.train("digits-mlp", out=tmp_path / "run", settings=settings, report=False)

@@ -10,6 +10,7 @@ from chainrule.core.registry import Entry, Registry
 if TYPE_CHECKING:
     from chainrule.optim._average import ema_decay as ema_decay
     from chainrule.optim._average import ema_update as ema_update
+    from chainrule.optim._average import mean_decay as mean_decay
     from chainrule.optim._clip import clip_gradients as clip_gradients
     from chainrule.optim._clip import suggest_clip as suggest_clip
     from chainrule.optim._muon import muon as muon
@@ -62,6 +63,7 @@ _NAMES = {
     "clip_gradients": "_clip",
     "suggest_clip": "_clip",
     "ema_decay": "_average",
+    "mean_decay": "_average",
     "ema_update": "_average",
 }
 

@@ -67,3 +67,19 @@ def ema_decay(step: int, decay: float) -> float:
         LECTURES B14.
     """
     return min(decay, (1 + step) / (10 + step))
+
+
+def mean_decay(n: int) -> float:
+    """Return n / (n + 1), with which an average that has seen n values takes in one more of the same weight; 0 below.
+
+    Example:
+        >>> average = 0.0
+        >>> for n, value in enumerate([3.0, 5.0, 10.0]):
+        ...     average = mean_decay(n) * average + (1 - mean_decay(n)) * value
+        >>> average
+        6.0
+
+    Source:
+        LECTURES B14; Izmailov et al. 2018 (stochastic weight averaging).
+    """
+    return max(0, n) / (max(0, n) + 1)

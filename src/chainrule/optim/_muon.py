@@ -14,6 +14,7 @@ from torch.optim.sgd import sgd as torch_sgd
 from chainrule.core.errors import UsageError
 from chainrule.optim._layout import aligned
 from chainrule.optim._options import can_be_fused, check_decay, check_rate, check_share, listed
+from chainrule.runtime.laid_out import laid_as, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of X <- a X + (b A + c A A) X with A = X X^T: the quintic whose slope at 0 is steepest (Jordan 2024)."""
@@ -145,14 +146,14 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_mul_(buffers, group["momentum"])
         torch._foreach_add_(buffers, gradients)
         ahead = torch._foreach_add(gradients, buffers, alpha=group["momentum"])
-        steps = _orthogonal_steps([step.flatten(1) for step in ahead], group["iterations"])
+        steps = _orthogonal_steps([whole(step).flatten(1) for step in ahead], group["iterations"])
         for p, step in zip(parameters, steps):
             if group["normalize"]:
-                p.mul_(len(p) ** 0.5 / p.norm().clamp_min(1e-7))
+                p.mul_(len(p) ** 0.5 / whole(p.norm()).clamp_min(1e-7))
             if group["weight_decay"]:
                 p.mul_(1 - group["lr"] * group["weight_decay"])
             factor = 0.2 * max(step.shape) ** 0.5 if group["scale"] == "rms" else 1.0
-            p.add_(step.reshape(p.shape), alpha=-group["lr"] * factor)
+            p.add_(laid_as(step.reshape(p.shape), p), alpha=-group["lr"] * factor)
 
     def _step_nesterov(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         momentum = group["rest_momentum"]

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
+from chainrule.runtime.laid_out import is_laid_out
 
 FUSED_DEVICES = {"cpu", "cuda"}
 
@@ -95,7 +96,7 @@ def can_be_fused(params: Iterable[Any]) -> bool:
     """Return whether torch's fused kernels give the right answer for all of these parameters.
 
     On the CPU they walk through memory without looking at strides, so a parameter with gaps (a slice of another one)
-    would be read and written in the wrong places.
+    would be read and written in the wrong places. They know nothing of parameters that are laid out over processes.
 
     Args:
         params: Parameters or groups.
@@ -107,7 +108,8 @@ def can_be_fused(params: Iterable[Any]) -> bool:
         (True, True, False)
     """
     return all(
-        p.is_floating_point() and p.device.type in FUSED_DEVICES and has_no_gaps(p) for p in each_parameter(params)
+        p.is_floating_point() and p.device.type in FUSED_DEVICES and not is_laid_out(p) and has_no_gaps(p)
+        for p in each_parameter(params)
     )
 
 

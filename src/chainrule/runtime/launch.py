@@ -28,7 +28,7 @@ def launch(words: Sequence[str], *, processes: int, restarts: int = 0) -> int:
         restarts: How often they are started anew.
 
     Returns:
-        0; or what the process that failed first returned, 128 + n for signal n.
+        0; or what a process that failed by itself returned; 8 where one was gone or stuck; 128 + n for signal n.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -57,6 +57,6 @@ def launch(words: Sequence[str], *, processes: int, restarts: int = 0) -> int:
             return 128 + int(stop.sigval)
         except ChildFailedError as failed:
             codes = [failure.exitcode for failure in failed.failures.values()]
-            code = next((code for code in codes if code != GONE), GONE)
-            return 128 - code if code < 0 else code
+            said = [code for code in codes if code > 0]
+            return next((code for code in said if code != GONE), GONE if said else 128 - codes[0])
     return 0

@@ -7,7 +7,6 @@ They meet through a store that process 0 holds, and add up over gloo (CPU) or NC
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,27 +127,29 @@ class Processes:
         """Let process 0 do something, and return in all what came out; an error of ours is raised in all."""
         self._first += 1
         key = f"first {self._first}"
+        given: list[Any] = [None, None]
         if self.rank == 0:
-            found, wrong = None, None
-            try:
-                found = work()
-            except ChainruleError as error:
-                wrong = error
+            given = self._done(work)
             with self.told():
-                self.store.set(key, pickle.dumps((found, wrong)))  # type: ignore[arg-type]
-            if wrong is not None:
-                raise wrong
-            return found  # type: ignore[return-value]
+                self.store.set(key, "done")
         with self.told():  # it can take long, and no sum is waited for: process 0 only has to be alive
             while not self.store.check([key]):
                 if self.heartbeat.silent(0) > self.seconds:
                     raise self.heartbeat.stuck(self.seconds)
                 time.sleep(0.02)
-            found, wrong = pickle.loads(self.store.get(key))  # noqa: S301 - of our own process 0
+            dist.broadcast_object_list(given, src=0)
+        found, wrong = given
         if wrong is not None:
-            wrong.told = True  # process 0 says it
+            wrong.told = self.rank > 0  # process 0 says it
             raise wrong
-        return found  # type: ignore[return-value]
+        return found
+
+    def _done(self, work: Callable[[], Any]) -> list[Any]:
+        """What came out of it, and the error of ours in its place."""
+        try:
+            return [work(), None]
+        except ChainruleError as error:
+            return [None, error]
 
     def spread(self, model: nn.Module) -> None:
         """Lay out a network over groups of `shard` processes; every group has the whole of it."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+
+from chainrule.runtime.blocks import blocks
+
+FORWARDS = ("encode", "read")
+"""Methods beside `forward` by which networks are computed with; the weights of what has one are gathered for it too."""
 
 
 def shard_over(model: nn.Module, mesh: DeviceMesh) -> None:
@@ -21,25 +24,16 @@ def shard_over(model: nn.Module, mesh: DeviceMesh) -> None:
     """
     for parameter in model.parameters():
         parameter.data = parameter.data.contiguous()  # FSDP2 knows no other layout
-    for block in [*blocks(model), model]:
-        fully_shard(block, mesh=mesh)
-    for part in model.modules():
-        if isinstance(part, FSDPModule):
-            part.set_gradient_divide_factor(1.0)
-            part.set_force_sum_reduction_for_comms(True)
+    own = [*blocks(model), *(part for part in model.modules() if _entries(part)), model]
+    places = {id(part): place for place, part in enumerate(model.modules())}
+    for part in sorted({id(part): part for part in own}.values(), key=lambda part: -places[id(part)]):  # inner first
+        if any(True for _ in part.parameters()):
+            sharded: FSDPModule = fully_shard(part, mesh=mesh)
+            sharded.set_gradient_divide_factor(1.0)
+            sharded.set_force_sum_reduction_for_comms(True)
+            for name in _entries(part):
+                register_fsdp_forward_method(part, name)
 
 
-def blocks(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield the blocks of which a network is a stack: the members of its lists and sequences that hold layers.
-
-    Example:
-        >>> layers = [nn.Sequential(nn.Linear(2, 2), nn.ReLU()) for _ in range(3)]
-        >>> len(list(blocks(nn.Sequential(nn.Linear(2, 2), *layers))))
-        3
-    """
-    for part in model.modules():
-        if isinstance(part, nn.ModuleList | nn.Sequential):
-            for member in part:
-                holds_layers = any(True for _ in member.children()) and any(True for _ in member.parameters())
-                if holds_layers and not isinstance(member, nn.ModuleList | nn.ModuleDict):
-                    yield member
+def _entries(part: nn.Module) -> list[str]:
+    return [name for name in FORWARDS if callable(getattr(type(part), name, None))]

@@ -69,7 +69,13 @@ def save_checkpoint(
     carry = {part: value for each in world.gather(dict(state.carry)) for part, value in each.items()}
     tensors, numbers = pack(replace(state, carry=carry))
     require_finite(tensors, state.step, world)
-    small = {"step": state.step, "history": state.history, "skipped": state.skipped, "numbers": numbers}
+    small = {
+        "step": state.step,
+        "history": state.history,
+        "skipped": state.skipped,
+        "numbers": numbers,
+        **({"scale": state.scale, "steady": state.steady} if state.scale != 1 else {}),
+    }
     about = {**facts, "step": state.step, "run": run}
     if world.shard > 1:
         from chainrule.training.sharded import save_sharded
@@ -237,6 +243,7 @@ def unpack(state: TrainState, tensors: Mapping[str, Tensor], small: Mapping[str,
             carry.setdefault(int(part), {})[key] = value
     state.carry = dict(carry)
     state.step, state.skipped = small["step"], small["skipped"]
+    state.scale, state.steady = small.get("scale", 1.0), small.get("steady", 0)
     state.history = tuple((step, {k: float(v) for k, v in metrics.items()}) for step, metrics in small["history"])
 
 

@@ -16,16 +16,20 @@ from chainrule.optim import At, ema_update
 from chainrule.runtime.allocator import keep_freed_memory
 from chainrule.runtime.device import placed
 from chainrule.runtime.laid_out import is_laid_out
-from chainrule.runtime.linear_products import onednn_products
+from chainrule.runtime.precision import FIRST_SCALE, FLOAT32, Precision
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
+from chainrule.training.computing import computing
 from chainrule.training.evaluate import evaluate
 from chainrule.training.memory import evaluation_memory, step_memory
 from chainrule.training.non_finite import cause_of
+from chainrule.training.scaling import too_large
 from chainrule.training.task import Observer, Phase, Plan, Seen, Task, TrainState, World
 
 
-def start(task: Task, seed: int, *, prepare: bool = True, world: World | None = None) -> TrainState:
+def start(
+    task: Task, seed: int, *, prepare: bool = True, world: World | None = None, precision: Precision = FLOAT32
+) -> TrainState:
     """Build the network from the seed and return the state before the first step.
 
     The caller's random generator is left as it was.
@@ -35,6 +39,7 @@ def start(task: Task, seed: int, *, prepare: bool = True, world: World | None = 
         seed: Of the weights.
         prepare: Whether the task's preparation runs; not needed where a checkpoint follows, which holds what it did.
         world: The processes that share the training, and the device: where the weights will be.
+        precision: The numbers of the training.
     """
     world = world or Alone()
     with torch.random.fork_rng():
@@ -42,12 +47,13 @@ def start(task: Task, seed: int, *, prepare: bool = True, world: World | None = 
         model = task.model()
         if prepare and task.prepare is not None:
             task.prepare(model, task)
-    model.to(world.device)
+    model.to(world.device, precision.whole)
     averages = {average.name: _copy(model) for phase in task.phases for average in phase.averages}
     for network in (model, *averages.values()):
         world.spread(network)
     optimizers = {phase.name: phase.optimizer(_parameter_groups(phase, model, seed)) for phase in task.phases}
-    return TrainState(model=model, optimizers=optimizers, averages=averages)
+    scale = FIRST_SCALE if precision.scaled else 1.0
+    return TrainState(model=model, optimizers=optimizers, averages=averages, scale=scale)
 
 
 def train_loop(
@@ -76,9 +82,9 @@ def train_loop(
     if not task.phases:
         return state
     batches = feed(task.examples["train"], task.orders["train"], plan, world, first=state.step)
-    with torch.random.fork_rng(devices=world.devices), closing(batches), onednn_products(state.model), world.told():
+    with torch.random.fork_rng(devices=world.devices), closing(batches), computing(state.model, plan), world.told():
         for epoch, made in batches:
-            parts = {part: placed(batch, world.device) for part, batch in made.items()}
+            parts = {part: placed(batch, world.device, plan.precision.whole) for part, batch in made.items()}
             at = state.at(plan)
             if plan.stop(at):
                 break
@@ -88,7 +94,8 @@ def train_loop(
             evaluated = None
             if plan.evaluate(_after(at, state)):
                 with evaluation_memory(at, plan.evaluate_batch):
-                    evaluated = evaluate(task, state.deployed(task), "valid", batch=plan.evaluate_batch, world=world)
+                    deployed, dtype = state.deployed(task), plan.precision.whole
+                    evaluated = evaluate(task, deployed, "valid", batch=plan.evaluate_batch, world=world, dtype=dtype)
                 state.history += ((state.step, evaluated),)
             if watchers:
                 rate = float(state.optimizers[phase.name].param_groups[0]["lr"])
@@ -123,15 +130,20 @@ def _step(
     phase: Phase, state: TrainState, plan: Plan, parts: dict[int, Any], at: At, world: World
 ) -> tuple[dict[str, float], float]:
     optimizer, live = _begin(phase, state, at)
-    sums, carry, turns = phase.objective.gradients(state, phase, parts, at, world)
+    with plan.precision.computing(world.device):
+        sums, carry, turns = phase.objective.gradients(state, phase, parts, at, world)
     world.sum_gradients(live)
     for parameter in live:
         if parameter.grad is None:  # unused in this step: a zero, or Adam would skip it in one layout only
             parameter.grad = torch.zeros_like(parameter)
+    if state.scale != 1:
+        torch._foreach_div_([p.grad for p in live if p.grad is not None], state.scale)
     norm_tensor = phase.clip(live)
     *numbers, norm = torch.stack([*(s.double() for s in sums.values()), norm_tensor.detach().double()]).tolist()
     report = dict(zip(sums, numbers))
-    if plan.guard(state, report, norm, at, lambda: cause_of(phase, state, parts, at, world)):
+    if too_large(state, report, norm):
+        turns.restore()
+    elif plan.guard(state, report, norm, at, lambda: cause_of(phase, state, parts, at, world)):
         optimizer.step()
         turns.finish(world)
         state.carry = carry

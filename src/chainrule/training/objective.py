@@ -54,7 +54,8 @@ class Separable:
             share = 0.0 if part == REPEATED else 1.0
             totals = {name: value.sum() * share for name, value in values.items()}
             weighted = [totals[name] * (weight(at) / max(counts[name], 1.0)) for name, weight in self.weight.items()]
-            sum(weighted[1:], weighted[0]).backward()
+            loss = sum(weighted[1:], weighted[0])
+            (loss if state.scale == 1 else loss * state.scale).backward()
             for name, total in totals.items():
                 sums[name] = sums[name] + total.detach() if name in sums else total.detach()
             turns.end(share * len(batch.index))

@@ -23,7 +23,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from chainrule.core.errors import CheckpointError
 from chainrule.core.plain import to_json
 from chainrule.core.store import sealed_folder, storage_error
-from chainrule.runtime.laid_out import is_laid_out
+from chainrule.runtime.laid_out import is_laid_out, local
 from chainrule.runtime.world import World
 
 STATE = "state.json"
@@ -43,13 +43,24 @@ def save_sharded(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of types that torch itself uses
-                save(dict(tensors), storage_writer=writer)
+                save(_apart(tensors), storage_writer=writer)
         except CheckpointException as error:
             first = next(iter(error.failures.values()))[0]
             cause = first if isinstance(first, OSError) else OSError(str(first))
             raise storage_error("write", path, cause) from error
         if world.rank == 0:
             (place / STATE).write_bytes(to_json(small))
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of which no two share memory (tied weights have two names), which the format does not know."""
+    seen: set[int] = set()
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        place = local(tensor).untyped_storage().data_ptr()
+        found[name] = tensor.detach().clone() if place in seen and tensor.numel() else tensor
+        seen.add(place)
+    return found
 
 
 def read_sharded(path: Path, like: Callable[[str, torch.Size, torch.dtype], Tensor | None]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from chainrule.data.feed import Cuts
 from chainrule.metrics import Tally
 from chainrule.optim import At, Group
 from chainrule.runtime.laid_out import whole
+from chainrule.runtime.precision import FLOAT32, Precision
 from chainrule.runtime.world import World as World
 
 Carry = Mapping[str, Tensor]
@@ -137,13 +138,18 @@ class Task:
 
 @dataclass
 class TrainState:
-    """All that a step changes; all of it is in a checkpoint. The only mutable type of the loop."""
+    """All that a step changes; all of it is in a checkpoint. The only mutable type of the loop.
+
+    `scale` is what the loss is multiplied by on the way back (16 bits), `steady` the steps since that last changed.
+    """
 
     model: nn.Module
     optimizers: dict[str, torch.optim.Optimizer]
     averages: dict[str, nn.Module]
     carry: dict[int, Carry] = field(default_factory=dict)
     step: int = 0
+    scale: float = 1.0
+    steady: int = 0
     history: tuple[tuple[int, dict[str, float]], ...] = ()
     skipped: int = 0
 
@@ -202,6 +208,8 @@ class Plan:
         guard: Whether to take a step whose gradients are there.
         save: Saves the state.
         look: Whether to look at each layer in this step (asked before it); what is found goes to the observers.
+        precision: The numbers of a step.
+        recompute: Whether the insides of blocks are computed anew on the way back.
     """
 
     steps: int
@@ -216,6 +224,8 @@ class Plan:
     worker_timeout: float = 120.0
     evaluate_batch: int = 500
     look: Rule = never
+    precision: Precision = FLOAT32
+    recompute: bool = False
     changes: tuple[Change, ...] = ()
 
     @property

@@ -30,6 +30,15 @@ class Train(Section):
     """Clip each element of the gradient to plus or minus this."""
     ema: Annotated[Share, Field(gt=0)] | None = None
     """Decay of an exponential moving average of the weights, which is then what is evaluated and kept."""
+    swa: Annotated[Share, Field(ge=0)] | None = None
+    """Share of the run from which on the weights of all steps are averaged; the average is then evaluated and kept."""
+    precision: Literal["float32", "bf16", "fp16", "float64"] = "float32"
+    """Numbers of the computation. `bf16` and `fp16`: products in 16 bits, weights and sums in 32 (mixed precision; for
+    `fp16` the loss is scaled). `float64`: all in 64, for comparisons."""
+    recompute: bool = False
+    """Compute the insides of each block anew on the way back, in place of keeping them: less memory, more time."""
+    compile: Literal["no", "yes", "auto"] = "no"
+    """Translate the network by torch's compiler. `auto`: where that was measured to save more time than it takes."""
     monitor: Literal["accuracy", "loss"] = "accuracy"
     """The validation metric that chooses the best weights."""
     patience: Count | None = None
@@ -73,6 +82,17 @@ class Train(Section):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
         return self
+
+    @model_validator(mode="after")
+    def _one_average(self) -> Train:
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("give either ema or swa: one average is kept")
+        return self
+
+    @property
+    def deployed(self) -> str:
+        """What is evaluated and kept: "model", or the name of an average."""
+        return "ema" if self.ema is not None else "swa" if self.swa is not None else "model"
 
 
 class TrainText(Train):

@@ -160,7 +160,7 @@ class Captioning:
             measure=Measure(recipe),
             prepare=self._prepare,
             predict=_probabilities,
-            deploy="model" if recipe.train.ema is None else "ema",
+            deploy=recipe.train.deployed,
         )
 
     def processing(self) -> dict[str, Any]:

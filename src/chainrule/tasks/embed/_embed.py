@@ -115,7 +115,7 @@ class Embedding:
             measure=Measure(self.recipe),
             prepare=self._prepare,
             predict=lambda model, pairs: torch.sigmoid(model(pairs).float()),
-            deploy="model" if self.recipe.train.ema is None else "ema",
+            deploy=self.recipe.train.deployed,
         )
 
     def processing(self) -> dict[str, Any]:

@@ -226,7 +226,6 @@ class Classification:
             self.require_training_part("a network learns")
         if self.steps() == 0 and "train" not in self.parts:
             return self._fitted_task(partial(_prepare, self))
-        ema = recipe.train.ema
         return Task(
             model=self.model,
             examples=_Parts(self),
@@ -234,7 +233,7 @@ class Classification:
             phases=[phase(recipe, classification_objective(recipe))],
             measure=Measure(per_example_loss(recipe), answer(recipe)),
             predict=class_probabilities(recipe),
-            deploy="model" if ema is None else "ema",
+            deploy=recipe.train.deployed,
             prepare=partial(_prepare, self),
         )
 

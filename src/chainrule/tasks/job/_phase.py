@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from chainrule.core.recipe import Recipe
 from chainrule.core.sections import Train
 from chainrule.losses import penalty
-from chainrule.optim import OPTIMIZERS, SCHEDULES, At, clip_gradients, ema_decay
+from chainrule.optim import OPTIMIZERS, SCHEDULES, At, clip_gradients, ema_decay, mean_decay
 from chainrule.runtime.laid_out import whole
 from chainrule.tasks.job._parameter_groups import check_groups, groups_of, penalized
 from chainrule.tasks.tables import TABLES, options
@@ -45,7 +45,7 @@ def phase(recipe: Recipe, objective: Objective) -> Phase:
         optimizer=made,
         groups=groups_of(recipe, of_time, lr=base, weight_decay=decay),
         clip=lambda parameters: clip_gradients(parameters, norm=train.clip_norm, value=train.clip_value),
-        averages=() if train.ema is None else (Average("ema", decay=_ema(train.ema)),),
+        averages=averages_of(train),
     )
 
 
@@ -58,6 +58,20 @@ def steps_in_all(train: Train, per_epoch: int) -> int:
         (25, 7)
     """
     return train.steps if train.steps is not None else max(1, round(float(train.epochs or 0) * per_epoch))
+
+
+def averages_of(train: Train) -> tuple[Average, ...]:
+    """Return the averages of the weights that a training keeps."""
+    if train.ema is not None:
+        return (Average("ema", decay=_ema(train.ema)),)
+    if train.swa is not None:
+        return (Average("swa", decay=_swa(train.swa)),)
+    return ()
+
+
+def _swa(share: float) -> Callable[[At], float]:
+    """Equal weights: the n-th that is averaged enters with 1 / n. Before that the average is the weights themselves."""
+    return lambda at: mean_decay(at.step - int(share * at.steps))
 
 
 def _ema(decay: float) -> Callable[[At], float]:

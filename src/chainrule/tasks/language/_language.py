@@ -118,7 +118,7 @@ class Language:
             measure=self.measure("valid"),
             prepare=self._prepare,
             predict=lambda model, tokens: torch.softmax(model(tokens)[0].float(), dim=2),
-            deploy="model" if self.recipe.train.ema is None else "ema",
+            deploy=self.recipe.train.deployed,
         )
 
     def measure(self, part: str) -> Measure:

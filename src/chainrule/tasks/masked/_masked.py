@@ -114,7 +114,7 @@ class MaskedWords:
             measure=Measure(self.recipe),
             prepare=lambda model, task: load_given_weights(self.recipe, model),
             predict=lambda model, blanks: torch.softmax(model(blanks).float(), dim=1),
-            deploy="model" if self.recipe.train.ema is None else "ema",
+            deploy=self.recipe.train.deployed,
         )
 
     def processing(self) -> dict[str, Any]:

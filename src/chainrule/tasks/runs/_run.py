@@ -157,7 +157,7 @@ class Run:
         path = step_folder(self.folder.checkpoints, best or 0)
         if not path.is_dir():
             raise CheckpointError(f"{self.path} has no weights", remedy=f"finish it: chainrule resume {self.path}")
-        return checkpoint_weights(path, "model" if self.recipe.train.ema is None else "ema", run=self.info.get("id"))
+        return checkpoint_weights(path, self.recipe.train.deployed, run=self.info.get("id"))
 
     def job(self, network: Network | None = None, *, workers: int | None = None) -> Job:
         """The recipe with its data, prepared as this run's were, by so many processes (the recipe's when left out)."""

@@ -92,7 +92,7 @@ def begin_together(
 
     world.first(begin)
     job = made[0] if made else Run.open(out).job(own.build if own else None)
-    require_same(job, world)
+    require_same(job, world, recipe)
     return job
 
 
@@ -115,7 +115,7 @@ def _is_begun(out: Path) -> bool:
     return False
 
 
-def require_same(job: Job, world: World) -> None:
+def require_same(job: Job, world: World, recipe: Recipe | None = None) -> None:
     """Refuse to begin where a process has another recipe, other data, or another version.
 
     Raises:
@@ -124,7 +124,7 @@ def require_same(job: Job, world: World) -> None:
     if world.size == 1:
         return
     mine = {
-        "recipe": _digest(job.recipe.model_dump(mode="json")),
+        "recipe": _digest((recipe or job.recipe).model_dump(mode="json")),
         "data": _digest({"processing": job.processing(), **{part: len(rows) for part, rows in job.parts.items()}}),
         "examples": _examples(job),
         "chainrule": __version__,

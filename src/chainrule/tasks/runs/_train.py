@@ -23,7 +23,9 @@ from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.data.feed import parts_at
 from chainrule.optim import At, suggest_clip
+from chainrule.runtime.blocks import blocks
 from chainrule.runtime.environment import set_threads
+from chainrule.runtime.precision import PRECISIONS
 from chainrule.runtime.weights import write_weights
 from chainrule.runtime.world import Alone, World
 from chainrule.tasks.job._given_run import given_run
@@ -107,9 +109,15 @@ def begin_run(
     task = job.task()
     for part in task.examples:
         job.examples(part)  # what is wrong with the data is found before anything is made
-    state = start(task, recipe.train.seed)
+    precision = replace(PRECISIONS[recipe.train.precision], whole=None)  # numbers are widened where they are trained
+    state = start(task, recipe.train.seed, precision=precision)
     seconds = time.perf_counter() - begun
     check_patterns(recipe, state.model)
+    if recipe.train.recompute and not any(blocks(state.model)):
+        raise RecipeError(
+            "train.recompute: the network has no blocks that could be computed anew",
+            remedy="--train.recompute false; --train.parts needs less memory for any network",
+        )
     job.try_out(state.model)
     folder, parent = RunFolder(out), given_run(recipe)
     info = new_info(
@@ -220,7 +228,8 @@ class Attempt:
     def to_the_end(self, steps: int | None) -> dict[str, Any]:
         """Train, and write down the result, which is returned."""
         folder, recipe, events, world = self.folder, self.job.recipe, self.events, self.world
-        state = start(self.task, recipe.train.seed, prepare=False, world=world)
+        precision = PRECISIONS[recipe.train.precision]
+        state = start(self.task, recipe.train.seed, prepare=False, world=world, precision=precision)
         self._load(state)
         if state.step > 0:
             events.append({"event": "resumed", "step": state.step})
@@ -265,7 +274,7 @@ class Attempt:
         folder.update(seconds=seconds())
         self.flag.all_is_saved(self.command)
         if world.size > 1:  # the others are through: what is left is for one process, and its network is whole again
-            state = start(self.task, recipe.train.seed, prepare=False)
+            state = start(self.task, recipe.train.seed, prepare=False, precision=precision)
             load_checkpoint(folder.checkpoints, state, run=info.get("id"))
         return _finish(folder, self.job, self.task, state, seconds())
 
@@ -349,6 +358,8 @@ def _plan(recipe: Recipe, steps: int, stopped: Rule, guard: Guard, save: Callabl
         guard=guard,
         save=save,
         look=_looks(train.look_every, steps),
+        precision=PRECISIONS[train.precision],
+        recompute=train.recompute,
     )
 
 
@@ -387,20 +398,19 @@ def _save(
 def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
     """Put the best weights in place, read the test part once, and write down the result."""
     monitor = job.recipe.train.monitor
+    model = state.deployed(task).float().cpu()
     best = best_step(state.history, monitor)
     if best is None:
         best = state.step
     if best != state.step:
         run = folder.info().get("id")
         weights = checkpoint_weights(step_folder(folder.checkpoints, best), task.deploy, run=run)
-        model = state.deployed(task)
         missing = set(model.state_dict()) ^ set(weights)
         if missing:
             raise CheckpointError(f"the checkpoint of step {best} belongs to another network", got=sorted(missing)[0])
         with torch.no_grad():
             for name, value in model.state_dict().items():
                 value.copy_(weights[name])
-    model = state.deployed(task)
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
     results = job.write_final_facts(folder, task, model)
     result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}

@@ -132,7 +132,7 @@ class TextClassification:
             phases=[phase(self.recipe, classification_objective(self.recipe))],
             measure=Measure(per_example_loss(self.recipe)),
             predict=lambda model, tokens: torch.softmax(model(tokens).float(), dim=1),
-            deploy="model" if self.recipe.train.ema is None else "ema",
+            deploy=self.recipe.train.deployed,
             prepare=partial(_prepare, self),
         )
 

@@ -129,7 +129,7 @@ class Translation:
             measure=Measure(self.recipe),
             prepare=lambda model, task: load_given_weights(self.recipe, model),
             predict=_probabilities,
-            deploy="model" if self.recipe.train.ema is None else "ema",
+            deploy=self.recipe.train.deployed,
         )
 
     def processing(self) -> dict[str, Any]:
