@@ -15,7 +15,8 @@ from typing import Any
 from chainrule.core.errors import CheckpointError, StorageError, UsageError
 from chainrule.core.forms import require_info, require_processing
 from chainrule.core.paths import shown
-from chainrule.core.store import remove_folder, storage_error, write_file
+from chainrule.core.storage_errors import translated
+from chainrule.core.store import remove_folder, storage_error, sync_path, write_file
 
 FORMAT = 1
 
@@ -112,7 +113,9 @@ class RunFolder:
     def write_json(self, path: Path, data: Any) -> None:
         """Write a JSON file whole or not at all."""
         try:
-            path.parent.mkdir(exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                sync_path(path.parent.parent)
         except OSError as error:
             raise storage_error("make the folder", path.parent, error) from error
         try:
@@ -166,6 +169,7 @@ class RunFolder:
             )
         try:
             str(self.path).encode()  # it is named in files that are text
+            missing = [folder for folder in self.path.parents if not folder.exists()]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir()
         except FileExistsError as error:  # of a parent, as the name itself was free
@@ -174,6 +178,9 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise storage_error("make the folder", self.path, error) from error
         with self.removed_on_failure():
+            with translated("make the folder", self.path):
+                for made in (self.path, *missing):
+                    sync_path(made.parent)
             if checkpoints:
                 try:
                     self.checkpoints.mkdir()

@@ -6,6 +6,7 @@ returned; `Journal.cut` then proves that this much of the file is what it was, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -17,7 +18,8 @@ from typing import Any, Protocol
 from chainrule.core.errors import CheckpointCorrupt
 from chainrule.core.paths import shown
 from chainrule.core.plain import to_json
-from chainrule.core.store import storage_error
+from chainrule.core.storage_errors import translated
+from chainrule.core.store import storage_error, sync_path
 
 _FLUSH = 1 << 16  # buffered bytes at which they are handed to the operating system
 _CHUNK = 1 << 20
@@ -59,9 +61,12 @@ class Journal:
         try:
             self._length, self._crc = _whole_lines(self._fd)
             os.ftruncate(self._fd, self._length)
+            if self._length == 0:  # perhaps made just now: its name must last before a checkpoint counts on it
+                sync_path(self.path.parent)
         except OSError as error:
-            os.close(self._fd)
-            raise storage_error("read", self.path, error) from error
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            raise storage_error("open", self.path, error) from error
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record. Nothing of it is on the disk before `sync`."""
@@ -118,7 +123,8 @@ class Journal:
             self.flush()
         finally:
             fd, self._fd = self._fd, -1
-            os.close(fd)
+            with translated("write", self.path):  # some file systems say only now that there was no room
+                os.close(fd)
 
     def __enter__(self) -> Journal:
         return self

@@ -37,6 +37,7 @@ __all__ = [
     "remove_folder",
     "sealed_folder",
     "storage_error",
+    "sync_path",
     "verify_folder",
     "write_file",
 ]
@@ -67,7 +68,13 @@ def _buffers(data: Bytes | Sequence[Bytes]) -> list[memoryview]:
     return [view.cast("B") for view in views if view.nbytes]  # an empty view of another type cannot be cast
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: str | os.PathLike[str]) -> None:
+    """Put a file on the disk, or the names of a folder: without it what was made in a folder may be gone after a power
+    cut, however well its contents were synced.
+
+    Raises:
+        OSError: As the operating system says it.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -119,7 +126,7 @@ def write_file(path: str | os.PathLike[str], data: Bytes | str | Sequence[Bytes]
                 os.replace(temporary, target)
             finally:
                 close(fd)
-            _sync(target.parent)
+            sync_path(target.parent)
         except BaseException:
             _discard(temporary)
             raise
@@ -197,7 +204,7 @@ def filled_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with translated("write", Path(path)):
             for file in temporary.rglob("*"):
-                _sync(file)
+                sync_path(file)
 
 
 @contextlib.contextmanager
@@ -257,7 +264,7 @@ def _new_folder(target: Path, needed: int | None = None) -> Iterator[Path]:
             yield temporary
             os.fsync(fd)
             os.rename(temporary, target)
-            _sync(target.parent)
+            sync_path(target.parent)
         except BaseException:
             _discard(temporary)
             raise
@@ -279,7 +286,7 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
             raise StorageError(f"cannot remove {shown(target)}: it is no folder")
         temporary = _temporary(target)
         os.rename(target, temporary)
-        _sync(target.parent)
+        sync_path(target.parent)
         shutil.rmtree(temporary)
 
 
@@ -294,7 +301,7 @@ def set_aside(path: str | os.PathLike[str], prefix: str) -> Path:
         number += 1
     with translated("rename", target):
         os.rename(target, aside)
-        _sync(target.parent)
+        sync_path(target.parent)
     return aside
 
 

@@ -6,6 +6,7 @@ Names: `model/NAME`, `average/AVERAGE/NAME`, `optimizer/PHASE/PARAMETER/SLOT`, `
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,7 @@ from chainrule.core.errors import CheckpointCorrupt, CheckpointError
 from chainrule.core.paths import shown
 from chainrule.core.plain import to_json
 from chainrule.core.sealed import Whole, newest_whole, read_folder
+from chainrule.core.storage_errors import translated
 from chainrule.core.store import publish_folder, remove_folder
 from chainrule.models import Fitted
 from chainrule.runtime.laid_out import is_laid_out, laid_as
@@ -171,7 +173,11 @@ def checkpoint_weights(path: Path, kind: str, *, run: str | None = None) -> dict
 
 
 def prune(parent: Path, *, keep: int, protected: set[int]) -> None:
-    """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay, and other files too."""
+    """Remove old checkpoints, oldest first; the newest `keep` and the protected steps stay, and other folders too.
+
+    Raises:
+        StorageError: The folder cannot be read, or a checkpoint not be removed.
+    """
     steps = _steps(parent)
     for step in steps[: max(0, len(steps) - keep)]:
         if step not in protected:
@@ -180,12 +186,16 @@ def prune(parent: Path, *, keep: int, protected: set[int]) -> None:
 
 def newest_step(parent: Path) -> int:
     """Return the step of the newest checkpoint; 0 where there is none."""
+    if not parent.is_dir():
+        return 0
     return max(_steps(parent), default=0)
 
 
 def _steps(parent: Path) -> list[int]:
-    numbers = {int(path.name[5:]) for path in parent.glob("step-*") if path.name[5:].isdecimal()}
-    return sorted(step for step in numbers if step_folder(parent, step).is_dir())
+    with translated("read", parent):
+        names = set(os.listdir(parent))
+    numbers = {int(name[5:]) for name in names if name.startswith("step-") and name[5:].isdecimal()}
+    return sorted(step for step in numbers if step_folder(parent, step).name in names)
 
 
 def recut(carry: Mapping[int, Carry], parts: int) -> dict[int, Carry]:
