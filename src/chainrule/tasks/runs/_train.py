@@ -7,14 +7,14 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from chainrule.core.errors import CheckpointError, RecipeError, UsageError
+from chainrule.core.errors import ChainruleError, CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Log, journal, read_journal
 from chainrule.core.log import warn
@@ -200,7 +200,8 @@ def continue_run(
             raise
         except BaseException:
             if world.rank == 0:
-                folder.update(status="failed")
+                with suppress(ChainruleError):  # where not even this can be written, the first error says why
+                    folder.update(status="failed")
             raise
 
 
