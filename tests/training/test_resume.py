@@ -39,3 +39,22 @@ def test_kills_at_other_moments_of_all_phases() -> None:
 @pytest.mark.slow
 def test_kills_with_a_worker_process_end_with_the_same_bytes() -> None:
     check(killed(6, seed=3, workers=1), 6)
+
+
+def killed_at_random(kills: int, seed: int) -> None:
+    words = [sys.executable, str(HARNESS.with_name("random_kills.py")), str(kills), str(seed)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kills"] >= kills
+    assert found["resumed"] > 0, "some were killed after a checkpoint"
+    assert found["differing"] == []
+
+
+def test_three_kills_in_a_row_at_any_instant() -> None:
+    killed_at_random(6, seed=1)
+
+
+@pytest.mark.slow
+def test_sixty_kills_three_in_a_row() -> None:
+    killed_at_random(60, seed=2)

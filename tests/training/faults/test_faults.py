@@ -1,4 +1,4 @@
-"""Saves under faults: calls that fail, power that is cut, processes that are killed; the harnesses stand beside this.
+"""Saves under faults: calls that fail, cut power, kills, changed bytes, full disks; the harnesses stand beside this.
 
 The figures here are those of every change; `benchmarks/survival.py` runs the same with larger ones.
 """
@@ -9,14 +9,15 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 
-def harness(name: str, *words: object) -> dict[str, Any]:
-    command = [sys.executable, str(Path(__file__).with_name(name)), *map(str, words)]
+def harness(name: str, *words: object, before: Sequence[str] = ()) -> dict[str, Any]:
+    command = [*before, sys.executable, str(Path(__file__).with_name(name)), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     if "strace cannot trace here" in done.stderr:
         pytest.skip(done.stderr.splitlines()[-1])
@@ -75,6 +76,35 @@ def test_kills_at_random_instants_of_saving() -> None:
 
 
 def test_kills_between_the_operations_of_a_retention() -> None:
-    found = harness("killed_saves.py", "operations", 100, 1)
-    assert found["kills"] == sum(found["found"].values()) == 100
+    found = harness("killed_saves.py", "operations", 60, 1)
+    assert found["kills"] == sum(found["found"].values()) == 60
     assert {"as said", "newer than said"} <= set(found["found"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["bits", "blocks"])
+def test_changed_bytes_are_found(how: str) -> None:
+    """More of what `tests/core/test_store_damage.py` does, on a checkpoint of a run."""
+    found = harness("damaged.py", how, 2000, 1)
+    assert found["changes"] == sum(found["found"].values()) == 2000
+    assert {name.split(", ")[1] for name in found["found"]} == {"manifest.json", "state.json", "tensors.safetensors"}
+
+
+def filled(sizes: int, *places: str) -> None:
+    done = subprocess.run(["unshare", "-rm", "true"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no namespace to mount a small disk in: {done.stderr.strip()}")
+    found = harness("full_disk.py", sizes, before=("unshare", "-rm"))
+    assert sum(found["stopped"].values()) == sizes
+    assert set(places) <= set(found["failed"]), found["failed"]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare to mount a small disk with")
+def test_disks_that_fill_up() -> None:
+    filled(4, "run/report.html")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare to mount a small disk with")
+def test_disks_that_fill_up_sooner_and_later() -> None:
+    filled(16, "run/checkpoints/step-N", "run/metrics.jsonl", "run/report.html", "page.html")
