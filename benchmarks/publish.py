@@ -15,6 +15,7 @@ from depth_page import depth_head, depth_section
 from doctor_page import doctor_page
 from recipes_page import readme_table, recipe_head, recipe_rows, recipe_sections, recipe_tasks
 from speed_page import speed_page
+from survival_page import survival_page
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -119,6 +120,9 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "speed.md": speed_page((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), read, machine),
         ROOT / "docs" / "doctor.md": doctor_page(
             (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8"), read, machine
+        ),
+        ROOT / "docs" / "reliability.md": survival_page(
+            (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), read("survival"), machine
         ),
         ROOT / "README.md": f"{before}{BEGIN}\n{readme_table(recipe_rows(read))}\n{END}{after}",
     }

@@ -57,8 +57,9 @@ LAYOUTS = {
     "small": Layout(width=20, steps=(0, 10), keep=1, best=0, lines=3),
     "blocks": Layout(width=400, steps=(10,), keep=2, best=10, lines=3),
     "retention": Layout(width=20, steps=(0, 10, 20), keep=2, best=0, lines=2000),
+    "many": Layout(width=20, steps=tuple(range(0, 200, 10)), keep=2, best=0, lines=60),
 }
-"""The least that has all operations; files of several checksummed blocks; many to remove, one to keep, long logs."""
+"""The least that has all operations; files of several blocks; many to remove, one to keep, long logs; many saves."""
 
 
 def scratch() -> Path:
