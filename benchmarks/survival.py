@@ -73,7 +73,7 @@ PARTS = {
     "disks": Part(
         "disks of other sizes that fill up during training, predictions or the report",
         "status 5 and a line that names the file and the room; later the run goes on to the same bytes",
-        [["faults/full_disk.py", "60"]],
+        [["faults/full_disk.py", "24"]],
         lambda found: found["sizes"],
         ("unshare", "-rm"),
     ),
@@ -128,8 +128,8 @@ def main(names: list[str]) -> None:
         sys.exit(f"there is no part {min(odd)}, expected {', '.join(PARTS)}")
     path = RESULTS / "survival.json"
     for name in names or PARTS:
-        found = json.loads(path.read_text())["parts"] if path.exists() else {}
-        found[name] = measured(PARTS[name])
+        answer = measured(PARTS[name])
+        found = {**(json.loads(path.read_text())["parts"] if path.exists() else {}), name: answer}
         write(
             "survival",
             {

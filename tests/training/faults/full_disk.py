@@ -149,7 +149,7 @@ def main(sizes: int) -> dict[str, Any]:
             Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 3).save(base / "digit.png")
             needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in (base / "whole").rglob("*"))
             for i in range(sizes):
-                size = 4096 * round((2 + 1.5 * needed / 4096) * ((i + 1) / sizes) ** 2)
+                size = 4096 * max(2, round(1.5 * needed / 4096 * ((i + 1) / sizes) ** 2))  # 0: no limit
                 try:
                     stopped[one_disk(base, size, failed)] += 1
                 except (AssertionError, ChainruleError, ValueError) as error:
