@@ -18,12 +18,14 @@ class Batch:
         targets: What it should answer; for classes int64 (N,), or `Mixed`.
         key: One key an example, a function of (seed, epoch, index), from which everything random is drawn.
         index: Positions of the examples within their part of the data.
+        skipped: Examples that should have been among them but cannot be read, in words.
     """
 
     inputs: Any
     targets: Any
     key: Int64[Tensor, " n"]
     index: Int64[Tensor, " n"]
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chainrule.metrics.accuracy import TopK as TopK
     from chainrule.metrics.accuracy import shares_right as shares_right
     from chainrule.metrics.confusion import Confusion as Confusion
+    from chainrule.metrics.left_out import LeftOut as LeftOut
     from chainrule.metrics.mean import Mean as Mean
     from chainrule.metrics.mistakes import Mistakes as Mistakes
     from chainrule.metrics.tally import Tally as Tally
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Accuracy": "accuracy",
         "Bleu": "_bleu",
         "Confusion": "confusion",
+        "LeftOut": "left_out",
         "Mean": "mean",
         "Mistakes": "mistakes",
         "Tally": "tally",

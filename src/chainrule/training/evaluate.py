@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chainrule.metrics import Tally
+from chainrule.metrics import LeftOut, Tally
 from chainrule.runtime.device import placed
 from chainrule.runtime.world import Alone, World
 from chainrule.training.task import Task
@@ -44,7 +44,10 @@ def tally(
                 begin = groups[min(mine, len(groups) - 1)]
                 index = torch.arange(begin, min(begin + batch, len(examples)))
                 given = placed(examples.fetch(index, index), world.device, dtype)
-                found = measure(model, given)
+                # where nothing of a group can be read, other processes still need this one's share of the layers
+                found = measure(model, given) if len(given) or world.size > 1 else {}
+                if given.skipped:
+                    found["skipped"] = LeftOut(given.skipped)
                 if mine < len(groups):
                     tallies = _merged(tallies, found)
     finally:
@@ -75,6 +78,9 @@ def evaluate(
         batch: Examples in a group; does not change the result beyond rounding.
         world: The processes that share the work; all of them call this and have the result.
         dtype: Type of the numbers that the network is given; as they are when left out.
+
+    Returns:
+        Name -> value; where examples could not be read and were left out, also how many: "skipped".
     """
     found = tally(task, model, part, batch=batch, world=world, dtype=dtype)
     return {name: float(value.result()) for name, value in found.items()}

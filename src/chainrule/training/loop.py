@@ -113,6 +113,7 @@ def train_loop(
                     model=state.model,
                     history=state.history,
                     look=looked,
+                    skipped=tuple(name for part, one in parts.items() if part != REPEATED for name in one.skipped),
                 )
                 for watch in watchers:
                     watch(seen)

@@ -260,6 +260,7 @@ class Seen:
         model: The live network.
         history: All evaluations so far.
         look: What each layer did in this step, if the plan looked at it.
+        skipped: Examples that could not be read and were replaced, in words.
     """
 
     step: int
@@ -274,6 +275,7 @@ class Seen:
     model: nn.Module
     history: tuple[tuple[int, dict[str, float]], ...]
     look: Look | None = None
+    skipped: tuple[str, ...] = ()
 
 
 Observer = Callable[[Seen], None]
