@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,11 @@ class DataReport:
     def good(self) -> bool:
         """Whether nothing speaks against training on it."""
         return not self.findings
+
+    @property
+    def beside_unreadable(self) -> tuple[str, ...]:
+        """What speaks against training on it where pictures that cannot be read are skipped."""
+        return tuple(finding for finding in self.findings if finding not in _about_files(self.unreadable))
 
     def to_data(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -135,7 +140,7 @@ def check_data(
     published = bool(images.facts.get("published"))
     ignored = tuple(images.facts.get("ignored", ()))
     leaks, notes = _about_duplicates(duplicates)
-    findings = [*problems, *_about_labels(images, counts), *_about_files(seen)]
+    findings = [*problems, *_about_labels(images, counts), *_about_files(seen.unreadable)]
     (notes if published else findings).extend(leaks)
     return DataReport(
         images.name,
@@ -204,12 +209,12 @@ def _about_parts(images: LabeledImages, counts: Mapping[str, tuple[int, ...]]) -
     ]
 
 
-def _about_files(seen: _Seen) -> list[str]:
-    if not seen.unreadable:
+def _about_files(unreadable: Sequence[tuple[str, str]]) -> list[str]:
+    if not unreadable:
         return []
     return [
-        f"{_number(len(seen.unreadable), 'picture')} cannot be used: "
-        + _listed([f"{where} ({why})" for where, why in seen.unreadable])
+        f"{_number(len(unreadable), 'picture')} cannot be used: "
+        + _listed([f"{where} ({why})" for where, why in unreadable])
     ]
 
 

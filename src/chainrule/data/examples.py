@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from chainrule.core.errors import DataError
+from chainrule.data._bad_examples import Found, Reading, strictly
 from chainrule.data.augment import Augment, augmented, mixture
 from chainrule.data.batches import Batch, Mixed
 from chainrule.data.images import InMemory, LabeledImages
@@ -32,6 +33,8 @@ class ImageExamples:
         normalization: Applied to every image.
         augment: Random changes; leave out for evaluation.
         channels_last: Layout in memory; by default for more than one channel.
+        reading: What is done about pictures that cannot be read: `strictly` raises, `replacing` takes others,
+            `LeavingOut` returns fewer. Pictures in memory are all there.
 
     Raises:
         DataError: Values that are not finite.
@@ -54,11 +57,13 @@ class ImageExamples:
         augment: Augment | None = None,
         *,
         channels_last: bool | None = None,
+        reading: Reading = strictly,
     ) -> None:
         self.images, self.indices, self.normalization = images, indices, normalization
         self.augment = augment if augment is not None and augment.active else None
         self.channels_last = images.pictures.shape[0] > 1 if channels_last is None else channels_last
         self.targets = images.labels[indices]
+        self.reading = reading
         self._table = self._normalized()
 
     def __len__(self) -> int:
@@ -74,25 +79,33 @@ class ImageExamples:
         Raises:
             DataError: A picture file cannot be read.
         """
-        inputs, targets = self._inputs(index), self.targets[index]
+        inputs, index, key, skipped = self._inputs(index, key)
+        targets = self.targets[index]
         if self.augment is None:
-            return Batch(inputs, targets, key, index)
+            return Batch(inputs, targets, key, index, skipped)
         inputs = augmented(inputs, key, self.augment)
         if self.augment.mixup == 0:
-            return Batch(inputs, targets, key, index)
+            return Batch(inputs, targets, key, index, skipped)
         partner, share = mixture(key, len(self), self.augment.mixup)
-        others = augmented(self._inputs(partner), branch(key, "partner"), self.augment)
+        others, partner, other_key, more = self._inputs(partner, branch(key, "partner"))
+        others = augmented(others, other_key, self.augment)
         weight = share.view(-1, 1, 1, 1)
         mixed = inputs.mul_(weight).add_(others.mul_(1 - weight))
-        return Batch(mixed, Mixed(targets, self.targets[partner], share), key, index)
+        return Batch(mixed, Mixed(targets, self.targets[partner], share), key, index, skipped + more)
 
-    def _inputs(self, index: Tensor) -> Tensor:
+    def _inputs(self, index: Tensor, key: Tensor) -> Found:
         """Normalized images (B, C, H, W), new memory that the caller may change."""
         if self._table is None:
-            images = self.normalization.apply(self.images.pictures.read(self.indices[index]))
-            return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+            found = self.reading(self._read, index, key, len(self))
+            images = self.normalization.apply(found.values)
+            images = images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+            return found._replace(values=images)
         chosen = self._table.index_select(0, index)
-        return chosen.permute(0, 3, 1, 2) if self.channels_last else chosen  # (B, H, W, C) -> (B, C, H, W), a view
+        # (B, H, W, C) -> (B, C, H, W), a view
+        return Found(chosen.permute(0, 3, 1, 2) if self.channels_last else chosen, index, key)
+
+    def _read(self, index: Tensor) -> Tensor:
+        return self.images.pictures.read(self.indices[index])
 
     def _normalized(self) -> Tensor | None:
         pictures = self.images.pictures

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from chainrule.core.errors import DataError, UsageError
 from chainrule.core.sections import CARD
-from chainrule.data.images import Pictures
 
 KINDS = ("channel", "pixel", "none")
 
@@ -58,7 +57,7 @@ class Normalization:
     deviation: Float64[Tensor, "*shape"]
 
     @classmethod
-    def measure(cls, pictures: Pictures, indices: Int64[Tensor, " n"], kind: str) -> Normalization:
+    def measure(cls, pictures: Values, indices: Int64[Tensor, " n"], kind: str) -> Normalization:
         """Return the normalization of some pictures (the training part), read in chunks and summed in float64.
 
         Raises:
@@ -136,7 +135,7 @@ class Normalization:
 
 
 class Values(Protocol):
-    """What moments are taken of: numbers of one shape that are read by index."""
+    """What moments are taken of: numbers of one shape that are read by index; those that are left out do not count."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -157,10 +156,14 @@ def moments(values: Values, indices: Int64[Tensor, " n"]) -> tuple[Tensor, Tenso
     for chunk in indices.split(max(1, _CHUNK // mean.numel())):
         part = values.read(chunk)
         part = part.double().div_(255.0) if part.dtype == torch.uint8 else part.double()
-        n = len(chunk)
+        n = len(part)  # fewer than asked for, where what cannot be read is left out
+        if n == 0:
+            continue
         center = part.mean(0)
         gap = center - mean
         total += part.sub_(center).square_().sum(0) + gap**2 * (count * n / (count + n))
         mean += gap * (n / (count + n))
         count += n
+    if count == 0:
+        raise DataError("none of the examples can be read, on which mean and deviation are measured")
     return mean, total / count

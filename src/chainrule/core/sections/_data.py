@@ -27,6 +27,11 @@ class ImageData(Data):
     the model's card says, which also hold when `model.weights` are given and nothing is said here."""
     limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Use only so many training images, stratified by class."""
+    bad_examples: Literal["error", "skip"] = "error"
+    """Pictures that cannot be read: `error` stops; `skip` takes another one of the training part in their place, leaves
+    them out where something is measured, and counts them."""
+    bad_share: Share = 0.05
+    """With `skip`: the share of the pictures seen that may be skipped before the run stops."""
     features: list[Named] = []  # noqa: RUF012 - pydantic copies it
     """What a classifier is given in place of the image: names, or names with options: `[hog, {name: hog, cell: 4}]`."""
 

@@ -25,9 +25,12 @@ from chainrule.data import (
     Shuffled,
     split,
 )
+from chainrule.data._bad_examples import LeavingOut, Readable, Reading, replacing, strictly
+from chainrule.data.normalize import Values
 from chainrule.models import MODELS, Fitted
 from chainrule.nn import whiten
 from chainrule.tasks.images._answer import answer, class_probabilities
+from chainrule.tasks.images._bad_examples import check_bad_examples
 from chainrule.tasks.images._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.images._features import check_features, features_of
 from chainrule.tasks.images._given_weights import card_normalization, check_images, check_pretrained
@@ -74,6 +77,7 @@ class Classification:
         images: LabeledImages | None = None,
     ) -> None:
         check_features(recipe)
+        check_bad_examples(recipe)
         check_pretrained(recipe)
         if is_solved(recipe):
             check_solvable(recipe)
@@ -129,7 +133,7 @@ class Classification:
             RecipeError: It fails, or does not give one score for each class.
         """
         what = "features" if self.features else "images"
-        given = tried(model, self.examples(first_of(self.parts)), f"{what} of shape {self.input_shape}")
+        given = tried(model, self._whole(first_of(self.parts)), f"{what} of shape {self.input_shape}")
         expected = (min(2, len(self.parts[first_of(self.parts)])), len(self.images.classes))
         require_scores(given, expected, "one score for each class")
 
@@ -155,7 +159,17 @@ class Classification:
         if self.features:
             return self._table("train").normalization(self.recipe.data.normalize)
         measured = self.parts.get("train", torch.arange(0))
-        return Normalization.measure(self.images.pictures, measured, self.recipe.data.normalize)
+        return Normalization.measure(self._readable, measured, self.recipe.data.normalize)
+
+    @property
+    def _strict(self) -> bool:
+        """Whether a picture that cannot be read is an error."""
+        return self.recipe.data.bad_examples == "error"
+
+    @property
+    def _readable(self) -> Values:
+        """The pictures; without those that cannot be read, where such are skipped."""
+        return self.images.pictures if self._strict else Readable(self.images.pictures)
 
     def require_training_part(self, why: str) -> None:
         """Refuse a set that can only be measured on.
@@ -209,11 +223,20 @@ class Classification:
         if self.features:
             return FeatureExamples(self.images, self._table(part), self.normalization)
         augment = Augment(**self.recipe.augment.model_dump()) if part == "train" else None
-        return ImageExamples(self.images, self.parts[part], self.normalization, augment)
+        reading: Reading = strictly
+        if not self._strict:
+            reading = replacing if part == "train" else LeavingOut(self.recipe.data.bad_share)
+        return ImageExamples(self.images, self.parts[part], self.normalization, augment, reading=reading)
+
+    def _whole(self, part: str) -> Examples:
+        """The examples of a part, of which as many are fetched as are asked for."""
+        if self._strict or self.features:
+            return self.examples(part)
+        return ImageExamples(self.images, self.parts[part], self.normalization, reading=replacing)
 
     def inputs(self, part: str, index: Tensor) -> Tensor:
         """Some examples of a part, as the network is given them; without augmentation."""
-        return self.normalization.apply(self.features(self.images.pictures.read(self.parts[part][index])))
+        return self.normalization.apply(self.features(self._readable.read(self.parts[part][index])))
 
     def task(self) -> Task:
         """The task that the loop trains, or that is fitted before it would begin."""

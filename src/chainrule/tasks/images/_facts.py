@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from chainrule.analysis import network_table
+from chainrule.core.errors import DataError
 from chainrule.core.folder import RunFolder
+from chainrule.metrics import LeftOut
 from chainrule.models import NearestNeighbors
 from chainrule.tasks.images._answer import answer
 from chainrule.tasks.images._pictures import first_layer, picture_of
@@ -34,15 +36,17 @@ def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: 
     classes, indices = list(job.images.classes), job.parts[part]
     measure = FullMeasure(per_example_loss(job.recipe), len(classes), answer(job.recipe))
     found = tally(task or job.task(), model, part, measure=measure, batch=job.recipe.train.evaluate_batch)
+    left_out = found.get("skipped", LeftOut(()))
+    assert isinstance(left_out, LeftOut)
     return evaluation_of(
         found,
         part=part,
-        count=len(indices),
+        count=len(indices) - left_out.count,
         classes=classes,
         picture=lambda i: _picture(job, int(indices[i])),
         source=lambda i: _source(job, int(indices[i])),
         neighbors=partial(_neighbors, job, model, part) if isinstance(model, NearestNeighbors) else None,
-    )
+    ) | ({"skipped": left_out.count, "left_out": list(left_out.names)} if left_out.count else {})
 
 
 def write_final_facts(folder: RunFolder, job: Classification, task: Task, model: nn.Module) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def write_final_facts(folder: RunFolder, job: Classification, task: Task, model:
     if weights is not None:
         folder.write_json(folder.facts / "weights.json", weights)
     write_projected_regions(folder, job, model)
-    return brief(evaluation, METRICS)
+    return brief(evaluation, (*METRICS, "skipped"))
 
 
 def write_data_facts(folder: RunFolder, job: Classification) -> None:
@@ -97,7 +101,13 @@ def _of_features(job: Classification) -> dict[str, Any]:
 
 
 def _picture(job: Classification, index: int) -> str | None:
-    return picture_of(job.images.pictures.read(torch.tensor([index]))[0])
+    """A picture for a page; None for one that cannot be read, where such are skipped."""
+    try:
+        return picture_of(job.images.pictures.read(torch.tensor([index]))[0])
+    except DataError:
+        if job.recipe.data.bad_examples == "error":
+            raise
+        return None
 
 
 def _neighbors(job: Classification, model: NearestNeighbors, part: str, index: int) -> list[dict[str, Any]]:

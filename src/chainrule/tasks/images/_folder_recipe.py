@@ -32,9 +32,11 @@ def recipe_for_folder(folder: Path, settings: Mapping[str, Any] | None = None) -
     }
     images = DATA.resolve("folder")(folder=str(folder), **source_options)
     checked = check_data(images)
-    if not checked.good:
+    skip = laid.get("data.bad_examples") == "skip"
+    findings = checked.beside_unreadable if skip else checked.findings
+    if findings:
         raise DataError(
-            f"{folder} is not ready to train on: {'; '.join(checked.findings[:3])}",
+            f"{folder} is not ready to train on: {'; '.join(findings[:3])}",
             remedy=f"see all with `chainrule data check {folder}`",
         )
     count = len(images.train)
