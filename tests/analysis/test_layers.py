@@ -124,7 +124,7 @@ def test_a_run_of_before_there_were_looks_goes_on(tmp_path: Path) -> None:
     with TrainingLogs(folder) as logs:
         logs.metrics.append({"step": 1})
         logs.layers.append({"step": 1})
-        facts = logs.sync()
+        facts = logs.sync(0)
     TrainingLogs.cut(folder, {"metrics": facts["metrics"]})
     assert folder.metrics.read_bytes() == b'{"step":1}\n'
     assert folder.layers.read_bytes() == b""

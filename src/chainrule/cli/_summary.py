@@ -58,7 +58,9 @@ def run_answer(run: Any, *, confusion: bool = False) -> Answer:
     for part in ("valid", "test"):
         values = result.get(part)
         if values:
-            lines.append(f"{part:<6}" + "  ".join(f"{name} {values[name]:.4f}" for name in sorted(values)))
+            lines.append(f"{part:<6}" + "  ".join(_value(name, values[name]) for name in sorted(values)))
+    if skipped := result.get("skipped"):
+        lines.append(_skipped(skipped))
     if "chosen" in result:
         lines.append(_chosen(result["chosen"]))
     lines.append(
@@ -71,6 +73,18 @@ def run_answer(run: Any, *, confusion: bool = False) -> Answer:
         lines.append(f"report  {run.folder.report}")
     data = {"run": str(run.path), **result, "parameters": run.info["parameters"]}
     return Answer(data, "\n".join(lines))
+
+
+def _value(name: str, value: float) -> str:
+    """A metric, or how many examples of the part could not be read."""
+    return f"left out {value:.0f}" if name == "skipped" else f"{name} {value:.4f}"
+
+
+def _skipped(skipped: dict[str, Any]) -> str:
+    """How many training examples could not be read, and the first of them."""
+    some = ", ".join(skipped["examples"][:3]) + (", ..." if len(skipped["examples"]) > 3 else "")
+    counts = f"{skipped['count']:,} of {skipped['seen']:,} training examples seen"
+    return f"{counts} cannot be read and were replaced: {some}"
 
 
 def _without_steps(run: Any) -> str:

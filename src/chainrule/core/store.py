@@ -238,7 +238,7 @@ def sealed_folder(path: str | os.PathLike[str], facts: Mapping[str, Any]) -> Ite
 
 def _sums_of(path: Path) -> dict[str, Any]:
     """Length and checksums of a file that somebody else wrote, and that is on the disk from now on."""
-    _sync(path)
+    sync_path(path)
     sums = Checksums()
     with open(path, "rb") as file:
         while piece := file.read(sums.room()):

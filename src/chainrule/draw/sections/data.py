@@ -17,6 +17,7 @@ from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import count_text, listing, mapping, number_text, plain_text, real, share_text, whole
 
 MOST_SAMPLES: Final = 48
+MOST_NAMES: Final = 3
 _COUNTED: Final = {"empty": "empty lines, left out", "cut": "cut, as they were too long"}
 
 
@@ -25,7 +26,8 @@ def data_part(facts: Facts) -> Part | Absent:
     data = facts.data
     if not data:
         return absent(facts, "data", "Data")
-    blocks: list[tuple[str, Markup]] = [("", render("facts.html", pairs=_summary(data)))]
+    pairs = [*_summary(data), *_unreadable(facts)]
+    blocks: list[tuple[str, Markup]] = [("", render("facts.html", pairs=pairs))]
     samples = [picture for picture in listing(data.get("samples"))[:MOST_SAMPLES] if is_picture(picture)]
     if samples:
         pictures = [
@@ -68,6 +70,22 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs.append(("padding of a step", share_text(padding, digits=1)))
     pairs += [(name, plain_text(data[name])) for name in ("source", "licence") if data.get(name)]
     return [(name, value) for name, value in pairs if value]
+
+
+def _unreadable(facts: Facts) -> list[tuple[str, str]]:
+    """How many examples were skipped, and the first of them."""
+    found = [("of training, replaced", mapping(mapping(facts.run.get("result")).get("skipped")))]
+    for part in ("valid", "test"):
+        entry = mapping(facts.evaluation.get(part))
+        found.append((f"of {part}, left out", {"count": entry.get("skipped"), "examples": entry.get("left_out")}))
+    pairs = []
+    for what, skipped in found:
+        if count := whole(skipped.get("count")):
+            names = [plain_text(name, limit=120) for name in listing(skipped.get("examples"))[:MOST_NAMES]]
+            seen = f" of {count_text(skipped['seen'])} seen" if whole(skipped.get("seen")) else ""
+            more = ", ..." if count > len(names) else ""
+            pairs.append((f"cannot be read, {what}", f"{count_text(count)}{seen}: {', '.join(names)}{more}"))
+    return pairs
 
 
 def _texts(data: Mapping[str, Any]) -> Markup | None:

@@ -34,6 +34,7 @@ from chainrule.tasks.job._parameter_groups import check_patterns
 from chainrule.tasks.runs._changes import changes_of, double_parts, extend
 from chainrule.tasks.runs._info import new_info
 from chainrule.tasks.runs._signals import Flag, Interrupted, stop_flag
+from chainrule.tasks.runs._skipped import skipped_examples
 from chainrule.tasks.runs._training_logs import TrainingLogs
 from chainrule.tasks.tables import check_options
 from chainrule.training.checkpoint import (
@@ -231,7 +232,7 @@ class Attempt:
         folder, recipe, events, world = self.folder, self.job.recipe, self.events, self.world
         precision = PRECISIONS[recipe.train.precision]
         state = start(self.task, recipe.train.seed, prepare=False, world=world, precision=precision)
-        self._load(state)
+        skipped = skipped_examples(self.job, events, self._load(state), world)
         if state.step > 0:
             events.append({"event": "resumed", "step": state.step})
         if steps is not None:
@@ -245,7 +246,7 @@ class Attempt:
             return round(info.get("seconds", 0.0) + time.perf_counter() - begun, 3)
 
         with ExitStack() as stack:
-            logs = stack.enter_context(TrainingLogs(folder, kept=world.rank == 0))
+            logs = stack.enter_context(TrainingLogs(folder, kept=world.rank == 0, skipped=skipped))
             timing = stack.enter_context(journal(folder.timing, kept=world.rank == 0))
 
             def save(state: TrainState) -> None:
@@ -261,6 +262,7 @@ class Attempt:
                 write_metrics(logs.metrics, every=every_steps, steps=plan.end),
                 write_layers(logs.layers),
                 write_timing(timing),
+                skipped.watch,
                 *self.observers,
             ]
             if recipe.train.tensorboard and world.rank == 0:
@@ -277,7 +279,7 @@ class Attempt:
         if world.size > 1:  # the others are through: what is left is for one process, and its network is whole again
             state = start(self.task, recipe.train.seed, prepare=False, precision=precision)
             load_checkpoint(folder.checkpoints, state, run=info.get("id"))
-        return _finish(folder, self.job, self.task, state, seconds())
+        return _finish(folder, self.job, self.task, state, seconds(), skipped.facts())
 
     def _stopped(self, at: At) -> bool:
         """Whether a signal came; in whichever process, all stop at the same step."""
@@ -289,16 +291,17 @@ class Attempt:
         stops = self.job.recipe.train.non_finite == "stop"
         return stop_on_non_finite() if stops else skip_non_finite(self.events.append)
 
-    def _load(self, state: TrainState) -> None:
-        """Put the newest whole checkpoint into the state, and cut the logs back to it."""
+    def _load(self, state: TrainState) -> Mapping[str, Any]:
+        """Put the newest whole checkpoint into the state, cut the logs back to it, and return what it knows."""
         whole = load_checkpoint(self.folder.checkpoints, state, run=self.folder.info().get("id"), world=self.world)
         if self.world.rank > 0:
-            return
+            return whole.facts
         TrainingLogs.cut(self.folder, whole.facts)
         for path, reason in whole.passed_over:
             self.events.append({"event": "passed over", "checkpoint": path.name, "reason": reason})
             aside = set_aside(path, "damaged")  # the run will want the name again; the bytes stay for whoever looks
             warn(f"{path.name} was passed over ({reason}); it was renamed {aside.name}")
+        return whole.facts
 
     def smaller_parts(self, error: StepOutOfMemory) -> None:
         """Let the steps from the newest checkpoint on be cut into twice as many parts, where that is wanted.
@@ -383,7 +386,7 @@ def _save(
     """The logs first, then the checkpoint that says how long they are, then the old ones go."""
     world = world or Alone()
     facts = {
-        **logs.sync(),
+        **logs.sync(state.step),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "processes": world.size,
@@ -396,7 +399,9 @@ def _save(
         prune(folder.checkpoints, keep=recipe.train.keep, protected=protected)
 
 
-def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float) -> dict[str, Any]:
+def _finish(
+    folder: RunFolder, job: Job, task: Task, state: TrainState, seconds: float, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Put the best weights in place, read the test part once, and write down the result."""
     monitor = job.recipe.train.monitor
     model = state.deployed(task).float().cpu()
@@ -414,7 +419,7 @@ def _finish(folder: RunFolder, job: Job, task: Task, state: TrainState, seconds:
                 value.copy_(weights[name])
     write_weights(folder.model, {name: value.contiguous() for name, value in model.state_dict().items()})
     results = job.write_final_facts(folder, task, model)
-    result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3)}
+    result = {**results, "best_step": best, "steps": state.step, "seconds": round(seconds, 3), **facts}
     if (threshold := _suggested_clip(folder)) is not None:
         result["suggested_clip_norm"] = threshold
     if chosen := folder.read_json(folder.facts / "chosen.json"):

@@ -9,21 +9,24 @@ from typing import Any
 
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal, Log, journal
+from chainrule.tasks.runs._skipped import Skipped
 
 
 class TrainingLogs:
-    """`metrics.jsonl` and `layers.jsonl` of a run, open."""
+    """`metrics.jsonl` and `layers.jsonl` of a run, open, and the count of what could not be read."""
 
-    def __init__(self, folder: RunFolder, *, kept: bool = True) -> None:
+    def __init__(self, folder: RunFolder, *, kept: bool = True, skipped: Skipped | None = None) -> None:
+        self.skipped = skipped
         with ExitStack() as stack:
             self.metrics: Log = stack.enter_context(journal(folder.metrics, kept=kept))
             self.layers: Log = stack.enter_context(journal(folder.layers, kept=kept))
             self._open = stack.pop_all()
 
-    def sync(self) -> dict[str, dict[str, int]]:
-        """Put everything on the disk and return what `cut` needs, for a checkpoint to keep."""
+    def sync(self, step: int) -> dict[str, Any]:
+        """Put everything on the disk and return what `cut` needs, for the checkpoint of a step to keep."""
         lengths = {"metrics": self.metrics.sync(), "layers": self.layers.sync()}
-        return {name: {"bytes": length, "crc32": crc} for name, (length, crc) in lengths.items()}
+        found = {name: {"bytes": length, "crc32": crc} for name, (length, crc) in lengths.items()}
+        return {**found, **(self.skipped.saved(step) if self.skipped else {})}
 
     @staticmethod
     def cut(folder: RunFolder, facts: Mapping[str, Any]) -> None:
