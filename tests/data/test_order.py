@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.core.errors import DataError, UsageError
-from chainrule.data import Sequential, Shuffled
+from chainrule.data import Sequential, Shuffled, ShuffledWindows
 from chainrule.data.order import permutation
 
 sizes = st.tuples(st.integers(1, 70), st.integers(1, 40), st.integers(1, 9)).filter(
@@ -98,3 +98,42 @@ def test_impossible_steps_are_refused(arguments) -> None:
 def test_too_few_examples(count) -> None:
     with pytest.raises(DataError, match="too few examples"):
         Sequential(count, 8, parts=3)
+
+
+GROUPS = torch.tensor([5, 5, 5, 2, 2, 9, 9, 9, 9, 4, 4, 4, 7])  # five groups of one to four examples
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("batch", [1, 3, 13, 20])
+def test_windows_hold_each_example_once_and_whole_groups(window, batch) -> None:
+    order = ShuffledWindows(GROUPS, batch, seed=1, window=window)
+    assert order.per_epoch == Shuffled(len(GROUPS), batch, seed=1).per_epoch
+    for epoch in range(3):
+        steps = [order(step) for step in range(epoch * order.per_epoch, (epoch + 1) * order.per_epoch)]
+        assert {number for number, _ in steps} == {epoch}
+        every = torch.cat([index for _, index in steps])
+        assert sorted(every.tolist()) == list(range(len(GROUPS)))
+        seen: list[set[int]] = []  # the groups of each window, in turn
+        for group in GROUPS[every].tolist():
+            if not seen or (group not in seen[-1] and len(seen[-1]) == window):
+                seen.append(set())
+            seen[-1].add(group)
+        assert sorted(group for some in seen for group in some) == [2, 4, 5, 7, 9]
+
+
+def test_windows_differ_from_epoch_to_epoch_and_by_seed() -> None:
+    groups = torch.arange(400) // 10
+    first = ShuffledWindows(groups, 50, seed=1, window=4)
+    again = pickle.loads(pickle.dumps(first))
+    steps = [first(step)[1] for step in (0, 9, 3, 17)]  # in any order of asking
+    assert all(torch.equal(one, again(step)[1]) for one, step in zip(steps, (0, 9, 3, 17)))
+    turns = {tuple(groups[first(8 * epoch)[1]].unique().tolist()) for epoch in range(4)}
+    assert len(turns) == 4
+    assert not torch.equal(ShuffledWindows(groups, 50, seed=2, window=4)(0)[1], first(0)[1])
+    inside = groups[first(0)[1]]
+    assert len(inside.unique_consecutive()) > 20  # examples of the window's shards are mixed
+
+
+def test_a_window_needs_a_group() -> None:
+    with pytest.raises(UsageError, match="at least one group"):
+        ShuffledWindows(GROUPS, 2, seed=0, window=0)

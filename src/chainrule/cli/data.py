@@ -26,8 +26,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         nargs="?",
-        metavar="NAME|FOLDER",
-        help="a data set, a folder with one directory per class, or a table of texts",
+        metavar="NAME|PATH",
+        help="a data set, a folder with one directory per class, tar files (shards), a folder of `datasets`, "
+        "or a table of texts",
     )
     parser.add_argument("--offline", action="store_true", help="never download")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split that is looked at (check)")
@@ -136,7 +137,7 @@ def _refuse_own(name: str) -> None:
     if origin.startswith("--data."):
         raise UsageError(
             f"{name} is your own data",
-            remedy=f"train with --data.name {name} {origin}; `chainrule data check` takes a folder or a table",
+            remedy=f"train with --data.name {name} {origin}; `chainrule data check` takes its path",
         )
 
 
@@ -157,15 +158,15 @@ def check(name: str, seed: int, *, quiet: bool = False) -> Answer:
     """Look through a data set: counts, balance, sizes and modes, unreadable files, duplicates, checksums."""
     from chainrule.cli._data_texts import check_labeled_texts, is_table
     from chainrule.data import CAPTIONS, DATA, EVERY_SET, LABELED_TEXTS, PAIRS, TEXTS
+    from chainrule.data._own_source import OWN_OPTION, own_source
     from chainrule.data._split import split
     from chainrule.data.check import check_data
 
     if is_table(name):
         return check_labeled_texts(name, [])
-    if Path(name).exists():
-        from chainrule.data.folder import folder
-
-        images, problems = folder(folder=name), []
+    source = own_source(name)
+    if Path(name).exists() or source != "folder":
+        images, problems = DATA.resolve(source)(**{OWN_OPTION[source]: name}), []
     elif name in EVERY_SET:
         _refuse_own(name)
         if name in TEXTS:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chainrule.data.normalize import Normalization as Normalization
     from chainrule.data.order import Sequential as Sequential
     from chainrule.data.order import Shuffled as Shuffled
+    from chainrule.data.order import ShuffledWindows as ShuffledWindows
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -58,6 +59,7 @@ __getattr__, __dir__, __all__ = lazy(
         "Pictures": "images",
         "Sequential": "order",
         "Shuffled": "order",
+        "ShuffledWindows": "order",
         "check_data": "check",
         "from_arrays": "arrays",
         "open_image": "_open_image",
@@ -158,6 +160,14 @@ DATA = Registry(
                 "chainrule.data.folder:folder",
                 "your own pictures: one directory per class",
                 {"task": "classify", "origin": "--data.folder DIRECTORY"},
+            ),
+        ),
+        (
+            "shards",
+            Entry(
+                "chainrule.data.shards:shards",
+                "your own pictures in tar files (WebDataset), on the disk or on the net",
+                {"task": "classify", "origin": "--data.path PATH"},
             ),
         ),
     ],

@@ -125,6 +125,28 @@ def download(name: str, what: Download, *, progress: Progress | None = None) -> 
     return path
 
 
+def download_into(folder: Path, what: Download) -> None:
+    """Download a file of somebody's own into a folder of the cache.
+
+    Args:
+        folder: Made if it is not there.
+        what: Its size is the most that it may have; any bytes will do where it has no SHA-256.
+
+    Raises:
+        DataError: Downloads are forbidden, the server does not answer, the file is too long, or other bytes came.
+        StorageError: The cache cannot be written.
+    """
+    if not downloads_allowed():
+        raise DataError("downloads are switched off")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
+    with _alone(folder):
+        if not (folder / what.name).is_file():  # another process may have just fetched it
+            _retrieve(folder.name, what, folder, None)
+
+
 def missing(name: str, file: str, url: str | None, why: str | None = None) -> DataError:
     """Return the error for a file that is nowhere: what, where it belongs, where it comes from."""
     where = " or ".join(shown(place / file) for place in places(name))
@@ -147,14 +169,15 @@ def _retrieve(name: str, what: Download, folder: Path, progress: Progress | None
     pooch.get_logger().setLevel(logging.ERROR)
     downloader = pooch.HTTPDownloader(progressbar=_Meter(what, progress), chunk_size=CHUNK, timeout=60)
     try:
-        pooch.retrieve(what.url, f"sha256:{what.sha256}", fname=what.name, path=folder, downloader=downloader)
+        known = None if what.sha256 is None else f"sha256:{what.sha256}"
+        pooch.retrieve(what.url, known, fname=what.name, path=folder, downloader=downloader)
     except requests.RequestException as error:
         why = f"cannot be downloaded ({' '.join(str(error).split())[:160]})"
         raise missing(name, what.name, what.url, why) from None
     except ValueError:
         raise DataError(
             f"{name}: what {what.url} sent is not the known file {what.name}",
-            expected=f"the SHA-256 {what.sha256[:16]}...",
+            expected=f"at most {what.size:,} bytes" if what.sha256 is None else f"the SHA-256 {what.sha256[:16]}...",
             remedy="try again; the file may have been cut short",
         ) from None
     except OSError as error:

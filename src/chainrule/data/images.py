@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol, runtime_checkable
@@ -60,6 +60,15 @@ class Pictures(Protocol):
         """Return what a stored picture is; a picture that cannot be read is described, not raised."""
         ...
 
+    def where(self, index: int) -> str | None:
+        """Return where a picture lies; None where it is nothing but a number."""
+        ...
+
+    @property
+    def resize(self) -> int | None:
+        """What the shorter side is scaled to before the middle is cut out, where that was asked."""
+        ...
+
 
 class InMemory:
     """Pictures in one tensor.
@@ -97,6 +106,13 @@ class InMemory:
     def read(self, index: Int64[Tensor, " b"]) -> Shaped[Tensor, "b c h w"]:
         """Return a copy of some pictures."""
         return self.tensor.index_select(0, index)
+
+    def where(self, index: int) -> None:
+        """Return None: pictures in memory have numbers only."""
+
+    @property
+    def resize(self) -> None:
+        """None: pictures in memory are as they are."""
 
     def inspect(self, index: int) -> Inspection:
         """Return what a picture is; values that are not finite are its problem."""
@@ -138,22 +154,14 @@ class Files:
         resize: int | None = None,
         contents: Mapping[str, bytes] | None = None,
     ) -> None:
-        height, width = (size, size) if isinstance(size, int) else size
-        if min(height, width) < 1 or max(height, width) > 8192 or channels not in (1, 3):
-            raise UsageError(
-                "pictures cannot have this shape",
-                expected="1 or 3 channels, sides of 1 to 8192 pixels",
-                got=f"{channels} channels, {height}x{width}",
-            )
-        if resize is not None and not max(height, width) <= resize <= 8192:
-            raise UsageError(
-                "resize is what the shorter side is scaled to before the middle is cut out",
-                expected=f"{max(height, width)} to 8192 pixels",
-                got=resize,
-            )
-        self.paths, self.resize = [os.fspath(path) for path in paths], resize
+        self._shape = picture_shape(size, channels, resize)
+        self.paths, self._resize = [os.fspath(path) for path in paths], resize
         self._contents = contents or {}
-        self._shape = channels, height, width
+
+    @property
+    def resize(self) -> int | None:
+        """What the shorter side is scaled to before the middle is cut out; just what the size needs when None."""
+        return self._resize
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -202,17 +210,56 @@ class Files:
             raise DataError(f"the picture {shown(path)} cannot be read", got=error.strerror) from None
         return f"{status.st_size} {status.st_mtime_ns}"
 
+    def where(self, index: int) -> str:
+        """Return the file of a picture."""
+        return self.paths[index]
+
     def inspect(self, index: int) -> Inspection:
         """Decode a picture and say what it is, or why it cannot be read."""
-        path = self.paths[index]
-        try:
-            picture = self._open(path)
-        except DataError as error:
-            return Inspection(path, problem=str(error.got))
-        mode = {"L": "grey", "RGB": "color"}[picture.mode]
-        head = f"{picture.mode} {picture.size} ".encode()
-        digest = blake2b(head + picture.tobytes(), digest_size=16).hexdigest()
-        return Inspection(path, (picture.height, picture.width), mode, digest)
+        return inspected(self.paths[index], lambda: self._open(self.paths[index]))
+
+
+def inspected(where: str, opened: Callable[[], Image.Image]) -> Inspection:
+    """Return what a picture is, or why it cannot be read.
+
+    Args:
+        where: Its file, or what it is called.
+        opened: Opens it.
+    """
+    try:
+        picture = opened()
+    except DataError as error:
+        return Inspection(where, problem=str(error.got or error.what))
+    mode = {"L": "grey", "RGB": "color"}[picture.mode]
+    head = f"{picture.mode} {picture.size} ".encode()
+    digest = blake2b(head + picture.tobytes(), digest_size=16).hexdigest()
+    return Inspection(where, (picture.height, picture.width), mode, digest)
+
+
+def picture_shape(size: int | tuple[int, int], channels: int, resize: int | None) -> tuple[int, int, int]:
+    """Return the (C, H, W) that pictures get.
+
+    Raises:
+        UsageError: A size below 1, other channels, or a shorter side that is less than the size.
+
+    Example:
+        >>> picture_shape(64, 3, 72)
+        (3, 64, 64)
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1 or max(height, width) > 8192 or channels not in (1, 3):
+        raise UsageError(
+            "pictures cannot have this shape",
+            expected="1 or 3 channels, sides of 1 to 8192 pixels",
+            got=f"{channels} channels, {height}x{width}",
+        )
+    if resize is not None and not max(height, width) <= resize <= 8192:
+        raise UsageError(
+            "resize is what the shorter side is scaled to before the middle is cut out",
+            expected=f"{max(height, width)} to 8192 pixels",
+            got=resize,
+        )
+    return channels, height, width
 
 
 def fitted(picture: Image.Image, shape: tuple[int, int, int], *, resize: int | None = None) -> UInt8[Tensor, "c h w"]:
@@ -272,6 +319,9 @@ class LabeledImages:
         test: Indices of the official test part, or None.
         valid: Indices of the official validation part, or None.
         facts: What else is known (source, lossy form, ignored files ...), plain data.
+        groups: Which pictures lie together, by number (their shard), int64 (N,); None where any are as near as others.
+        window: Groups among whose pictures an epoch is shuffled.
+        measured: Of how many training pictures mean and deviation are measured; of all when None.
 
     Raises:
         DataError: As many labels as pictures, or a class name twice.
@@ -285,6 +335,9 @@ class LabeledImages:
     test: Int64[Tensor, " e"] | None = None
     valid: Int64[Tensor, " v"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    groups: Int64[Tensor, " n"] | None = None
+    window: int = 1
+    measured: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.pictures):
@@ -306,4 +359,4 @@ class LabeledImages:
     @property
     def resize(self) -> int | None:
         """What the shorter side of picture files is scaled to before the middle is cut out, where that was asked."""
-        return self.pictures.resize if isinstance(self.pictures, Files) else None
+        return self.pictures.resize

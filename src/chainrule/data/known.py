@@ -20,13 +20,13 @@ class Download:
         url: Where.
         name: Under which name it is kept.
         size: In bytes.
-        sha256: Of its bytes.
+        sha256: Of its bytes; None where nobody says it.
     """
 
     url: str
     name: str
     size: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)

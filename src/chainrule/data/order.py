@@ -57,6 +57,66 @@ class Shuffled:
         return {**self.__dict__, "_last": None}  # a worker process draws it again sooner than it would be sent
 
 
+class ShuffledWindows:
+    """Shuffle the groups of examples that lie together (shards), then the examples of a few groups at a time.
+
+    Each example comes exactly once an epoch, and those of an epoch's window of `window` groups come one after another:
+    so a group is read once an epoch, and only a few are needed at a time. The order of epoch e is a function of
+    (seed, e) alone.
+
+    Args:
+        groups: Which group each example belongs to, by number.
+        batch: Examples in a step.
+        seed: Of the shuffling.
+        window: Groups that are mixed with each other.
+        parts: Pieces into which a step is cut (see `Shuffled`).
+
+    Raises:
+        DataError: There are no examples, or fewer than parts.
+        UsageError: A step is smaller than the number of parts, or the window smaller than one group.
+
+    Example:
+        >>> order = ShuffledWindows(torch.arange(12) // 3, 3, seed=0, window=2)
+        >>> [sorted({i // 3 for step in steps for i in order(step)[1].tolist()}) for steps in ((0, 1), (2, 3))]
+        [[0, 2], [1, 3]]
+
+    Source:
+        LECTURES B1; the window stands for the buffer in which streams of shards are shuffled.
+    """
+
+    def __init__(self, groups: Int64[Tensor, " n"], batch: int, seed: int, *, window: int, parts: int = 1) -> None:
+        if window < 1:
+            raise UsageError("a window has at least one group", got=window)
+        self._groups = _Groups(len(groups), batch, parts)
+        self.seed, self.window = seed, window
+        _, self._group = groups.unique(return_inverse=True)
+        self._last: tuple[int, Tensor] | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return self._groups.number
+
+    def __call__(self, step: int) -> tuple[int, Int64[Tensor, " n"]]:
+        """Return the epoch of a step and the indices of its examples."""
+        epoch, position = divmod(step, self.per_epoch)
+        if self._last is None or self._last[0] != epoch:
+            self._last = epoch, self._order(epoch)
+        begin, end = self._groups.bounds(position)
+        return epoch, self._last[1][begin:end]
+
+    def _order(self, epoch: int) -> Tensor:
+        number = int(self._group.max()) + 1
+        shuffled = torch.argsort(keys(self.seed, epoch, torch.arange(number), "groups"))
+        turn = torch.empty_like(shuffled)
+        turn[shuffled] = torch.arange(number)  # when each group comes
+        order = permutation(self._groups.count, self.seed, epoch)
+        return order[torch.argsort(turn[self._group[order]] // self.window, stable=True)]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_last": None}
+
+
 class Sequential:
     """The examples as they are stored, in consecutive groups.
 

@@ -23,6 +23,7 @@ from chainrule.data import (
     LabeledImages,
     Normalization,
     Shuffled,
+    ShuffledWindows,
     split,
 )
 from chainrule.data._bad_examples import LeavingOut, Readable, Reading, replacing, strictly
@@ -158,7 +159,7 @@ class Classification:
             self.require_training_part("its mean and deviation are measured")
         if self.features:
             return self._table("train").normalization(self.recipe.data.normalize)
-        measured = self.parts.get("train", torch.arange(0))
+        measured = _evenly(self.parts.get("train", torch.arange(0)), self.images.measured)
         return Normalization.measure(self._readable, measured, self.recipe.data.normalize)
 
     @property
@@ -197,9 +198,12 @@ class Classification:
         return self._order.per_epoch
 
     @property
-    def _order(self) -> Shuffled:
-        train = self.recipe.train
-        return Shuffled(len(self.parts["train"]), train.batch, train.seed, train.parts)
+    def _order(self) -> Shuffled | ShuffledWindows:
+        train, indices = self.recipe.train, self.parts["train"]
+        if self.images.groups is None:
+            return Shuffled(len(indices), train.batch, train.seed, train.parts)
+        groups = self.images.groups[indices]
+        return ShuffledWindows(groups, train.batch, train.seed, window=self.images.window, parts=train.parts)
 
     def steps(self) -> int:
         """Steps in all."""
@@ -296,6 +300,13 @@ class _Parts(Mapping[str, Examples]):
 
     def __len__(self) -> int:
         return len(self.job.parts)
+
+
+def _evenly(indices: Tensor, most: int | None) -> Tensor:
+    """So many of the indices, evenly spread over all."""
+    if most is None or len(indices) <= most:
+        return indices
+    return indices[torch.arange(most) * len(indices) // most]
 
 
 def _prepare(job: Classification, model: nn.Module, task: Task) -> None:

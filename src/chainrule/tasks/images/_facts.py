@@ -124,5 +124,4 @@ def _neighbors(job: Classification, model: NearestNeighbors, part: str, index: i
 
 
 def _source(job: Classification, index: int) -> str | None:
-    paths = getattr(job.images.pictures, "paths", None)
-    return None if paths is None else paths[index]
+    return job.images.pictures.where(index)

@@ -61,10 +61,10 @@ class TrainingSet:
         return self.model.points[index].reshape(shape) if self.model.points.shape[1] == prod(shape) else None
 
     def _source(self, index: int) -> str | None:
-        paths = None if self._job is None else getattr(self._job.images.pictures, "paths", None)
-        if paths is None or self._job is None or not self._is_there(self._job, index):
+        if self._job is None:
             return None
-        return paths[int(self._job.parts["train"][index])]
+        where = self._job.images.pictures.where(int(self._job.parts["train"][index]))
+        return where if where is not None and self._is_there(self._job, index) else None
 
     def _is_there(self, job: Classification, index: int) -> bool:
         """Whether the data hold what is stored: a file may have come, gone or changed since."""
