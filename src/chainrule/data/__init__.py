@@ -170,6 +170,14 @@ DATA = Registry(
                 {"task": "classify", "origin": "--data.path PATH"},
             ),
         ),
+        (
+            "hub",
+            Entry(
+                "chainrule.data.hub:hub",
+                "your own pictures in Parquet or Arrow files, or a set of the Hugging Face Hub",
+                {"task": "classify", "origin": "--data.path PATH"},
+            ),
+        ),
     ],
     group="chainrule.data",
 )

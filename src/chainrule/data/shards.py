@@ -14,6 +14,7 @@ from torch import Tensor
 from chainrule.core.errors import DataError, UsageError
 from chainrule.core.paths import shown
 from chainrule.data._bad_examples import SourceLost
+from chainrule.data._class_names import numbered
 from chainrule.data._shard_cache import ShardCache
 from chainrule.data._shard_index import (
     ShardIndex,
@@ -28,7 +29,6 @@ from chainrule.data._shard_index import (
 from chainrule.data._shard_pictures import ShardPictures
 from chainrule.data._shard_places import Shard, find_shards
 from chainrule.data.fetch import cache_folder
-from chainrule.data.folder import natural
 from chainrule.data.images import LabeledImages, picture_shape
 
 MEASURED = 20_000
@@ -89,7 +89,8 @@ def shards(
             f"there are no pictures in the shards {shown(path)}", expected="members KEY.jpg and KEY.cls, or KEY.json"
         )
     number = np.repeat(np.arange(len(found), dtype=np.int32), counts)
-    labels, names = _classes([index.labels for index in indices], _class_file(classes, found))
+    written = np.concatenate([np.asarray(index.labels, dtype=str) for index in indices])
+    labels, names = numbered(written, _class_file(classes, found))
     offset, length = (np.concatenate([getattr(index, name) for index in indices]) for name in ("offset", "length"))
     keys: Texts = texts([index.keys for index in indices])
     pictures = ShardPictures(
@@ -194,25 +195,6 @@ def _class_file(classes: str | None, found: list[Shard]) -> list[str] | None:
         why = error.strerror if isinstance(error, OSError) else "no UTF-8"
         raise DataError(f"the names of the classes {shown(path)} cannot be read", got=why) from None
     return [name for name in names if name]
-
-
-def _classes(lists: list[object], names: list[str] | None) -> tuple[Int64[Tensor, " n"], tuple[str, ...]]:
-    """Labels as numbers, and what they are called: whole numbers count from 0, words are sorted."""
-    written = np.concatenate([np.asarray(some, dtype=str) for some in lists])
-    kinds, which = np.unique(written, return_inverse=True)
-    words = [str(kind) for kind in kinds]
-    if all(word.isascii() and word.isdigit() for word in words):
-        values = [int(word) for word in words]
-        names = [str(number) for number in range(max(values) + 1)] if names is None else names
-        if max(values) >= len(names):
-            raise DataError("labels are out of range", expected=f"0 to {len(names) - 1}", got=max(values))
-    else:
-        names = sorted(words, key=natural) if names is None else names
-        place = {name: number for number, name in enumerate(names)}
-        if unknown := [word for word in words if word not in place]:
-            raise DataError("a class is not in the list of classes", got=shown(unknown[0]))
-        values = [place[word] for word in words]
-    return torch.tensor(values)[torch.from_numpy(which.reshape(-1))], tuple(names)
 
 
 def _of(parts: np.ndarray, part: str) -> Int64[Tensor, " n"]:
