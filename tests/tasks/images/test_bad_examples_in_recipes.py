@@ -65,8 +65,8 @@ def test_what_is_skipped_is_counted_and_told(photos: Path, tmp_path: Path) -> No
     assert [event["count"] for event in events] == sorted({event["count"] for event in events})
     chainrule.report(run.path)
     page = run.folder.report.read_text()
-    assert "cannot be read, of training, replaced" in page
-    assert f"{told['count']} of {told['seen']} seen" in page
+    assert "Cannot be read" in page
+    assert all(name.split('"')[1] in page for name in told["examples"])
 
 
 def test_any_number_of_workers_gives_the_same_bytes(photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from chainrule.draw.table import Column, Table, table_html
 from chainrule.draw.wording import count_text, listing, mapping, number_text, plain_text, real, share_text, whole
 
 MOST_SAMPLES: Final = 48
-MOST_NAMES: Final = 3
+MOST_NAMES: Final = 20
 _COUNTED: Final = {"empty": "empty lines, left out", "cut": "cut, as they were too long"}
 
 
@@ -26,8 +26,9 @@ def data_part(facts: Facts) -> Part | Absent:
     data = facts.data
     if not data:
         return absent(facts, "data", "Data")
-    pairs = [*_summary(data), *_unreadable(facts)]
-    blocks: list[tuple[str, Markup]] = [("", render("facts.html", pairs=pairs))]
+    blocks: list[tuple[str, Markup]] = [("", render("facts.html", pairs=_summary(data)))]
+    if unreadable := _unreadable(facts):
+        blocks.append(("Cannot be read", table_html(unreadable)))
     samples = [picture for picture in listing(data.get("samples"))[:MOST_SAMPLES] if is_picture(picture)]
     if samples:
         pictures = [
@@ -72,20 +73,34 @@ def _summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def _unreadable(facts: Facts) -> list[tuple[str, str]]:
-    """How many examples were skipped, and the first of them."""
-    found = [("of training, replaced", mapping(mapping(facts.run.get("result")).get("skipped")))]
-    for part in ("valid", "test"):
+def _unreadable(facts: Facts) -> Table | None:
+    """What could not be read: in training, where others stood in, and where something was measured."""
+    skipped = mapping(mapping(facts.run.get("result")).get("skipped"))
+    found = [("training", "replaced", skipped.get("count"), skipped.get("seen"), skipped.get("examples"))]
+    for part, name in (("valid", "validation"), ("test", "test")):
         entry = mapping(facts.evaluation.get(part))
-        found.append((f"of {part}, left out", {"count": entry.get("skipped"), "examples": entry.get("left_out")}))
-    pairs = []
-    for what, skipped in found:
-        if count := whole(skipped.get("count")):
-            names = [plain_text(name, limit=120) for name in listing(skipped.get("examples"))[:MOST_NAMES]]
-            seen = f" of {count_text(skipped['seen'])} seen" if whole(skipped.get("seen")) else ""
-            more = ", ..." if count > len(names) else ""
-            pairs.append((f"cannot be read, {what}", f"{count_text(count)}{seen}: {', '.join(names)}{more}"))
-    return pairs
+        count, measured = entry.get("skipped"), whole(entry.get("count"))
+        of = None if measured is None else measured + (whole(count) or 0)
+        found.append((name, "left out", count, of, entry.get("left_out")))
+    rows = [
+        [
+            part,
+            done,
+            whole(count),
+            whole(of),
+            ", ".join(plain_text(one, limit=200) for one in listing(names)[:MOST_NAMES]),
+        ]
+        for part, done, count, of, names in found
+        if whole(count)
+    ]
+    columns = [
+        Column("part"),
+        Column("pictures were"),
+        Column("times", "count"),
+        Column("of", "count"),
+        Column("which"),
+    ]
+    return Table("Cannot be read", columns, rows) if rows else None
 
 
 def _texts(data: Mapping[str, Any]) -> Markup | None:

@@ -135,6 +135,8 @@ def events_part(facts: Facts) -> Part | None:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(_short(one) for one in value[:20])
     number = real(value)
     return number_text(number) if number is not None else plain_text(value, limit=200)
 
