@@ -393,7 +393,7 @@ def test_a_shard_that_is_another_one_now_or_gone(tmp_path: Path, cache: Path, se
     with pytest.raises(SourceLost, match="is not the known file"):
         images.pictures.read(torch.arange(1))
     (root / "pets-000.tar").unlink()
-    with pytest.raises(SourceLost, match="cannot be downloaded"):
+    with pytest.raises(SourceLost, match="cannot be had: the server says 404"):
         images.pictures.read(torch.arange(1))
 
 

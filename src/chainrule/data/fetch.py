@@ -121,7 +121,10 @@ def download(name: str, what: Download, *, progress: Progress | None = None) -> 
     except OSError as error:
         raise storage_error("write", folder, error) from error
     with _alone(folder):
-        _retrieve(name, what, folder, progress)  # leaves what another process has just fetched as it is
+        try:
+            _retrieve(f"{name}: ", what, folder, progress)  # leaves what another process has just fetched as it is
+        except _Unreachable as error:
+            raise missing(name, what.name, what.url, f"cannot be downloaded ({error})") from None
     return path
 
 
@@ -144,7 +147,10 @@ def download_into(folder: Path, what: Download) -> None:
         raise storage_error("write", folder, error) from error
     with _alone(folder):
         if not (folder / what.name).is_file():  # another process may have just fetched it
-            _retrieve(folder.name, what, folder, None)
+            try:
+                _retrieve("", what, folder, None)
+            except _Unreachable as error:
+                raise DataError(error.brief) from None
 
 
 def missing(name: str, file: str, url: str | None, why: str | None = None) -> DataError:
@@ -162,7 +168,15 @@ def missing(name: str, file: str, url: str | None, why: str | None = None) -> Da
     )
 
 
-def _retrieve(name: str, what: Download, folder: Path, progress: Progress | None) -> None:
+class _Unreachable(Exception):
+    """Why a server gave nothing: all that is known, and in brief."""
+
+    def __init__(self, known: str, brief: str) -> None:
+        super().__init__(known)
+        self.brief = brief
+
+
+def _retrieve(label: str, what: Download, folder: Path, progress: Progress | None) -> None:
     import pooch
     import requests
 
@@ -172,11 +186,13 @@ def _retrieve(name: str, what: Download, folder: Path, progress: Progress | None
         known = None if what.sha256 is None else f"sha256:{what.sha256}"
         pooch.retrieve(what.url, known, fname=what.name, path=folder, downloader=downloader)
     except requests.RequestException as error:
-        why = f"cannot be downloaded ({' '.join(str(error).split())[:160]})"
-        raise missing(name, what.name, what.url, why) from None
+        status = None if error.response is None else error.response.status_code
+        late = "is too slow" if isinstance(error, requests.Timeout) else "cannot be reached"
+        brief = f"the server says {status}" if status else f"the server {late}"
+        raise _Unreachable(" ".join(str(error).split())[:160], brief) from None
     except ValueError:
         raise DataError(
-            f"{name}: what {what.url} sent is not the known file {what.name}",
+            f"{label}what {what.url} sent is not the known file {what.name}",
             expected=f"at most {what.size:,} bytes" if what.sha256 is None else f"the SHA-256 {what.sha256[:16]}...",
             remedy="try again; the file may have been cut short",
         ) from None
