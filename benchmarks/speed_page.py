@@ -173,6 +173,18 @@ def _attention(found: Found) -> list[str]:
     return [*table(head, rows), "", *table(ends, sizes)]
 
 
+def _shards(found: Found) -> list[str]:
+    """Pictures a second of each form that they lie in."""
+    rates = {name: one["pictures a second"] for name, one in found["sets"].items()}
+    rows = [[name, *(f"{rate[name]:,}" for rate in rates.values())] for name in next(iter(rates.values()))]
+    told = []
+    for name, one in found["sets"].items():
+        memory = one["MB of this process after each of 10 passes over the shards"]
+        told.append(f"{name} {memory[0]:,.1f} and {memory[-1]:,.1f} MB")
+    line = f"Memory of the process after the first and the last of ten passes over the shards: {', '.join(told)}."
+    return [*table(["pictures a second", *rates], rows), "", line]
+
+
 PARTS: dict[str, Callable[[Found], list[str]]] = {
     "ablation": _ablation,
     "decoding": _decoding,
@@ -184,5 +196,6 @@ PARTS: dict[str, Callable[[Found], list[str]]] = {
     "neighbors-l2": _neighbors,
     "neighbors-l1": _neighbors,
     "linear": _linear,
+    "shards": _shards,
 }
 """Name of a result -> its lines."""
