@@ -128,9 +128,8 @@ def test_a_signal_to_all_processes_and_a_resume_with_more_of_them(tmp_path: Path
     assert "stopped by SIGTERM after saving" in err
     assert len(workers) == 2
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
-    recipe = run / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("workers: 2", "workers: 4"))
-    done = subprocess.run([*base, "resume", str(run), "-q"], capture_output=True, text=True)
+    go_on = [*base, "resume", str(run), "--train.workers", "4", "-q"]
+    done = subprocess.run(go_on, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("model.safetensors", "metrics.jsonl", "layers.jsonl"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
