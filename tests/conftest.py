@@ -18,6 +18,7 @@ import jaxtyping
 import pytest
 from beartype import beartype
 from jaxtyping import config, install_import_hook, jaxtyped
+from torch.compiler import is_dynamo_compiling
 from torch.fx import Proxy
 
 CHECKED = [
@@ -52,8 +53,8 @@ def check_shapes(function: Any) -> Any:
 
     @functools.wraps(function)
     def check(*args: Any, **kwargs: Any) -> Any:
-        # what torch.fx passes when it follows a network has no shape yet
-        symbolic = any(isinstance(value, Proxy) for value in (*args, *kwargs.values()))
+        # what torch.fx and dynamo pass when they follow a network has no shape yet
+        symbolic = is_dynamo_compiling() or any(isinstance(value, Proxy) for value in (*args, *kwargs.values()))
         return (function if symbolic else checked)(*args, **kwargs)
 
     return check

@@ -356,10 +356,12 @@ def export(
 
     Args:
         run: The folder.
-        to: The form: "ctranslate2" (transformers that translate).
+        to: The form: "safetensors" (any run), "torch-export" and "onnx" (what classifies, writes or fills in), or
+            "ctranslate2" (transformers that translate).
         out: A new folder; one in the run, named as the form, when left out.
         module: For a run of one's own network.
-        compare: A file of inputs, such as a sentence a line; those of the validation part when left out.
+        compare: A file of inputs: a text a line, a picture, or a folder of pictures; those of the validation part when
+            left out.
         count: How many inputs are compared at most; 0: none.
         options: Of the form, such as `quantization="int8"`.
 

@@ -21,10 +21,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantization",
         metavar="NUMBERS",
-        help="ctranslate2: numbers of the weights: float32 (when left out), float16, bfloat16, int16, int8, ...",
+        help="onnx: float32 (when left out), int8; ctranslate2: those, float16, bfloat16, int16, ...",
     )
     parser.add_argument(
-        "--compare", metavar="FILE", help="compare on these sentences, a line each (those of the validation part)"
+        "--compare",
+        metavar="FILE",
+        help="compare on these: texts, a line each; a picture, or a folder of them (inputs of the validation part)",
     )
     parser.add_argument(
         "-n", "--count", type=int, default=100, help="on how many at most (default: 100); 0 compares nothing"

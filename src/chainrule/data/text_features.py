@@ -109,7 +109,8 @@ class BagOfWords:
     def __call__(self, tokens: Int64[Tensor, "b t"]) -> Float[Tensor, "b v"]:
         """Return the numbers of some texts, padded to one length; padding counts nothing."""
         _check_tokens(tokens, self.vocabulary)
-        counts = torch.zeros((len(tokens), self.vocabulary), device=tokens.device)
+        shape = tokens.shape[0], self.vocabulary  # len() would fix the batch of a graph
+        counts = torch.zeros(shape, device=tokens.device)
         counts.scatter_add_(1, tokens, _counts(tokens).float())
         if self.weighting == "binary":
             return counts.clamp_(max=1)
@@ -121,10 +122,12 @@ class BagOfWords:
 
 def _counts(tokens: Tensor) -> Bool[Tensor, "b t"]:
     """Which tokens count."""
-    return ~torch.isin(tokens, torch.tensor(SPECIAL, device=tokens.device))
+    return (tokens.unsqueeze(-1) != torch.tensor(SPECIAL, device=tokens.device)).all(-1)  # ONNX has no isin
 
 
 def _check_tokens(tokens: Tensor, vocabulary: int) -> None:
+    if torch.compiler.is_exporting():  # a graph cannot ask what the numbers are
+        return
     if tokens.numel() and not (tokens.min() >= 0 and tokens.max() < vocabulary):
         got = int(tokens.min()) if int(tokens.min()) < 0 else int(tokens.max())
         raise DataError("a token is none of the vocabulary", expected=f"0 to {vocabulary - 1}", got=got)

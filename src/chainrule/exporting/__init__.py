@@ -20,6 +20,18 @@ __getattr__, __dir__, __all__ = lazy(
 EXPORTS = Registry(
     "export form",
     [
+        ("safetensors", Entry("chainrule.exporting._safetensors:safetensors", "the weights, and lines that load them")),
+        (
+            "torch-export",
+            Entry(
+                "chainrule.exporting._torch_export:torch_export",
+                "one graph from pictures or tokens to probabilities, which torch alone runs",
+            ),
+        ),
+        (
+            "onnx",
+            Entry("chainrule.exporting._onnx:onnx", "the same graph for onnxruntime and others; int8 as an option"),
+        ),
         (
             "ctranslate2",
             Entry(
@@ -29,3 +41,14 @@ EXPORTS = Registry(
     ],
 )
 """`(run, network, empty folder, sample, **options) -> Outcome`: fills the folder and compares the outputs."""
+
+GRAPHS = Registry(
+    "task",
+    [
+        ("classify", Entry("chainrule.exporting._picture_graph:PictureGraph", "pictures -> classes")),
+        ("classify-text", Entry("chainrule.exporting._text_graph:TextGraph", "tokens -> classes")),
+        ("language", Entry("chainrule.exporting._language_graph:LanguageGraph", "tokens -> the token after each")),
+        ("masked", Entry("chainrule.exporting._masked_graph:MaskedGraph", "tokens -> the token at each place")),
+    ],
+)
+"""Task -> what of its runs becomes one graph: `(run, network) -> Graph`."""
