@@ -77,6 +77,18 @@ def test_each_tensor_begins_at_a_multiple_of_its_numbers_size() -> None:
     assert header.index('"b"') < header.index('"c"') < header.index('"a"')
 
 
+@pytest.mark.parametrize("protocol", range(1, 6))
+def test_a_header_whose_length_begins_as_a_pickle_does_is_read(protocol: int, tmp_path: Path) -> None:
+    wanted = 0x80 + 256 * protocol  # as two bytes: 80 and the protocol, the mark of a pickle
+    for length in range(wanted):
+        data = to_bytes({"w": torch.ones(2)}, {"note": "x" * length})
+        if len(data) == 8 + wanted + 8:
+            break
+    assert data[:2] == bytes([0x80, protocol])
+    (tmp_path / "w").write_bytes(data)
+    assert read_weights(tmp_path / "w")["w"].tolist() == [1, 1]
+
+
 def test_strides_sharing_gradients_and_signs() -> None:
     base = torch.arange(24.0).reshape(2, 3, 4)
     tensors = {

@@ -169,10 +169,10 @@ def _read_any(file: BinaryIO, size: int, source: str, key: str | None) -> dict[s
     file.seek(0)
     if head.startswith(b"PK\x03\x04"):
         return _read_pth(file, size, source, key)
-    refusal = legacy_refusal(head, source)
-    if refusal is not None:
-        raise refusal
-    if head[8:9] != b"{":
+    if head[8:9] != b"{":  # the length of a header may begin as a pickle does: 640 is 80 02 ...
+        refusal = legacy_refusal(head, source)
+        if refusal is not None:
+            raise refusal
         raise WeightsError(f"{source} is no weights file", expected="the safetensors or the .pth format")
     if key is not None:
         raise WeightsError(f"{source} is a safetensors file, which has one table of tensors", got=f"key={key!r}")
