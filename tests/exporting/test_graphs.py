@@ -59,7 +59,13 @@ TOKENS: list[Any] = [
     pytest.param("language", "recurrent", {"cell": "gru", "width": 12, "layers": 1}),
     pytest.param("language", "recurrent", {"cell": "rnn", "width": 12}, marks=slow),
     pytest.param("language", "gpt", {**ENCODER, "positions": "rotary"}),
-    pytest.param("language", "gpt", {**ENCODER, "positions": "learned", "length": 40}, marks=slow),
+    pytest.param("language", "gpt", {**ENCODER, "positions": "learned", "length": 300}, marks=slow),
+    pytest.param(
+        "language",
+        "gpt",
+        {**ENCODER, "positions": "naive", "length": 300, "join": "concatenate", "tie": False},
+        marks=slow,
+    ),
     pytest.param("masked", "masked_transformer", {**ENCODER, "length": 300}),
 ]
 

@@ -203,7 +203,7 @@ class ClassToken(nn.Module):
     def forward(self, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n t1 d"]:
         """Return one token more."""
         token = self.weight if self.place is None else self.weight + self.place
-        return torch.cat([token.expand(len(x), 1, -1), x], dim=1)
+        return torch.cat([token.expand(x.shape[0], 1, -1), x], dim=1)
 
 
 class First(nn.Module):

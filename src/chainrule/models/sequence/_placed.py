@@ -114,4 +114,4 @@ def placed(x: Tensor, first: int, positions: nn.Module | None, join: str) -> Ten
     places = positions(first, x.shape[1]).to(x)  # (T, D)
     if join == "add":
         return x + places
-    return torch.cat([x, places.expand(len(x), *places.shape)], dim=2)
+    return torch.cat([x, places.expand(x.shape[0], *places.shape)], dim=2)
