@@ -25,6 +25,7 @@ CHECKED = [
     "analysis",
     "data",
     "decoding",
+    "exporting",
     "losses",
     "metrics",
     "models",

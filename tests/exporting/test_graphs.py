@@ -23,6 +23,7 @@ from chainrule.tasks import Run
 
 FORMS = ("torch-export", "onnx")
 SPEC = "CONV3-8 | BN | RELU | RES[CONV3-8 | BN] | RELU | POOL2 | DROPOUT0.3 | FC-3"
+TRAIN = {"batch": 32, "threads": 1, "test": False, "look_every": None}
 slow = pytest.mark.slow
 pytestmark = pytest.mark.usefixtures("own_checks")  # a loop inside of a graph cannot hold them
 
@@ -383,3 +384,42 @@ def test_tied_weights_are_named(reader: Any) -> None:
         assert torch.equal(file.get_tensor("head.weight"), file.get_tensor("embed.weight"))
     model = Run.open(found.folder).model()
     assert model.head.weight is model.embed.weight
+
+
+@slow
+@pytest.mark.parametrize(
+    ("model", "how"),
+    [
+        ({"name": "linear"}, "dynamic"),
+        ({"name": "mlp", "hidden": [32]}, "dynamic"),
+        ({"name": "cnn", "widths": [8, 12]}, "static"),
+        ({"name": "resnet_cifar", "depth": 8}, "static"),
+        ({"name": "densenet_cifar", "depth": 10}, "static"),
+        ({"name": "vit", "patch": 4, "width": 32, "layers": 1, "num_heads": 2}, "dynamic"),
+    ],
+)
+def test_int8_of_each_kind_of_picture_network(model: dict[str, Any], how: str, tmp_path: Path) -> None:
+    recipe = {"data": {"name": "digits", "validation": 0.3}, "model": model, "optim": {"name": "adam", "lr": 0.01}}
+    run = chainrule.train({**recipe, "train": {**TRAIN, "steps": 80}}, out=tmp_path / "run", report=False)
+    found = chainrule.export(run.path, "onnx", quantization="int8")
+    small = found.outcome.facts["int8"]
+    assert small["how"].startswith(how)
+    assert small["agreement"]["equal"] > 0.9
+    assert small["agreement"]["difference"] > 0
+
+
+@slow
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("classify-text", {"name": "text_cnn", "embedding": 16, "filters": 8}),
+        ("classify-text", {"name": "bag_of_words"}),
+        ("classify-text", {"name": "text_recurrent", "cell": "gru", "width": 32}),
+        ("masked", {"name": "masked_transformer", **ENCODER}),
+        ("language", {"name": "recurrent", "cell": "rnn", "width": 32}),
+    ],
+)
+def test_int8_of_each_kind_of_network_of_tokens(task: str, model: dict[str, Any], reader: Any) -> None:
+    small = chainrule.export(reader(task, model).path, "onnx", quantization="int8").outcome.facts["int8"]
+    assert small["agreement"]["equal"] > 0.5
+    assert small["part"] == "valid"

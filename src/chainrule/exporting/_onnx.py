@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -40,11 +41,9 @@ The run {name} in ONNX, operations of version {opset}, written by `chainrule exp
     scores, probabilities = network.run(["scores", "probabilities"], {{"{input}": {input}}})
 
 {usage}
-predict.py answers to files or texts from the command line.
+predict.py answers to files or texts from the command line, with {used}.
 """
-ROUNDED = """
-{small} is the same network in numbers of 8 bits, by onnxruntime's quantization: {how}.
-"""
+ROUNDED = "{small} is the same network in numbers of 8 bits, by onnxruntime's quantization: {how}."
 
 
 def onnx(run: Run, model: nn.Module, folder: Path, sample: Sample, *, quantization: str = "float32") -> Outcome:
@@ -176,8 +175,9 @@ def _write_readme(folder: Path, run: Run, graph: Graph, used: str, rounded: Quan
         opset=OPSET,
         name_of_file=NAME,
         input=graph.input,
+        used=used,
         usage=graph.usage(_engine(used, graph.input))[1],
     )
     if rounded is not None:
-        text += ROUNDED.format(small=SMALL, how=rounded.how)
+        text += "\n" + textwrap.fill(ROUNDED.format(small=SMALL, how=rounded.how), 118) + "\n"
     write_file(folder / "README.txt", text.encode())
