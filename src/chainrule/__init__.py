@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from chainrule.tasks import Run as Run
     from chainrule.tasks import fit as fit
     from chainrule.tasks import run as run
+    from chainrule.tuning import find_rate as find_rate
+    from chainrule.tuning import search as search
 
 __getattr__, __dir__, __all__ = _lazy(
     __name__,
@@ -64,5 +66,6 @@ __getattr__, __dir__, __all__ = _lazy(
         **dict.fromkeys(["check_dataset", "check_loss", "check_metric", "check_model"], "diagnosis"),
         **dict.fromkeys(["doctor", "watch"], "diagnosis.doctor._own"),
         **dict.fromkeys(["Run", "fit", "run"], "tasks"),
+        **dict.fromkeys(["find_rate", "search"], "tuning"),
     },
 )

@@ -231,7 +231,7 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest whole checkpoint; the result is the same as without the interruption.
 
-    Of repeated runs and of studies, what is not finished is trained.
+    Of repeated runs, of studies and of searches, what is not finished is trained.
 
     Args:
         run: The folder.
@@ -248,6 +248,11 @@ def resume(
     changed = _resumed_with(opened, settings or {})
     if opened.info["status"] == "finished" and "train.steps" not in changed:
         return opened
+    if opened.info["kind"] == "search":
+        from chainrule.tuning import go_on
+
+        go_on(run, observers=observers)
+        return Run.open(run)
     study = group_of_folder(opened.folder) if opened.info["kind"] == "study" else None
     if own is None and (opened.info.get("program") if study else opened.recipe.model.name == OWN):
         raise CheckpointError(f"{run} trains a network of one's own", remedy="give it again: --model FILE.py:NAME")

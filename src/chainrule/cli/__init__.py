@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("Train", "train a recipe, or a folder of pictures, in a run folder"),
     "new": ("Train", "write a recipe to start from"),
     "resume": ("Train", "go on with a run where it stopped"),
+    "search": ("Train", "choose settings: the checks, the rate, a coarse search, a fine one"),
     "evaluate": ("Use", "measure a run on its validation or test part"),
     "predict": ("Use", "what a run makes of new inputs: classes of pictures and texts, translations"),
     "generate": ("Use", "write text with a run"),
@@ -125,7 +126,7 @@ def _dispatch(words: list[str]) -> int:
     if getattr(module, "TAKES_SETTINGS", False):
         from chainrule.cli._settings import split_settings
 
-        rest, settings = split_settings(rest)
+        rest, settings = split_settings(rest, own=getattr(module, "OWN_OPTIONS", ()))
         arguments = parser.parse_args(rest)
         arguments.settings = settings
     else:

@@ -12,8 +12,12 @@ _SETTING = re.compile(r"--([a-z_]+\.[A-Za-z_0-9.]+)(?:=(.*))?\Z", re.DOTALL)
 _SHORT = {"--seed": "train.seed", "--threads": "train.threads", "--workers": "train.workers"}
 
 
-def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+def split_settings(words: Sequence[str], *, own: Sequence[str] = ()) -> tuple[list[str], dict[str, Any]]:
     """Return the other words, and the settings by path.
+
+    Args:
+        words: Of the command line.
+        own: Options of the verb that would stand for a setting elsewhere (`--workers`).
 
     Raises:
         UsageError: A setting without a value, or given twice.
@@ -28,7 +32,7 @@ def split_settings(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     while queue:
         word = queue.pop(0)
         match = _SETTING.match(word)
-        if match is None and word.partition("=")[0] not in _SHORT:
+        if match is None and word.partition("=")[0] not in _SHORT.keys() - set(own):
             rest.append(word)
             continue
         path, value = (

@@ -53,6 +53,11 @@ def run_answer(run: Any, *, confusion: bool = False) -> Answer:
     if run.info["kind"] in ("repeats", "study"):
         answer = repeats_answer if run.info["kind"] == "repeats" else study_answer
         return answer({**run.result, "folder": str(run.path)})
+    if run.info["kind"] == "search":
+        from chainrule.cli._search_shown import search_answer
+
+        found = run.folder.read_json(run.folder.facts / "search.json")
+        return search_answer({"folder": str(run.path), **found})
     result = run.result or {}
     lines = []
     for part in ("valid", "test"):

@@ -51,8 +51,9 @@ def _show(runs: list[str]) -> Answer:
         lines = [f"{info['run']}: {info['name']}, {info['status']}"]
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
-        if info["kind"] in ("repeats", "study"):
-            inside = [(one.path.relative_to(info["run"]).as_posix(), one) for one in find_runs(Path(info["run"]))]
+        if info["kind"] in ("repeats", "study", "search"):
+            parent = Path(info["run"]) / ("trials" if info["kind"] == "search" else "")
+            inside = [(one.path.relative_to(info["run"]).as_posix(), one) for one in find_runs(parent)]
             width = max([10, *(len(name) for name, _ in inside)])
             lines += [f"  {name:<{width}} {_line_of(one)}" for name, one in inside]
         lines += [
@@ -88,8 +89,12 @@ def _compare(runs: list[str]) -> Answer:
     )
 
 
+MOST_COMPARED = 8
+"""Trials of a search that are compared, the best ones."""
+
+
 def _inside(folder: Any) -> list[Any]:
-    """What is compared in one folder of several runs: seeds of a recipe, recipes of a study."""
+    """What is compared in one folder of several runs: seeds of a recipe, recipes of a study, the best of a search."""
     from chainrule.core.folder import RunFolder, find_runs
     from chainrule.core.study import is_label
 
@@ -97,6 +102,12 @@ def _inside(folder: Any) -> list[Any]:
     if info["kind"] == "study":
         places = [folder.path / label for label in info["members"] if is_label(label)]
         return [RunFolder(place) for place in places if (place / "run.json").is_file()]
+    if info["kind"] == "search":
+        found = folder.read_json(folder.facts / "search.json") or {}
+        done = [row for row in found.get("trials", []) if row.get("value") is not None and is_label(row.get("name"))]
+        done.sort(key=lambda row: (row["stage"] != "fine", -row["value"] if found["higher"] else row["value"]))
+        places = [folder.path / "trials" / row["name"] for row in done]
+        return [RunFolder(place) for place in places if (place / "run.json").is_file()][:MOST_COMPARED]
     return list(find_runs(folder.path)) if info["kind"] == "repeats" else []
 
 

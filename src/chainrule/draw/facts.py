@@ -29,6 +29,7 @@ _JSON: Final = {
     "translations": "facts/translations.json",
     "masked": "facts/masked.json",
     "captions": "facts/captions.json",
+    "search": "facts/search.json",
 }
 _LINES: Final = {
     "metrics": "metrics.jsonl",
@@ -64,6 +65,7 @@ class Facts:
         translations: `facts/translations.json`: what a translator made of some sentences.
         masked: `facts/masked.json`: what a network filled in where words were hidden.
         captions: `facts/captions.json`: what a network wrote about some pictures, and where it looked.
+        search: `facts/search.json`: the stages of a search, and its trials.
         problems: Fact -> why its file could not be read, for files that are there.
     """
 
@@ -85,6 +87,7 @@ class Facts:
     translations: Mapping[str, Any] = field(default_factory=dict)
     masked: Mapping[str, Any] = field(default_factory=dict)
     captions: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -201,5 +204,6 @@ def _facts(folder: Path, found: dict[str, Any], problems: dict[str, str]) -> Fac
         translations=mapping(found.get("translations")),
         masked=mapping(found.get("masked")),
         captions=mapping(found.get("captions")),
+        search=mapping(found.get("search")),
         problems=problems,
     )

@@ -28,6 +28,14 @@ from chainrule.draw.sections.network import network_part
 from chainrule.draw.sections.origin import command_part, recipe_part
 from chainrule.draw.sections.repeats import as_one_run, seed_labels, spread_part
 from chainrule.draw.sections.samples import samples_part
+from chainrule.draw.sections.search import (
+    answer_part,
+    parallel_part,
+    rate_part,
+    response_part,
+    start_part,
+    trials_part,
+)
 from chainrule.draw.sections.texts import lengths_part, telling_part
 from chainrule.draw.sections.translations import translations_part
 from chainrule.draw.sections.weights import regions_part, weights_part
@@ -83,6 +91,16 @@ _OF_CAPTIONS: Final[tuple[Section, ...]] = (
     ("captions", "Captions", captions_part),
     ("layers", "Layers", layers_part),
 )
+_OF_SEARCH: Final[tuple[Section, ...]] = (
+    ("search", "Answer", answer_part),
+    ("search", "What each setting does", response_part),
+    ("search", "All trials", parallel_part),
+    ("search", "Trials", trials_part),
+    ("search", "Before the search", start_part),
+    ("search", "Rate", rate_part),
+    ("recipe", "Recipe", recipe_part),
+    ("run", "Reproduce", command_part),
+)
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     "classify": (*_FIRST, *_OF_IMAGES, *_LAST),
     "language": (*_FIRST, *_OF_TEXT, *_LAST),
@@ -98,7 +116,7 @@ _DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, 
 
 
 def report_html(folder: Path | Sequence[Path]) -> str:
-    """Return the report of one run, of repeated runs or a study, or the comparison of several, as one HTML page.
+    """Return the report of a run, of repeated runs, a study or a search, or the comparison of several, as one HTML page.
 
     What the folder lacks is named at the end with the reason; damaged facts cost their section only.
 
@@ -130,7 +148,16 @@ def report_html(folder: Path | Sequence[Path]) -> str:
 
 
 def _one(facts: Facts) -> str:
-    built = [_built(facts, *section) for section in SECTIONS.get(facts.task, SECTIONS["classify"])]
+    return _page(facts, SECTIONS.get(facts.task, SECTIONS["classify"]))
+
+
+def _search(facts: Facts) -> str:
+    """The page of a search: the answer first, then what it rests on."""
+    return _page(facts, _OF_SEARCH)
+
+
+def _page(facts: Facts, sections: Sequence[Section]) -> str:
+    built = [_built(facts, *section) for section in sections]
     parts = [part for part in built if isinstance(part, Part)]
     missing = [part for part in built if isinstance(part, Absent)]
     known = {one.why for one in missing}
@@ -214,6 +241,15 @@ def _members(facts: Facts) -> tuple[list[Facts], list[Absent]]:
     return runs, missing
 
 
+def _best_of_search(facts: Facts) -> Facts:
+    """The best run of a search, which stands for it beside others; the search itself where its folder is not there."""
+    name = plain_text(mapping(facts.run.get("result")).get("best"), limit=40)
+    try:
+        return read_facts(facts.folder / "trials" / name) if is_label(name) else facts
+    except CheckpointError:
+        return facts
+
+
 def _compared(runs: Sequence[Facts], labels: Sequence[str]) -> tuple[list[Part], list[Absent]]:
     """What several runs are shown by, and what of it is missing."""
     if not runs:
@@ -231,7 +267,9 @@ def _several(given: Sequence[Facts]) -> str:
     runs: list[Facts] = []
     missing: list[Absent] = []
     for one in given:
-        if one.kind == "study":
+        if one.kind == "search":
+            runs.append(_best_of_search(one))
+        elif one.kind == "study":
             members, lost = _members(one)
             runs += members
             missing += lost
@@ -253,4 +291,4 @@ def _several(given: Sequence[Facts]) -> str:
     return page_html(f"{title} · chainrule", head, parts, foot=_foot(parts, missing))
 
 
-_KINDS: Final[dict[str, Callable[[Facts], str]]] = {"repeats": _repeats, "study": _study}
+_KINDS: Final[dict[str, Callable[[Facts], str]]] = {"repeats": _repeats, "study": _study, "search": _search}

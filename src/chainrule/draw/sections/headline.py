@@ -32,6 +32,7 @@ _KINDS = {
     "log": "a log of a hand-written loop",
     "repeats": "a recipe trained with several seeds",
     "study": "recipes compared",
+    "search": "a search for settings",
 }
 _PARTS = {"test": "Test", "valid": "Validation", "train": "Training"}
 

@@ -25,7 +25,7 @@ ITEMS: Final = {
     "B9": "the learning rate and its schedule",
     "B10": "the norm of the gradient, and clipping it",
     "B11": "early stopping at the best validation result",
-    "B12": "the curves to look at when choosing hyperparameters",
+    "B12": "choosing hyperparameters: the first loss, a few examples by heart, the rate, coarse, fine, the curves",
     "C5": "the spread of outputs and gradients, layer by layer",
     "C9": "gradients that vanish or explode, layer by layer",
     "D3": "the table of layers: volumes, parameters, multiply-adds",

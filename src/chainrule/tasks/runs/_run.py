@@ -70,7 +70,7 @@ class Run:
         Raises:
             CheckpointError: The run has none (a hand-written loop).
         """
-        if self.info["kind"] == "study":
+        if self.info["kind"] in ("study", "search"):
             raise self._several()
         if not self.folder.recipe.is_file():
             kind = self.info.get("kind")
@@ -89,7 +89,7 @@ class Run:
     @cached_property
     def processing(self) -> dict[str, Any]:
         """What is done to an input before the network sees it; of images also the names of the classes."""
-        if self.info["kind"] in ("repeats", "study"):
+        if self.info["kind"] in ("repeats", "study", "search"):
             raise self._several()
         data = self.folder.read_json(self.folder.processing)
         if not isinstance(data, dict):
@@ -122,7 +122,7 @@ class Run:
         return int8_weights(model) if int8 else model
 
     def _build(self) -> nn.Module:
-        if self.info["kind"] in ("repeats", "study"):
+        if self.info["kind"] in ("repeats", "study", "search"):
             raise self._several()
         if self.info["kind"] != "recipe":
             program = self.info.get("program", {})
@@ -144,6 +144,10 @@ class Run:
 
     def _several(self) -> CheckpointError:
         """What to say where one run is needed."""
+        if self.info["kind"] == "search":
+            best = (self.result or {}).get("best") or "coarse-000"
+            what = f"{self.path} is the folder of a search"
+            return CheckpointError(what, remedy=f"name one: {self.path}/trials/{best}")
         study = self.info["kind"] == "study"
         one = next(iter(self.info["members"])) if study else "seed-0"
         kind = "the runs of a study" if study else "repeated runs"

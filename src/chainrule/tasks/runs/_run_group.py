@@ -149,7 +149,7 @@ def _train_members(
         place = f"{number} of {len(group.members)}"
         called = f"{title}run {place}" if group.kind == "repeats" else f"{title}{name} ({place})"
         try:
-            runs.append(_trained(folder.path / name, member, called, observers, own, resume_command))
+            runs.append(train_member(folder.path / name, member, called, observers, own, resume_command))
         except NonFiniteError as error:
             if lost is None:
                 lost = error
@@ -171,7 +171,7 @@ def _train_members(
     return runs
 
 
-def _trained(
+def train_member(
     place: Path,
     member: Single | Group,
     title: str,
@@ -179,7 +179,16 @@ def _trained(
     own: OwnNetwork | None,
     resume_command: str,
 ) -> Run:
-    """A member that is trained to its end: made, gone on with, or already there."""
+    """Train one run of several to its end: made, gone on with, or already there.
+
+    Args:
+        place: Its folder.
+        member: What is to stand in it.
+        title: What it is called.
+        observers: What a run is called -> called after each of its steps.
+        own: The network, if it is one's own.
+        resume_command: What goes on with all runs; named when a signal stops one.
+    """
     if place.exists() and not _can_go_on(place):
         remove_folder(place)
     if isinstance(member, Group):

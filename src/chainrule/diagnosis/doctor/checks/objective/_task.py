@@ -28,9 +28,8 @@ from chainrule.diagnosis.doctor.checks.objective._comparisons import (
     tail,
 )
 from chainrule.diagnosis.doctor.findings import Fact, Finding, Tried
+from chainrule.training.probe import near_ignorance
 
-_OFF = 1.5
-"""Times its expected value from which a first loss is worth a word: a usual initialization stays within a third."""
 _FAR = 10.0
 """Factor of a temperature from which it may do harm."""
 _BETTER = 4.0
@@ -55,7 +54,7 @@ def initial_loss(case: Case) -> Iterator[Finding]:
     first = float(result.double().mean())
     if each.criterion.options.get("reduction") == "sum":
         first /= max(each.prediction.numel() / _width(each), 1)
-    if value / _OFF <= first <= value * _OFF or abs(first - value) < 0.05:
+    if near_ignorance(first, value):
         return
     yield Finding(
         "initial-loss-off",
