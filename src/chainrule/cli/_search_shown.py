@@ -49,7 +49,7 @@ def search_answer(found: Mapping[str, Any], *, short: bool = False) -> Answer:
 
     shown: list[Any] = []
     best, own, rows = found.get("best"), found.get("as_it_is"), found["trials"]
-    if not short:
+    if best is None:  # else they were told as they ended
         shown += [Text(check_words(name, facts)) for name, facts in found["stages"].items()]
     if best is not None:
         stage = best["stage"]

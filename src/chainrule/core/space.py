@@ -161,8 +161,8 @@ def _chosen(value: Mapping[str, Any], place: str) -> Axis:
     choices = value["choices"]
     if len(value) > 1:
         raise RecipeError(f"{place} has choices and a range as well", remedy="keep one of them")
-    if not isinstance(choices, (list, tuple)) or not 2 <= len(choices) <= MOST_CHOICES:
-        expected = f"a list of 2 to {MOST_CHOICES} values"
+    if not isinstance(choices, (list, tuple)) or not 1 <= len(choices) <= MOST_CHOICES:
+        expected = f"a list of 1 to {MOST_CHOICES} values"
         raise RecipeError(f"{place}: choices are none", expected=expected, got=_show(choices))
     labels = [label(choice) for choice in choices]
     if twice := [one for number, one in enumerate(labels) if one in labels[:number]]:

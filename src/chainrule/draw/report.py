@@ -116,7 +116,7 @@ _DAMAGE: Final = (ChainruleError, ArithmeticError, AttributeError, LookupError, 
 
 
 def report_html(folder: Path | Sequence[Path]) -> str:
-    """Return the report of a run, of repeated runs, a study or a search, or the comparison of several, as one HTML page.
+    """Return the report of a run, of repeated runs, a study or a search, or a comparison of several, as one HTML page.
 
     What the folder lacks is named at the end with the reason; damaged facts cost their section only.
 

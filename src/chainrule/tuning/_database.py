@@ -34,6 +34,8 @@ BEAT: Final = 20
 GRACE: Final = 120
 """Seconds without one after which a process elsewhere is taken for dead: several missed ones, or a live trial on a busy
 machine would be taken away (Optuna's issues 4234 and 5470)."""
+_ATTEMPTS: Final = 6
+"""How often a new database is opened, while other processes make its tables."""
 MOST_DEATHS: Final = 3
 """How often a trial's process may die; a fourth one is not tried."""
 
@@ -55,15 +57,32 @@ class Database:
         self.plan, self.shown = plan, hidden(url)
         self._gone: list[int] = []  # indices of trials that are put back for want of a heartbeat
         with self._errors():
-            options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-            with _quiet():
-                self._rdb = optuna.storages.RDBStorage(
-                    _with_driver(url), engine_kwargs=options, heartbeat_interval=BEAT, grace_period=GRACE,
-                    heartbeat_stale_trial_callback=self._silent,
-                )  # fmt: skip
+            self._rdb = self._opened(url)
             self._storage = optuna.storages.get_storage(self._rdb)
             self._root = optuna.create_study(study_name=plan.name, storage=self._storage, load_if_exists=True)
             self._require_same()
+
+    def _opened(self, url: str) -> Any:
+        """The database, with its tables made; where another process makes them at this moment, once it has."""
+        from sqlalchemy import exc
+
+        options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+        for attempt in range(_ATTEMPTS):
+            try:
+                with _quiet():
+                    return optuna.storages.RDBStorage(
+                        _with_driver(url),
+                        engine_kwargs=options,
+                        heartbeat_interval=BEAT,
+                        grace_period=GRACE,
+                        heartbeat_stale_trial_callback=self._silent,
+                    )
+            except (exc.IntegrityError, exc.ProgrammingError, exc.OperationalError) as error:
+                made_twice = isinstance(error, exc.IntegrityError) or "already exists" in str(error)
+                if not made_twice or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.5)
+        raise AssertionError("the last attempt raises or returns")
 
     def _silent(self, study: Any, trial: FrozenTrial) -> None:
         _again(study, trial, died=True)

@@ -34,20 +34,20 @@ class Rungs:
     Args:
         stage: Where the trial stands.
         trial: Which.
-        metric: By which trials are compared.
-        may_end: Whether it may be cut short.
+        plan: Of the search: by which metric trials are compared, and whether they are cut short at all.
     """
 
-    def __init__(self, stage: Stage, trial: Any, metric: str, *, may_end: bool) -> None:
-        self.stage, self.trial, self.metric, self.may_end = stage, trial, metric, may_end
+    def __init__(self, stage: Stage, trial: Any, plan: SearchPlan) -> None:
+        self.stage, self.trial, self.metric, self.compared = stage, trial, plan.metric, plan.pruner != "none"
         self.told: list[tuple[float, float]] = []
 
     def __call__(self, seen: Seen) -> None:
         ends = False
         for step, metrics in seen.history[len(self.told) :]:  # those before an interruption as well
             self.told.append((step / seen.steps, float(metrics[self.metric])))
-            ends = self.stage.measured(self.trial, len(self.told), float(metrics[self.metric]))
-        if ends and self.may_end and seen.step < seen.steps:
+            if self.compared:
+                ends = self.stage.measured(self.trial, len(self.told), float(metrics[self.metric]))
+        if ends and not self.trial.user_attrs["recipe"] and seen.step < seen.steps:
             raise Pruned
 
 
@@ -77,7 +77,7 @@ def run_trial(
     name = f"{stage.name}-{index:03d}"
     place = folder / "trials" / name
     facts = {"settings": dict(settings), "folder": str(place.relative_to(folder))}
-    rungs = Rungs(stage, trial, plan.metric, may_end=not trial.user_attrs["recipe"])
+    rungs = Rungs(stage, trial, plan)
 
     def ended(state: str, value: float | None = None, **more: Any) -> None:
         points = [[share, reached] for share, reached in rungs.told if math.isfinite(reached)]

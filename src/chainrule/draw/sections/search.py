@@ -187,8 +187,10 @@ def trials_part(facts: Facts) -> Part | Absent:
         values = _values(names, row, facts.search)
         cells.append([plain_text(row.get("name")), ", ".join(notes), real(row.get("value")), *values,
                       whole(row.get("steps")), real(row.get("seconds"))])  # fmt: skip
-    lead = f"Each is a run of its own in the folder trials. Coarse ones have {share_text(facts.search.get('share'))} of the "
-    lead += "recipe's length, so they stand behind the fine ones whatever they reached."
+    lead = (
+        f"Each is a run of its own in the folder trials. Coarse ones have {share_text(facts.search.get('share'))} of "
+    )
+    lead += "the recipe's length, so they stand behind the fine ones whatever they reached."
     return Part("trials", "Trials", table_html(Table("Trials", columns, cells, sortable=True)), lead)
 
 
