@@ -40,7 +40,8 @@ def facts(**changes: Any) -> dict[str, Any]:
             "initial": {"loss": 2.5, "expected": 2.3, "passed": True},
             "overfit": {"examples": 20, "steps": 12, "rate": 0.01, "losses": [2.0, 1.0, 0.1], "passed": True},
             "range": {"rates": rates, "losses": [2.0] * 4 + [1.0, 0.5, 3.0, None], "smoothed": [2.0] * 4 + [1.0] * 4,
-                      "begins": 1e-3, "suggestion": 1e-2, "diverges": 1.0, "own": 1e-3, "passed": True},
+                      "begins": 1e-3, "steepest": 2e-3, "suggestion": 1e-2, "diverges": 1.0, "own": 1e-3,
+                      "passed": True},
         },
     }  # fmt: skip
     return {**found, **changes}
@@ -65,7 +66,7 @@ def test_what_stands_on_the_page(tmp_path: Path) -> None:
     assert "the best 90.00 % 0.02 [8] the recipe as it is 85.00 % 0.001 [16]" in page
     assert "standard error of 1.50 points" in page
     assert "20 examples by heart after 12 steps" in page
-    assert "falls fastest: the suggestion 0.01" in page
+    assert "a rate to begin with 0.01" in page
     assert "taken up again after its process died" in page
     assert "diverged, the loss is nan" in page
     order = [page.rindex(name) for name in ("fine-001", "fine-000", "coarse-000", "coarse-001")]

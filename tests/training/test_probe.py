@@ -49,7 +49,7 @@ def test_the_callers_random_numbers_and_the_network_are_left_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_few_examples_are_known_by_heart_and_wrong_labels_too_but_not_contradictions() -> None:
+def test_a_few_examples_are_known_by_heart_and_contradictions_are_not() -> None:
     recipe = open_recipe("digits-mlp", {"schedule.name": "constant", "augment.shift": 0})
     job = Classification(recipe)
     task = job.task()
@@ -92,10 +92,11 @@ def curve(*, falls: float, lost: float, steps: int = 150) -> tuple[list[float], 
 def test_rates_are_read_where_the_curve_has_them(falls: float, lost: float) -> None:
     found = read_rates(*curve(falls=falls, lost=lost))
     assert found.begins is not None
-    assert found.suggestion is not None
+    assert found.steepest is not None
     assert found.diverges is not None
-    assert found.begins < found.suggestion < found.diverges
-    assert falls / 2 < found.suggestion < falls * 2  # a logistic curve is steepest in its middle
+    assert found.begins < found.steepest < found.diverges
+    assert falls / 2 < found.steepest < falls * 2  # a logistic curve is steepest in its middle
+    assert found.suggestion == pytest.approx(math.sqrt(found.steepest * found.diverges / 10))
     assert lost / 3 < found.diverges < lost * 3
 
 

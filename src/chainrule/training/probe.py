@@ -177,7 +177,8 @@ class RateRange:
         rates: Of each step, rising by the same factor.
         losses: Before each step.
         smoothed: Their mean over a few steps before and after.
-        suggestion: Where the loss falls fastest over the logarithm of the rate; None where it does not fall.
+        suggestion: sqrt(steepest * diverges / 10), a rate to begin with; None where the loss does not fall.
+        steepest: Where it falls fastest over the logarithm of the rate.
         begins: Where a tenth of the whole fall is done; below, steps are too small to be seen in so few of them.
         diverges: Where half of the fall is lost again; the last rate, if it is not lost.
         fell: Share of the first loss by which it fell.
@@ -187,6 +188,7 @@ class RateRange:
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
     suggestion: float | None
+    steepest: float | None
     begins: float | None
     diverges: float | None
     fell: float
@@ -232,9 +234,11 @@ def read_rates(rates: Sequence[float], losses: Sequence[float]) -> RateRange:
     """Return what the losses of a range test say about its rates.
 
     The losses are smoothed by their mean over n / 30 steps on each side, those above twice the first (the mean of the
-    first five) counted as that. From there on: L_0 the first smoothed loss, m the smallest one. `suggestion` is where
-    the slope of the smoothed loss over log rate is steepest before m, `begins` where it is first below L_0 - (L_0 - m)
-    / 10, `diverges` where it is first above m + (L_0 - m) / 2 after m.
+    first five) counted as that. From there on: L_0 the first smoothed loss, m the smallest one. `steepest` is where the
+    slope of the smoothed loss over log rate is steepest before m, `begins` where it is first below L_0 - (L_0 - m) /
+    10, `diverges` where it is first above m + (L_0 - m) / 2 after m. The steepest place alone is early where first steps
+    go far at any rate (Adam's), a tenth of the rate that diverges alone is late where the loss is bounded (linear
+    classifiers); the suggestion is in the middle of the two on a log scale.
 
     Args:
         rates: Of each step, rising.
@@ -244,7 +248,7 @@ def read_rates(rates: Sequence[float], losses: Sequence[float]) -> RateRange:
         >>> rates = [10.0 ** (power / 10) for power in range(-60, 1)]
         >>> losses = [2.0 if rate < 1e-4 else 1.0 if rate < 1e-1 else 9.0 for rate in rates]
         >>> found = read_rates(rates, losses)
-        >>> 3e-5 < found.suggestion < 3e-4, 3e-2 < found.diverges < 3e-1
+        >>> 3e-5 < found.steepest < 3e-4, 3e-2 < found.diverges < 3e-1
         (True, True)
     """
     first, reach = _first(losses), max(1, len(losses) // 30)
@@ -259,7 +263,7 @@ def read_rates(rates: Sequence[float], losses: Sequence[float]) -> RateRange:
     fall = begin - least
     found = (tuple(rates), tuple(losses), tuple(smooth))
     if bottom == 0 or fall < LEAST_FALL * abs(begin):
-        return RateRange(*found, None, None, None, fall / abs(begin) if begin else 0.0)
+        return RateRange(*found, None, None, None, None, fall / abs(begin) if begin else 0.0)
     slopes = {
         place: (smooth[place + 1] - smooth[place - 1]) / math.log(rates[place + 1] / rates[place - 1])
         for place in range(1, min(bottom + 1, len(smooth) - 1))
@@ -268,7 +272,8 @@ def read_rates(rates: Sequence[float], losses: Sequence[float]) -> RateRange:
     begins = next(place for place, loss in enumerate(smooth) if loss <= begin - fall / 10)
     lost = (place for place in range(bottom, len(smooth)) if smooth[place] >= least + fall / 2)
     diverges = next(lost, len(smooth) - 1)
-    return RateRange(*found, rates[steepest], rates[begins], rates[diverges], fall / abs(begin))
+    suggestion = math.sqrt(rates[steepest] * rates[diverges] / 10)
+    return RateRange(*found, suggestion, rates[steepest], rates[begins], rates[diverges], fall / abs(begin))
 
 
 def _first(losses: Sequence[float]) -> float:

@@ -302,8 +302,8 @@ def check_words(stage: str, facts: Mapping[str, Any]) -> str:
     if not facts["passed"]:
         return f"range: the loss does not fall at any rate{bad}"
     return (
-        f"range: the loss falls from rate {facts['begins']:.2g} on, fastest at {facts['suggestion']:.2g}, "
-        f"and is lost at {facts['diverges']:.2g}; the recipe has {facts['own']:.2g}"
+        f"range: the loss falls from rate {facts['begins']:.2g} on, fastest at {facts['steepest']:.2g}, and is lost at "
+        f"{facts['diverges']:.2g}: {facts['suggestion']:.2g} is a rate to begin with; the recipe has {facts['own']:.2g}"
     )
 
 

@@ -83,7 +83,7 @@ def run_trial(
         points = [[share, reached] for share, reached in rungs.told if math.isfinite(reached)]
         stage.finish(trial, state, value, {**facts, "rungs": points or _stored(place, plan.metric), **more})
 
-    threads = torch.get_num_threads()
+    threads, begun = torch.get_num_threads(), time.monotonic()
     try:
         with stage.beating(trial):
             recipe = recipe_of(plan, stage.name, settings, per_epoch=per_epoch)
@@ -100,9 +100,9 @@ def run_trial(
             steps=result.get("steps"), parameters=run.info.get("parameters"),
         )  # fmt: skip
     except Pruned:
-        reached = _best(plan, [value for _, value in rungs.told])
-        _mark_pruned(place, plan.metric, reached)
-        ended("pruned", rungs.told[-1][1], seconds=RunFolder(place).info().get("seconds"))
+        reached, seconds = _best(plan, [value for _, value in rungs.told]), round(time.monotonic() - begun, 3)
+        _mark_pruned(place, plan.metric, reached, seconds)
+        ended("pruned", rungs.told[-1][1], seconds=seconds)
     except NonFiniteError as error:
         ended("diverged", None, why=str(error.what))
     except RecipeError as error:
@@ -133,16 +133,15 @@ def _best(plan: SearchPlan, values: list[float]) -> float | None:
     return (max if plan.higher else min)(finite) if finite else None
 
 
-def _mark_pruned(place: Path, metric: str, reached: float | None) -> None:
+def _mark_pruned(place: Path, metric: str, reached: float | None, seconds: float) -> None:
     """The run says that it was ended, not that it failed; `chainrule resume` would train it on."""
     folder = RunFolder(place)
     lines = read_journal(folder.metrics)
-    seconds = [line["seconds"] for line in read_journal(folder.timing)] if folder.timing.is_file() else []
     result = {
         "valid": {} if reached is None else {metric: reached},
         "steps": max((int(line["step"]) for line in lines), default=0),
     }
-    folder.update(status="pruned", result=result, seconds=seconds[-1] if seconds else 0.0)
+    folder.update(status="pruned", result=result, seconds=seconds)
     write_report(folder)
 
 

@@ -107,12 +107,17 @@ def rate_part(facts: Facts) -> Part | Absent | None:
     if not rates.size or rates.size != raw.size or rates.size != smooth.size:
         return Absent("Rate", "the range test has no curve")
     first = float(np.nanmean(raw[:5]))
-    places, shown = np.log10(rates), np.minimum(raw, 2 * first)
+    places, few = np.log10(rates), slice(None, None, -(-rates.size // 79))  # charts smooth longer lines by themselves
     lines = [
-        Line("loss of each step", Curve("loss", "", places, shown), 1),
         Line("smoothed", Curve("smoothed", "", places, np.minimum(smooth, 2 * first)), 0),
+        Line("loss of a step", Curve("loss", "", places[few], np.minimum(raw, 2 * first)[few]), 1, dashed=True),
     ]
-    names = {"begins": "begins to fall", "suggestion": "falls fastest: the suggestion", "diverges": "fall is lost"}
+    names = {
+        "begins": "begins to fall",
+        "steepest": "falls fastest",
+        "suggestion": "a rate to begin with",
+        "diverges": "fall is lost",
+    }
     known = {name: value for name in names if (value := real(test.get(name))) is not None}
     marks = [Mark(math.log10(value), f"{names[name]}: {number_text(value)}") for name, value in known.items()]
     chart = chart_html(Chart("range", "loss while the rate rises", lines, x_label="log10 of the rate", marks=marks,
