@@ -17,7 +17,6 @@ import torch
 
 import chainrule
 from chainrule.core.errors import DataError, RecipeError, StorageError, UsageError
-from chainrule.core.settings import read_recipe
 from chainrule.tasks.tables import open_recipe
 from chainrule.tuning._database import MOST_DEATHS, Database, hidden, sqlite_url
 from chainrule.tuning._owner import is_gone, this_process
@@ -388,12 +387,6 @@ def test_passwords_are_not_written_down(tmp_path: Path) -> None:
     other = quick(tmp_path / "two", storage=url, study="both", stages=["coarse"], count=2)
     assert other["told"] == []  # the trials were another folder's, and are known here too
     assert len(other["trials"]) == 2
-
-
-def test_find_rate_is_the_third_stage(done: tuple[Path, dict[str, Any]]) -> None:
-    found = chainrule.find_rate("digits-softmax", settings=QUICK)
-    assert found.suggestion == done[1]["stages"]["range"]["suggestion"]
-    assert read_recipe(done[0] / "search.yaml")["stages"][2] == "range"
 
 
 def test_data_without_a_validation_part_choose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

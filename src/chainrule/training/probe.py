@@ -236,9 +236,9 @@ def read_rates(rates: Sequence[float], losses: Sequence[float]) -> RateRange:
     The losses are smoothed by their mean over n / 30 steps on each side, those above twice the first (the mean of the
     first five) counted as that. From there on: L_0 the first smoothed loss, m the smallest one. `steepest` is where the
     slope of the smoothed loss over log rate is steepest before m, `begins` where it is first below L_0 - (L_0 - m) /
-    10, `diverges` where it is first above m + (L_0 - m) / 2 after m. The steepest place alone is early where first steps
-    go far at any rate (Adam's), a tenth of the rate that diverges alone is late where the loss is bounded (linear
-    classifiers); the suggestion is in the middle of the two on a log scale.
+    10, `diverges` where it is first above m + (L_0 - m) / 2 after m. The steepest place alone is often early, above all
+    with Adam, and a tenth of the rate that diverges late, above all for linear classifiers; the suggestion is in the
+    middle of the two on a log scale.
 
     Args:
         rates: Of each step, rising.
