@@ -125,9 +125,8 @@ def rate_part(facts: Facts) -> Part | Absent | None:
     pairs = [(names[name], number_text(value)) for name, value in known.items()]
     pairs += [("the recipe's own rate", number_text(test["own"]))] if real(test.get("own")) is not None else []
     body = render("charts.html", charts=[chart], more=None, more_title="") + render("facts.html", pairs=pairs)
-    lead = (
-        "The rate rises from step to step; dotted lines mark where the loss begins to fall, falls fastest, and is lost."
-    )
+    lead = "The rate rises from step to step. Dotted lines: where the loss begins to fall, where it falls "
+    lead += "fastest, a rate to begin with, where the fall is lost."
     if not known:
         lead = "The rate rises from step to step, and the loss does not fall at any of them."
     space, searched = (mapping(mapping(facts.search.get(name)).get("optim.lr")) for name in ("space", "searched"))
