@@ -247,6 +247,7 @@ RATES: dict[str, Callable[[float, float], float]] = {
     "constant": lambda t, T: f.constant_rate(1.0),
     "step": lambda t, T: f.step_rate(1.0, t / T * 90, (30, 60, 81)),
     "cosine": lambda t, T: f.cosine_rate(1.0, t, T),
+    "cyclic": lambda t, T: f.cyclic_rate(1.0, t, T, 5),
     "linear": lambda t, T: f.linear_rate(1.0, t, T),
     "inverse_sqrt": lambda t, T: f.inverse_sqrt_rate(1.0, t + 1),
     "noam": lambda t, T: f.noam_rate(1.0, t + 1, max(1, T // 10)) * max(1, T // 10) ** 0.5,

@@ -87,6 +87,11 @@ if TYPE_CHECKING:
     from chainrule.formulas.embedding import one_hot as one_hot
     from chainrule.formulas.embedding import principal_plane as principal_plane
     from chainrule.formulas.embedding import tf_idf as tf_idf
+    from chainrule.formulas.ensembles import average_parameters as average_parameters
+    from chainrule.formulas.ensembles import expected_calibration_error as expected_calibration_error
+    from chainrule.formulas.ensembles import mean_probability as mean_probability
+    from chainrule.formulas.ensembles import negative_log_likelihood as negative_log_likelihood
+    from chainrule.formulas.ensembles import vote_of_members as vote_of_members
     from chainrule.formulas.features import color_shares as color_shares
     from chainrule.formulas.features import hue_histogram as hue_histogram
     from chainrule.formulas.features import hue_saturation_value as hue_saturation_value
@@ -172,6 +177,7 @@ if TYPE_CHECKING:
     from chainrule.formulas.response_norm import local_response_norm_forward as local_response_norm_forward
     from chainrule.formulas.schedules import constant_rate as constant_rate
     from chainrule.formulas.schedules import cosine_rate as cosine_rate
+    from chainrule.formulas.schedules import cyclic_rate as cyclic_rate
     from chainrule.formulas.schedules import inverse_sqrt_rate as inverse_sqrt_rate
     from chainrule.formulas.schedules import linear_rate as linear_rate
     from chainrule.formulas.schedules import noam_rate as noam_rate
@@ -393,10 +399,17 @@ __getattr__, __dir__, __all__ = lazy(
         # response_norm
         "local_response_norm_forward": "response_norm",
         "local_response_norm_backward": "response_norm",
+        # ensembles
+        "average_parameters": "ensembles",
+        "expected_calibration_error": "ensembles",
+        "mean_probability": "ensembles",
+        "negative_log_likelihood": "ensembles",
+        "vote_of_members": "ensembles",
         # schedules
         "constant_rate": "schedules",
         "step_rate": "schedules",
         "cosine_rate": "schedules",
+        "cyclic_rate": "schedules",
         "linear_rate": "schedules",
         "inverse_sqrt_rate": "schedules",
         "noam_rate": "schedules",

@@ -34,6 +34,22 @@ def cosine_rate(lr: float, t: float, T: float) -> float:
     return lr / 2 * (1 + math.cos(math.pi * t / T))
 
 
+def cyclic_rate(lr: float, t: float, T: float, cycles: int) -> float:
+    """Return lr/2 (1 + cos(pi u/L)), u = t mod L, L = ceil(T/cycles): the cosine, begun anew in each cycle.
+
+    At the end of each cycle the rate is near 0, so the weights have settled: those are the snapshots.
+
+    Example:
+        >>> [round(cyclic_rate(1.0, t, 6, 2), 4) for t in range(6)]
+        [1.0, 0.75, 0.25, 1.0, 0.75, 0.25]
+
+    Source:
+        LECTURES B14. Huang et al. 2017 (Snapshot ensembles), equation 2.
+    """
+    L = math.ceil(T / cycles)
+    return lr / 2 * (1 + math.cos(math.pi * (t % L) / L))
+
+
 def linear_rate(lr: float, t: float, T: float) -> float:
     """Return lr (1 - t/T): a straight line from lr to 0.
 

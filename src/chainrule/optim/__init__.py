@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from chainrule.optim.place import is_weight as is_weight
     from chainrule.optim.schedules import constant as constant
     from chainrule.optim.schedules import cosine as cosine
+    from chainrule.optim.schedules import cycle_ends as cycle_ends
+    from chainrule.optim.schedules import cyclic as cyclic
     from chainrule.optim.schedules import inverse_sqrt as inverse_sqrt
     from chainrule.optim.schedules import linear as linear
     from chainrule.optim.schedules import noam as noam
@@ -51,6 +53,8 @@ _NAMES = {
     "constant": "schedules",
     "step": "schedules",
     "cosine": "schedules",
+    "cycle_ends": "schedules",
+    "cyclic": "schedules",
     "linear": "schedules",
     "inverse_sqrt": "schedules",
     "noam": "schedules",
@@ -93,6 +97,7 @@ SCHEDULES = Registry(
         ("constant", Entry(f"{_HERE}.schedules:constant", "the same rate throughout")),
         ("step", Entry(f"{_HERE}.schedules:step", "a factor at each milestone")),
         ("cosine", Entry(f"{_HERE}.schedules:cosine", "(1 + cos(pi t/T)) / 2")),
+        ("cyclic", Entry(f"{_HERE}.schedules:cyclic", "the cosine, begun anew in each cycle, for snapshots")),
         ("linear", Entry(f"{_HERE}.schedules:linear", "1 - t/T")),
         ("inverse_sqrt", Entry(f"{_HERE}.schedules:inverse_sqrt", "1 / sqrt(t), t from 1")),
         ("noam", Entry(f"{_HERE}.schedules:noam", "rises to 1 at the end of the warm-up w, then sqrt(w/t)")),

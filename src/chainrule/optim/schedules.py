@@ -87,6 +87,58 @@ def cosine(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> 
     return _warmed(lambda u, n: final + (1 - final) / 2 * (1 + math.cos(math.pi * _done(u, n))), t, steps, warmup)
 
 
+def cyclic(t: float, steps: int, *, cycles: int = 5, warmup: float = 0.0, final: float = 0.0) -> float:
+    """Return (1 + cos(pi u/L)) / 2 with u = t mod L and L = ceil(T/cycles): the cosine, begun anew in each cycle.
+
+    The warm-up belongs to the first cycle, so the cycles end where `cycle_ends` says, with or without it.
+
+    Args:
+        t: Steps taken, from 0.
+        steps: Steps in all, T.
+        cycles: How many, at least 1.
+        warmup: Share of the first cycle, or steps of it.
+        final: At the end of each cycle, in [0, 1].
+
+    Raises:
+        UsageError: t, the cycles, the warm-up or the final factor is out of range.
+
+    Example:
+        >>> [round(cyclic(t, 8, cycles=2), 4) for t in range(8)]
+        [1.0, 0.8536, 0.5, 0.1464, 1.0, 0.8536, 0.5, 0.1464]
+
+    Source:
+        LECTURES B14 (snapshots along one run). Huang et al. 2017, equation 2; Loshchilov and Hutter 2017.
+    """
+    length = _cycle(steps, cycles)
+    first = t < length
+    return cosine(t if first else t % length, length, warmup=warmup if first else 0.0, final=final)
+
+
+def cycle_ends(steps: int, cycles: int) -> list[int]:
+    """Return how many steps are taken at the end of each cycle; the last one ends with the run.
+
+    Args:
+        steps: Steps in all.
+        cycles: How many, at least 1.
+
+    Raises:
+        UsageError: There are no cycles.
+
+    Example:
+        >>> cycle_ends(10, 3), cycle_ends(2, 5)
+        ([4, 8, 10], [1, 2])
+    """
+    length = _cycle(steps, cycles)
+    return [*range(length, steps, length), steps]
+
+
+def _cycle(steps: int, cycles: int) -> int:
+    """Steps of a cycle."""
+    if cycles < 1:
+        raise UsageError("cyclic: a run has cycles", expected="cycles: 1 or more", got=cycles)
+    return max(1, -(-steps // cycles))
+
+
 def linear(t: float, steps: int, *, warmup: float = 0.0, final: float = 0.0) -> float:
     """Return 1 - t/T, from 1 down to `final`.
 

@@ -51,6 +51,8 @@ class Train(Section):
     """Steps between checkpoints; 0: only the first, the best and the last."""
     keep: Count = 2
     """Recent checkpoints that stay on disk, beside the best."""
+    snapshots: Annotated[int, Field(ge=0)] = 0
+    """Cycles of equal length at whose ends the checkpoint stays on disk, to answer together; 0: none."""
     log_every: Annotated[int, Field(ge=0)] = 0
     """Steps between lines of training metrics; 0: chosen so that there are at most 5,000."""
     look_every: Annotated[int, Field(ge=0)] | None = 0

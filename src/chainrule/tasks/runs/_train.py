@@ -22,7 +22,7 @@ from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.data.feed import parts_at
-from chainrule.optim import At, suggest_clip
+from chainrule.optim import At, cycle_ends, suggest_clip
 from chainrule.runtime.blocks import blocks
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.precision import PRECISIONS
@@ -144,7 +144,7 @@ def begin_run(
     if job.chosen:
         folder.write_json(folder.facts / "chosen.json", job.chosen)
     with TrainingLogs(folder) as logs:
-        _save(folder, state, logs, recipe, info["id"])
+        _save(folder, state, logs, job, info["id"])
     return job
 
 
@@ -250,9 +250,9 @@ class Attempt:
             timing = stack.enter_context(journal(folder.timing, kept=world.rank == 0))
 
             def save(state: TrainState) -> None:
-                _save(folder, state, logs, recipe, info.get("id"), world)
+                _save(folder, state, logs, self.job, info.get("id"), world)
 
-            plan = replace(_plan(recipe, self.job.steps(), self._stopped, self._guard, save), changes=changes)
+            plan = replace(_plan(self.job, self._stopped, self._guard, save), changes=changes)
             parts = max(parts_at(plan.cuts, state.step), world.size)
             state.carry = {
                 part: value for part, value in recut(state.carry, parts).items() if part % world.size == world.rank
@@ -346,8 +346,8 @@ def _norm_errors() -> Iterator[None]:
         ) from error
 
 
-def _plan(recipe: Recipe, steps: int, stopped: Rule, guard: Guard, save: Callable[[TrainState], None]) -> Plan:
-    train = recipe.train
+def _plan(job: Job, stopped: Rule, guard: Guard, save: Callable[[TrainState], None]) -> Plan:
+    train, steps, snapshots = job.recipe.train, job.steps(), _snapshots(job)
     per_epoch = max(1, round(steps / train.epochs)) if train.epochs else max(1, steps)
     return Plan(
         steps=steps,
@@ -357,7 +357,7 @@ def _plan(recipe: Recipe, steps: int, stopped: Rule, guard: Guard, save: Callabl
         worker_timeout=train.worker_timeout,
         evaluate_batch=train.evaluate_batch,
         evaluate=every(train.evaluate_every or per_epoch),
-        keep=keep_every(train.keep_every, train.monitor),
+        keep=any_of(keep_every(train.keep_every, train.monitor), lambda at: at.step in snapshots),
         stop=any_of(no_progress(train.patience, train.monitor), stopped),
         guard=guard,
         save=save,
@@ -379,7 +379,7 @@ def _save(
     folder: RunFolder,
     state: TrainState,
     logs: TrainingLogs,
-    recipe: Recipe,
+    job: Job,
     run: str | None,
     world: World | None = None,
 ) -> None:
@@ -393,10 +393,16 @@ def _save(
         "shard": world.shard,
     }
     save_checkpoint(folder.checkpoints, state, facts, run=run, world=world)
-    best = best_step(state.history, recipe.train.monitor)
+    best = best_step(state.history, job.recipe.train.monitor)
     if world.rank == 0:
-        protected = {state.step} | ({best} if best is not None else set())
-        prune(folder.checkpoints, keep=recipe.train.keep, protected=protected)
+        protected = {state.step} | _snapshots(job) | ({best} if best is not None else set())
+        prune(folder.checkpoints, keep=job.recipe.train.keep, protected=protected)
+
+
+def _snapshots(job: Job) -> set[int]:
+    """Steps after which the checkpoint stays, to answer together with the others."""
+    count = job.recipe.train.snapshots
+    return set(cycle_ends(job.steps(), count)) if count else set()
 
 
 def _finish(
