@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chainrule.api import backprop as backprop
     from chainrule.api import compare as compare
     from chainrule.api import design as design
+    from chainrule.api import ensemble as ensemble
     from chainrule.api import evaluate as evaluate
     from chainrule.api import explain as explain
     from chainrule.api import export as export
@@ -47,6 +48,7 @@ __getattr__, __dir__, __all__ = _lazy(
                 "backprop",
                 "compare",
                 "design",
+                "ensemble",
                 "evaluate",
                 "explain",
                 "export",

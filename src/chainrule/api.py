@@ -20,6 +20,7 @@ from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
 from chainrule.tasks.explaining._explain import Explanation
 from chainrule.tasks.job._prediction import Prediction
+from chainrule.tasks.runs._ensemble import ensemble_group
 from chainrule.tasks.runs._repeats import repeats as repeats_of
 from chainrule.tasks.runs._report import write_report
 from chainrule.tasks.runs._run import Run
@@ -151,6 +152,50 @@ def repeat(
     return _train_group(Path(out) if out is not None else new_folder(name), group, observers, own)
 
 
+def ensemble(
+    recipe: Source,
+    count: int,
+    *,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    observers: Observers = lambda title: (),
+    own: OwnNetwork | None = None,
+    command: str | None = None,
+) -> Run:
+    """Train a recipe `count` times, with other weights and orders, and return the ensemble, which answers as one.
+
+    The members stand in `OUT/member-N`; what is finished is not done again, so an interrupted call can be repeated.
+    With `data.bootstrap` each member learns from a training part of its own, drawn with replacement.
+
+    Args:
+        recipe: As `train` takes it; its seed is the first.
+        count: How many members, at least 2.
+        out: The folder of all, new or from an earlier call; `runs/RECIPE-DATE-TIME` when left out.
+        settings: Laid over the recipe.
+        observers: What a run is called ("member-1 (1 of 5)") -> called after each of its steps; asked for runs that are
+            trained now.
+        own: A network with facts about its file; used by the command line.
+        command: What reproduces the ensemble, for the report.
+
+    Raises:
+        UsageError: Fewer than two, networks that do not give probabilities of classes, or the folder holds something
+            else.
+
+    Example:
+        `chainrule.ensemble("digits-mlp", 5).result["gain"]["test"]["accuracy"]`
+
+    Source:
+        LECTURES B14.
+    """
+    name, checked = _prepare(recipe, settings, own)
+    one = _command(recipe, settings)
+    every = command or f"{one} --ensemble {count}"
+    group = ensemble_group(checked, count, name=name, command_of_one=one, command=every, own=own)
+    folder = Path(out) if out is not None else new_folder(name)
+    _train_group(folder, group, observers, own)
+    return Run.open(folder)
+
+
 def compare(
     study: Source,
     *,
@@ -266,8 +311,8 @@ def resume(
             got=own.facts.get("sha256"),
             remedy=f"a copy stands in {opened.path / 'program.py'}",
         )
-    if study or opened.info["kind"] == "repeats":
-        _train_group(opened.path, study or _repeats_of_folder(opened), observers, own)
+    if study or opened.info["kind"] in ("repeats", "ensemble"):
+        _train_group(opened.path, study or _seeds_of_folder(opened, own), observers, own)
         return Run.open(run)
     job = opened.job(own.build if own else None, workers=changed.get("train.workers"))
     watch = observers(opened.path.name)
@@ -297,9 +342,11 @@ def _resumed_with(run: Run, settings: Mapping[str, Any]) -> dict[str, int]:
     return dict(settings)
 
 
-def _repeats_of_folder(run: Run) -> Group:
-    one = run.info.get("command_of_one") or f"chainrule train {shlex.quote(run.info['name'])}"
-    return repeats_of(run.recipe, run.info["count"], name=run.info["name"], command_of_one=one)
+def _seeds_of_folder(run: Run, own: OwnNetwork | None) -> Group:
+    one, name = run.info.get("command_of_one") or f"chainrule train {shlex.quote(run.info['name'])}", run.info["name"]
+    if run.info["kind"] == "ensemble":
+        return ensemble_group(run.recipe, run.info["count"], name=name, command_of_one=one, own=own)
+    return repeats_of(run.recipe, run.info["count"], name=name, command_of_one=one)
 
 
 def evaluate(

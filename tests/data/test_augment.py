@@ -12,7 +12,7 @@ from chainrule.data import Augment
 from chainrule.data.augment import augmented, blanked, contrasted, mixture, moved, offsets
 from chainrule.runtime.rng import keys
 
-ALL = Augment(flip=0.5, shift=2, cutout=3, brightness=0.3, contrast=0.4)
+ALL = Augment(flip=0.5, shift=2, cutout=3, brightness=0.3, contrast=0.4, noise=0.2)
 
 
 def images_and_keys(seed: int, count: int, shape=(3, 8, 8), *, last: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,6 +113,14 @@ def test_the_middle_of_the_square_is_where_it_was_drawn(side, first) -> None:
     hole = blanked(torch.ones(1, 1, 9, 9), torch.tensor([[0.5, 0.0]]), side)[0, 0] == 0
     assert hole.any(1).nonzero().flatten().tolist() == list(range(first, first + side))
     assert hole.any(0).nonzero().flatten().tolist() == list(range(side - side // 2))
+
+
+def test_noise_is_normal_and_other_in_each_value() -> None:
+    images, key = torch.zeros(20, 3, 16, 16), keys(0, 0, torch.arange(20), "example")
+    noise = augmented(images, key, Augment(noise=0.5))
+    assert abs(float(noise.mean())) < 0.02
+    assert abs(float(noise.std()) - 0.5) < 0.02
+    assert noise.unique().numel() > 0.9 * noise.numel() * 0.9
 
 
 def test_brightness_adds_one_number_to_each_image() -> None:

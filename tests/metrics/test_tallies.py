@@ -86,7 +86,7 @@ def test_grouping_and_order_do_not_show(kind: str, seed: int, cuts: list[int], r
 
 
 def test_every_metric_is_covered() -> None:
-    assert set(METRICS.names()) == {"mean", "accuracy", "topk", "confusion", "mistakes"}
+    assert set(METRICS.names()) == {"mean", "accuracy", "topk", "calibration", "confusion", "mistakes"}
 
 
 def test_means_are_weighted_and_tell_what_is_not_finite() -> None:

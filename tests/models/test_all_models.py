@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from chainrule.core.errors import RecipeError
-from chainrule.models import MODELS, Heads
+from chainrule.models import MODELS, EachHead, Heads
 from chainrule.nn import DropPath
 
 GREY, COLOR = (1, 28, 28), (3, 32, 32)
@@ -44,6 +44,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("inception", (1, 35, 32), {"width": 0.125, "stem_stride": 4, "auxiliary": 1.0}),
     ("mobilenet", COLOR, {"width": 0.25}),
     ("mobilenet", (1, 19, 21), {"width": 0.25, "stem_stride": 1}),
+    ("shared_trunk", COLOR, {"trunk": SPEC.removesuffix(" | FC-10"), "head": "FC-12 | RELU | FC-10", "heads": 3}),
     ("vit", COLOR, {"layers": 2}),
     ("vit", GREY, {"patch": 7, "layers": 1, "pool": "class", "positions": "grid", "dropout": 0.1}),
     ("vit", (2, 6, 9), {"patch": 3, "width": 12, "layers": 2, "num_heads": 3, "positions": "sinusoidal"}),
@@ -67,7 +68,7 @@ class TestEach:
         x = torch.randn(4, *case[1])
         network.train()
         given = network(x)
-        for scores in given[:2] if isinstance(given, Heads) else [given]:
+        for scores in given[:2] if isinstance(given, Heads | EachHead) else [given]:
             scores.square().sum().backward(retain_graph=True)
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name

@@ -21,6 +21,46 @@ def repeats_answer(result: dict[str, Any]) -> Answer:
     return Answer(result, "\n".join(lines))
 
 
+def ensemble_answer(result: dict[str, Any]) -> Answer:
+    """Say what the members of an ensemble reach, and what they reach together."""
+    from rich.console import Group
+
+    count = len(next(iter(next(iter(result["members"].values())).values()))["values"])
+    head = f"{count} members in {result['folder']}, {result['seconds']:.1f} s"
+    parts = [
+        together_table(part, found, result[part], result["vote"][part], result["gain"][part])
+        for part, found in result["members"].items()
+    ]
+    return Answer(result, Group(head, *parts, f"report  {result['folder']}/report.html"))
+
+
+def together_table(
+    part: str, members: dict[str, Any], together: dict[str, Any], vote: dict[str, Any], gain: dict[str, Any]
+) -> Any:
+    """Return what members reach, and what they reach together, as a table for the terminal.
+
+    Args:
+        part: Of the data.
+        members: Metric -> its spread over them.
+        together: Metric -> what the mean of their probabilities reaches.
+        vote: Metric -> what the majority of their votes reaches.
+        gain: Metric -> together - mean of the members.
+    """
+    from rich.table import Column, Table
+
+    table = Table(part, *(Column(WORDS.get(name, name), justify="right") for name in members), box=None)
+    table.add_row("mean of the members", *(_figure(one) for one in members.values()))
+    table.add_row("lowest to highest", *(f"{one['minimum']:.4f} to {one['maximum']:.4f}" for one in members.values()))
+    table.add_row("mean probability", *(_figure(together.get(name)) for name in members))
+    table.add_row("majority vote", *(_figure(vote.get(name)) for name in members))
+    table.add_row("gain", *(f"{gain[name]:+.4f}" for name in members))
+    return table
+
+
+WORDS = {"nll": "negative log-likelihood", "ece": "calibration error", "top5": "top-5"}
+"""What people call a metric."""
+
+
 def study_answer(result: dict[str, Any]) -> Answer:
     """Say what each recipe of a study reached."""
     from rich.console import Group
@@ -48,11 +88,14 @@ def _figure(value: Any) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
+SEVERAL = {"repeats": repeats_answer, "ensemble": ensemble_answer, "study": study_answer}
+"""Kind of a folder of several runs -> what is said of it."""
+
+
 def run_answer(run: Any, *, confusion: bool = False) -> Answer:
     """Say what a finished run, or a folder of several, reached and where it stands."""
-    if run.info["kind"] in ("repeats", "study"):
-        answer = repeats_answer if run.info["kind"] == "repeats" else study_answer
-        return answer({**run.result, "folder": str(run.path)})
+    if run.info["kind"] in SEVERAL:
+        return SEVERAL[run.info["kind"]]({**run.result, "folder": str(run.path)})
     if run.info["kind"] == "search":
         from chainrule.cli._search_shown import search_answer
 

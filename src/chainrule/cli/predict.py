@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from chainrule.cli.answer import Answer
+from chainrule.cli.evaluate import add_together, opened_run
 from chainrule.core.errors import UsageError
 from chainrule.core.registry import Entry, Registry
 
@@ -65,6 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="compile_it",
         help="compile the network first (needs a C++ compiler): worth it for tens of thousands of pictures",
     )
+    add_together(parser)
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -73,9 +75,7 @@ def run(args: argparse.Namespace) -> Answer:
     Raises:
         UsageError: The run answers in another way.
     """
-    from chainrule.tasks import Run
-
-    opened = Run.open(args.run)
+    opened = opened_run(args)
     task = opened.recipe.task
     if task not in ANSWERS:
         raise UsageError(

@@ -51,7 +51,7 @@ def _show(runs: list[str]) -> Answer:
         lines = [f"{info['run']}: {info['name']}, {info['status']}"]
         lines += [f"  {part:<6} {_metrics(values)}" for part, values in _parts(info)]
         lines += [f"  {key:<10} {info[key]}" for key in ("command", "created", "parameters", "resumed") if key in info]
-        if info["kind"] in ("repeats", "study", "search"):
+        if info["kind"] in ("repeats", "ensemble", "study", "search"):
             parent = Path(info["run"]) / ("trials" if info["kind"] == "search" else "")
             inside = [(one.path.relative_to(info["run"]).as_posix(), one) for one in find_runs(parent)]
             width = max([10, *(len(name) for name, _ in inside)])
@@ -108,7 +108,7 @@ def _inside(folder: Any) -> list[Any]:
         done.sort(key=lambda row: (row["stage"] != "fine", -row["value"] if found["higher"] else row["value"]))
         places = [folder.path / "trials" / row["name"] for row in done]
         return [RunFolder(place) for place in places if (place / "run.json").is_file()][:MOST_COMPARED]
-    return list(find_runs(folder.path)) if info["kind"] == "repeats" else []
+    return list(find_runs(folder.path)) if info["kind"] in ("repeats", "ensemble") else []
 
 
 def _remove(runs: list[str]) -> Answer:

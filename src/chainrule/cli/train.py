@@ -25,6 +25,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="FILE.py:NAME", help="train a network of your own in the recipe")
     parser.add_argument("--repeats", type=int, metavar="N", help="train with N seeds; gives mean and deviation")
     add_processes(parser)
+    parser.add_argument(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        help="train N networks that answer together; --data.bootstrap true varies the data",
+    )
     parser.epilog = (
         "Any setting of the recipe can be given: --optim.lr 0.01, --train.epochs 5, --model.name resnet. "
         "--seed, --threads and --workers stand for --train.seed and so on. "
@@ -53,6 +59,10 @@ def run(args: argparse.Namespace) -> Answer:
     own = own_network(args.model)
     from chainrule import api
 
+    if args.ensemble is not None and (args.repeats is not None or api.names_study(recipe)):
+        raise UsageError("an ensemble is of one recipe", got="--repeats or a study", remedy="leave one of them out")
+    if args.ensemble is not None:
+        return _ensemble(args, recipe, settings, own)
     if api.names_study(recipe):
         return _several(args, recipe, settings, own, study=True)
     if args.repeats is not None:
@@ -73,6 +83,16 @@ def train_with_progress(args: Any, recipe: Any, settings: dict[str, Any], folder
     if not is_first():
         raise SystemExit(0)  # process 0 says what came out
     return run_answer(run)
+
+
+def _ensemble(args: argparse.Namespace, recipe: Any, settings: dict[str, Any], own: Any) -> Answer:
+    from chainrule import api
+    from chainrule.cli._progress import show_each
+    from chainrule.cli._summary import run_answer
+
+    place = {"out": args.out, "settings": settings, "own": own, "command": args.command}
+    with show_each(quiet=args.quiet or args.json, bar=not args.no_progress) as observers:
+        return run_answer(api.ensemble(recipe, args.ensemble, observers=observers, **place))
 
 
 def _several(

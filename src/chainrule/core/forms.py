@@ -46,7 +46,7 @@ def require_info(path: Path, info: dict[str, Any]) -> None:
     if odd:
         raise CheckpointError(f"{shown(path)} is damaged", expected=f'numbers by name in "{odd[0]}" of "result"')
     kind, count, members = (info.get(name) for name in ("kind", "count", "members"))
-    if (kind == "repeats" or count is not None) and not isinstance(count, int):
+    if (kind in ("repeats", "ensemble") or count is not None) and not isinstance(count, int):
         raise CheckpointError(f"{shown(path)} is damaged", expected='an entry "count" (int)', got=count)
     if kind == "study" and not _is_commands(members):
         raise CheckpointError(f"{shown(path)} is damaged", expected='commands by label as "members"')

@@ -25,7 +25,6 @@ from chainrule.core.sections import (
     Generate,
     ImageData,
     Init,
-    LabeledTextData,
     MaskedData,
     Model,
     Named,
@@ -34,6 +33,7 @@ from chainrule.core.sections import (
     Penalty,
     Predict,
     Section,
+    TextClassesData,
     TextData,
     Train,
     TrainMasked,
@@ -150,7 +150,7 @@ class TextClassesRecipe(Recipe):
     """
 
     task: Literal["classify-text"]
-    data: LabeledTextData
+    data: TextClassesData
     train: TrainTexts
 
 

@@ -8,6 +8,8 @@ from chainrule.core.lazy import lazy
 from chainrule.core.registry import Entry, Registries, Registry
 
 if TYPE_CHECKING:
+    from chainrule.data._bootstrap import bootstrap as bootstrap
+    from chainrule.data._bootstrap import bootstrap_counts as bootstrap_counts
     from chainrule.data._features import Feature as Feature
     from chainrule.data._features import FeatureExamples as FeatureExamples
     from chainrule.data._features import Features as Features
@@ -60,6 +62,8 @@ __getattr__, __dir__, __all__ = lazy(
         "Sequential": "order",
         "Shuffled": "order",
         "ShuffledWindows": "order",
+        "bootstrap": "_bootstrap",
+        "bootstrap_counts": "_bootstrap",
         "check_data": "check",
         "from_arrays": "arrays",
         "open_image": "_open_image",

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from chainrule.core.errors import UsageError
-from chainrule.runtime.rng import uniform
+from chainrule.runtime.rng import normal, uniform
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Augment:
         cutout: Side in pixels of a square that is blanked; parts of it may lie outside the image.
         brightness: Add a number between minus and plus this, in standard deviations.
         contrast: Scale the distances from the image's mean by a factor between 1 - c and 1 + c.
+        noise: Add normal noise of so many standard deviations to each value.
         mixup: The a of Beta(a, a): mix each image with another one of the training part.
 
     Raises:
@@ -42,10 +43,19 @@ class Augment:
     cutout: int = 0
     brightness: float = 0.0
     contrast: float = 0.0
+    noise: float = 0.0
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"flip": 1, "shift": 2**15, "cutout": 2**15, "brightness": 1e6, "contrast": 1, "mixup": 1e6}
+        limits = {
+            "flip": 1,
+            "shift": 2**15,
+            "cutout": 2**15,
+            "brightness": 1e6,
+            "contrast": 1,
+            "noise": 1e6,
+            "mixup": 1e6,
+        }
         for name, most in limits.items():
             value = getattr(self, name)
             if not 0 <= value <= most:
@@ -79,6 +89,8 @@ def augmented(
         images = contrasted(images, 1 + options.contrast * (2 * uniform(key, "contrast") - 1))
     if options.brightness:
         images = images + (options.brightness * (2 * uniform(key, "brightness") - 1)).view(-1, 1, 1, 1)
+    if options.noise:
+        images = images + options.noise * normal(key, "noise", tuple(images.shape[1:]))
     if options.cutout:
         images = blanked(images, uniform(key, "cutout", (2,)), options.cutout)
     return images

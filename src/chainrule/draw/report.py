@@ -15,9 +15,11 @@ from chainrule.core.study import is_label
 from chainrule.core.version import __version__
 from chainrule.draw.facts import FILES, Facts, read_facts
 from chainrule.draw.page import Absent, Part, page_html, render
+from chainrule.draw.sections.calibration import calibration_part
 from chainrule.draw.sections.captions import captions_part
 from chainrule.draw.sections.comparison import differences_part, overlay_part, results_part, run_labels
 from chainrule.draw.sections.data import data_part
+from chainrule.draw.sections.ensemble import members_part
 from chainrule.draw.sections.evaluation import classes_part, confusion_part, mistakes_part
 from chainrule.draw.sections.headline import head_html
 from chainrule.draw.sections.history import curves_part, events_part, time_part
@@ -46,6 +48,13 @@ Path = str | os.PathLike[str]
 Section = tuple[str, str, Callable[[Facts], Part | Absent | None]]
 
 _FIRST: Final[tuple[Section, ...]] = (("metrics", "Curves", curves_part),)
+_OF_ENSEMBLE: Final[tuple[Section, ...]] = (
+    ("evaluation", "Members", members_part),
+    ("evaluation", "Calibration", calibration_part),
+    ("evaluation", "Confusion matrix", confusion_part),
+    ("evaluation", "Classes", classes_part),
+    ("evaluation", "Worst mistakes", mistakes_part),
+)
 _LAST: Final[tuple[Section, ...]] = (
     ("data", "Data", data_part),
     ("timing", "Time and memory", time_part),
@@ -57,6 +66,8 @@ _OF_IMAGES: Final[tuple[Section, ...]] = (
     ("evaluation", "Confusion matrix", confusion_part),
     ("evaluation", "Classes", classes_part),
     ("evaluation", "Worst mistakes", mistakes_part),
+    ("evaluation", "Members", members_part),
+    ("evaluation", "Calibration", calibration_part),
     ("weights", "First-layer weights", weights_part),
     ("regions", "Decision regions", regions_part),
     ("layers", "Layers", layers_part),
@@ -74,6 +85,7 @@ _OF_TEXT_CLASSES: Final[tuple[Section, ...]] = (
     ("evaluation", "Confusion matrix", confusion_part),
     ("evaluation", "Classes", classes_part),
     ("evaluation", "Worst mistakes", mistakes_part),
+    ("evaluation", "Calibration", calibration_part),
     ("telling", "Telling words", telling_part),
     ("data", "Lengths", lengths_part),
     ("layers", "Layers", layers_part),
@@ -196,12 +208,32 @@ def _repeats(facts: Facts) -> str:
     )
 
 
+def _ensemble(facts: Facts) -> str:
+    """The page of networks that answer together: what each and all reach, then the curves of their trainings."""
+    runs = _numbered(facts, "member")[: whole(facts.run.get("count"))]
+    labels = [run.folder.name.replace("-", " ") for run in runs]
+    built = [_built(facts, *section) for section in _OF_ENSEMBLE]
+    built += [overlay_part(runs, labels=labels)] if runs else [Absent("Curves", "no member is there yet")]
+    last = (("data", "Data", data_part), ("recipe", "Recipe", recipe_part), ("run", "Reproduce", command_part))
+    built += [_built(facts, *section) for section in last]
+    parts = [part for part in built if isinstance(part, Part)]
+    missing = [part for part in built if isinstance(part, Absent)]
+    return page_html(
+        f"{facts.name} · chainrule", head_html(facts), parts, foot=_foot(parts, missing + _problems(runs, labels))
+    )
+
+
 def _seeds(facts: Facts) -> list[Facts]:
     """The repeated runs in a folder: those of the result or, before there is one, all that are there."""
+    return _numbered(facts, "seed")
+
+
+def _numbered(facts: Facts, word: str) -> list[Facts]:
+    """The runs of a folder whose names end in a number, in its order."""
     numbered = {
         int(match[1]): entry.path
         for entry in os.scandir(facts.folder)
-        if (match := re.fullmatch(r"seed-(\d{1,19})", entry.name))
+        if (match := re.fullmatch(rf"{word}-(\d{{1,19}})", entry.name))
     }
     counted = set(map(whole, listing(mapping(facts.run.get("result")).get("seeds"))))
     found = []
@@ -291,4 +323,9 @@ def _several(given: Sequence[Facts]) -> str:
     return page_html(f"{title} · chainrule", head, parts, foot=_foot(parts, missing))
 
 
-_KINDS: Final[dict[str, Callable[[Facts], str]]] = {"repeats": _repeats, "study": _study, "search": _search}
+_KINDS: Final[dict[str, Callable[[Facts], str]]] = {
+    "repeats": _repeats,
+    "ensemble": _ensemble,
+    "study": _study,
+    "search": _search,
+}

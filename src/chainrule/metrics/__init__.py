@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chainrule.metrics.accuracy import Accuracy as Accuracy
     from chainrule.metrics.accuracy import TopK as TopK
     from chainrule.metrics.accuracy import shares_right as shares_right
+    from chainrule.metrics.calibration import Calibration as Calibration
     from chainrule.metrics.confusion import Confusion as Confusion
     from chainrule.metrics.left_out import LeftOut as LeftOut
     from chainrule.metrics.mean import Mean as Mean
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "Accuracy": "accuracy",
         "Bleu": "_bleu",
+        "Calibration": "calibration",
         "Confusion": "confusion",
         "LeftOut": "left_out",
         "Mean": "mean",
@@ -46,6 +48,7 @@ METRICS = Registry(
             "topk",
             Entry("chainrule.metrics.accuracy:TopK", "share of examples whose class is among the k highest scores"),
         ),
+        ("calibration", Entry("chainrule.metrics.calibration:Calibration", "how far confidence is from accuracy")),
         ("confusion", Entry("chainrule.metrics.confusion:Confusion", "how often each class was taken for each other")),
         ("mistakes", Entry("chainrule.metrics.mistakes:Mistakes", "the wrong answers with the highest losses")),
     ],

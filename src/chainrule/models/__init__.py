@@ -31,19 +31,33 @@ if TYPE_CHECKING:
     from chainrule.models._published import weights_file as weights_file
     from chainrule.models._resnet import resnet as resnet
     from chainrule.models._resnet import resnet_cifar as resnet_cifar
+    from chainrule.models._shared_trunk import EachHead as EachHead
+    from chainrule.models._shared_trunk import SharedTrunk as SharedTrunk
+    from chainrule.models._shared_trunk import shared_trunk as shared_trunk
     from chainrule.models._squeezenet import squeezenet as squeezenet
     from chainrule.models._vgg import vgg as vgg
     from chainrule.models._vit import vit as vit
+    from chainrule.models.ensemble import COMBINATIONS as COMBINATIONS
+    from chainrule.models.ensemble import Ensemble as Ensemble
+    from chainrule.models.ensemble import Several as Several
+    from chainrule.models.ensemble import average_weights as average_weights
+    from chainrule.models.ensemble import thinned as thinned
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "COMBINATIONS": "ensemble",
         "Captioner": "_captioner",
+        "EachHead": "_shared_trunk",
+        "Ensemble": "ensemble",
         "Fitted": "_fitted",
         "Heads": "_heads",
         "NearestNeighbors": "_knn",
         "Prepared": "_fitted",
+        "Several": "ensemble",
+        "SharedTrunk": "_shared_trunk",
         "alexnet": "_alexnet",
+        "average_weights": "ensemble",
         "cnn": "_cnn",
         "densenet": "_densenet",
         "densenet_cifar": "_densenet",
@@ -58,7 +72,9 @@ __getattr__, __dir__, __all__ = lazy(
         "mobilenet": "_mobilenet",
         "resnet": "_resnet",
         "resnet_cifar": "_resnet",
+        "shared_trunk": "_shared_trunk",
         "squeezenet": "_squeezenet",
+        "thinned": "ensemble",
         "vgg": "_vgg",
         "vit": "_vit",
         "weights_card": "_published",
@@ -89,6 +105,7 @@ MODELS = Registry(
         _row("densenet_cifar", "_densenet", "thin DenseNets for small images: 40, 100 layers"),
         _row("inception", "_inception", "a thin GoogLeNet for small images, with an auxiliary head"),
         _row("mobilenet", "_mobilenet", "MobileNet v1: depthwise-separable convolutions"),
+        _row("shared_trunk", "_shared_trunk", "one trunk, several heads that answer together"),
         _row("vit", "_vit", "vision transformer: patches of the image as a sequence"),
     ],
     group="chainrule.models",

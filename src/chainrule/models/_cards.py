@@ -12,6 +12,7 @@ A card is `{"source", "least", "forms", ...}`:
   passes".
 - `maps`: the part that makes the last maps of an image, which it is given as the network is; networks of such a card
   can be the encoder of a captioning network.
+- `heads`: the option that says how many heads of it learn and answer for themselves.
 - `fitted`: it takes its whole training set at once, in no steps, and has no gradients.
 - `images`: what published weights expect, `{"size", "resize", "mean", "deviation"}`: the shorter side of an image is
   scaled to `resize` pixels and the middle of `size` x `size` is cut out; then mean and deviation of each channel (of
@@ -57,6 +58,8 @@ def _small(options: Mapping[str, Any], parameters: int, multiply_adds: int) -> F
 
 
 _SPEC = "CONV5-10 | RELU | POOL2 | CONV5-10 | RELU | POOL2 | FC-10"
+
+_TRUNK = "CONV5-10 | RELU | POOL2 | CONV5-10 | RELU | POOL2"
 
 CARDS: Mapping[str, Mapping[str, Any]] = {
     "layers": {
@@ -177,6 +180,12 @@ CARDS: Mapping[str, Mapping[str, Any]] = {
             _small({"depth": 22, "growth": 23, "compression": 0.6}, 270_885, 116_937_190),
             _small({"depth": 58, "growth": 20}, 860_210, 344_699_570),
         ],
+    },
+    "shared_trunk": {
+        "source": "LECTURES B14",
+        "least": [1, 4, 4],
+        "heads": "heads",
+        "forms": [_grey({"trunk": _TRUNK, "heads": 5}, 27_320, 710_500)],
     },
     "inception": {
         "paper": "Szegedy et al. 2015, Going deeper with convolutions",

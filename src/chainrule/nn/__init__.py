@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chainrule.nn._packed import packed_weights as packed_weights
     from chainrule.nn._pool import GlobalAvgPool as GlobalAvgPool
     from chainrule.nn._pool import global_avg_pool as global_avg_pool
+    from chainrule.nn._recalibrate import recalibrate as recalibrate
     from chainrule.nn._residual import Concat as Concat
     from chainrule.nn._residual import Residual as Residual
     from chainrule.nn._whiten import whiten as whiten
@@ -37,6 +38,8 @@ _NAMES = {
     "initialize": "_initialize",
     "whiten": "_whiten",
     "whitening_filters": "_whiten",
+    # statistics of batch normalization
+    "recalibrate": "_recalibrate",
     # one kind of layer as another
     "conv_to_linear": "_conversion",
     "fold_batch_norms": "_fold",

@@ -18,6 +18,23 @@ def card_of(recipe: Recipe) -> Mapping[str, Any]:
     return {} if recipe.model.name == OWN else EVERY_MODEL.entry(recipe.model.name).card
 
 
+def heads_of(recipe: Recipe) -> int | None:
+    """How many heads of a recipe's network learn and answer for themselves; None where it has one answer.
+
+    Example:
+        >>> from chainrule.tasks import open_recipe
+        >>> settings = {"model.name": "shared_trunk", "model.trunk": "CONV3-8 | RELU", "model.heads": 4}
+        >>> heads_of(open_recipe("digits-mlp", settings)), heads_of(open_recipe("digits-mlp"))
+        (4, None)
+    """
+    option = card_of(recipe).get("heads")
+    if option is None:
+        return None
+    default = inspect.signature(EVERY_MODEL.resolve(recipe.model.name)).parameters[option].default
+    heads: int = recipe.model.options.get(option, default)
+    return heads
+
+
 def with_images_of_card(recipe: ImageRecipe) -> ImageRecipe:
     """Return a recipe with given weights in which the images are prepared as its model's card says.
 

@@ -183,7 +183,7 @@ def test_the_same_feature_in_two_sizes(tmp_path: Path) -> None:
     assert job.input_shape == (3 * 3 * 36 + 36,)
 
 
-SPATIAL = [name for name in MODELS if name not in ("layers", "linear", "mlp", "knn")]
+SPATIAL = [name for name in MODELS if name not in ("layers", "linear", "mlp", "knn", "shared_trunk")]
 
 
 @pytest.mark.parametrize("name", SPATIAL)

@@ -14,6 +14,7 @@ from chainrule.core.sections._data import ImageData as ImageData
 from chainrule.core.sections._data import LabeledTextData as LabeledTextData
 from chainrule.core.sections._data import MaskedData as MaskedData
 from chainrule.core.sections._data import PairData as PairData
+from chainrule.core.sections._data import TextClassesData as TextClassesData
 from chainrule.core.sections._data import TextData as TextData
 from chainrule.core.sections._data import TokenData as TokenData
 from chainrule.core.sections._data import WordData as WordData

@@ -32,6 +32,9 @@ class ImageData(Data):
     them out where something is measured, and counts them."""
     bad_share: Share = 0.05
     """With `skip`: the share of the pictures seen that may be skipped before the run stops."""
+    bootstrap: bool = False
+    """Learn from a training part drawn with replacement, as large as it is; which examples, the seed of the training
+    says."""
     features: list[Named] = []  # noqa: RUF012 - pydantic copies it
     """What a classifier is given in place of the image: names, or names with options: `[hog, {name: hog, cell: 4}]`."""
 
@@ -89,6 +92,14 @@ class LabeledTextData(Data):
     """Use only so many training texts, stratified by class and source."""
 
     _tokenizer_name_alone = field_validator("tokenizer", mode="before")(name_alone)
+
+
+class TextClassesData(LabeledTextData):
+    """Which texts with classes, how they are split and cut into tokens; other keys are options of the source."""
+
+    bootstrap: bool = False
+    """Learn from a training part drawn with replacement, as large as it is; which examples, the seed of the training
+    says."""
 
 
 class MaskedData(LabeledTextData):
@@ -201,5 +212,7 @@ class Augment(Section):
     """Add up to so many standard deviations."""
     contrast: Annotated[Share, Field()] = 0.0
     """Scale by 1 - c to 1 + c."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """Add normal noise of so many standard deviations to each value."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
     """The a of Beta(a, a): mix each image with another one of the training set."""

@@ -31,6 +31,7 @@ _KINDS = {
     "module": "a run of a module",
     "log": "a log of a hand-written loop",
     "repeats": "a recipe trained with several seeds",
+    "ensemble": "an ensemble: networks that answer together",
     "study": "recipes compared",
     "search": "a search for settings",
 }

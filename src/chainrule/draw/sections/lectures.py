@@ -26,6 +26,7 @@ ITEMS: Final = {
     "B10": "the norm of the gradient, and clipping it",
     "B11": "early stopping at the best validation result",
     "B12": "choosing hyperparameters: the first loss, a few examples by heart, the rate, coarse, fine, the curves",
+    "B14": "ensembles: networks that answer together, and how true their probabilities are",
     "C5": "the spread of outputs and gradients, layer by layer",
     "C9": "gradients that vanish or explode, layer by layer",
     "D3": "the table of layers: volumes, parameters, multiply-adds",

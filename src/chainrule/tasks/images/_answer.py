@@ -8,20 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.recipe import ImageRecipe
-from chainrule.tasks.job._scoring import plain_scores
+from chainrule.tasks.job._scoring import Way, all_scores, plainly
 
 
-def answer(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Return `(network in evaluation mode, inputs) -> scores (N, K)`, with the recipe's test-time augmentation."""
-    return _mirrored_scores if recipe.predict.flip else plain_scores
+def way_of(recipe: ImageRecipe) -> Way:
+    """Return how networks in evaluation mode are asked: with the recipe's test-time augmentation."""
+    return _mirrored if recipe.predict.flip else plainly
 
 
-def _mirrored_scores(model: nn.Module, inputs: Tensor) -> Tensor:
-    scores: Tensor = (model(inputs) + model(inputs.flip(3))) / 2
-    return scores
+def _mirrored(network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    return (network(inputs) + network(inputs.flip(3))) / 2
 
 
 def class_probabilities(recipe: ImageRecipe) -> Callable[[nn.Module, Tensor], Tensor]:
     """Return `(network in evaluation mode, inputs) -> softmax of the scores (N, K)`."""
-    scores = answer(recipe)
-    return lambda model, inputs: torch.softmax(scores(model, inputs).float(), dim=1)
+    way = way_of(recipe)
+    return lambda model, inputs: torch.softmax(all_scores(model, inputs, way)[0].float(), dim=1)

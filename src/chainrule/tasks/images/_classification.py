@@ -24,13 +24,15 @@ from chainrule.data import (
     Normalization,
     Shuffled,
     ShuffledWindows,
+    bootstrap,
     split,
 )
 from chainrule.data._bad_examples import LeavingOut, Readable, Reading, replacing, strictly
 from chainrule.data.normalize import Values
 from chainrule.models import MODELS, Fitted
 from chainrule.nn import whiten
-from chainrule.tasks.images._answer import answer, class_probabilities
+from chainrule.tasks._model_card import heads_of
+from chainrule.tasks.images._answer import class_probabilities, way_of
 from chainrule.tasks.images._bad_examples import check_bad_examples
 from chainrule.tasks.images._facts import evaluation_facts, write_data_facts, write_final_facts
 from chainrule.tasks.images._features import check_features, features_of
@@ -41,10 +43,10 @@ from chainrule.tasks.job._given_weights import load_given_weights
 from chainrule.tasks.job._job import Network
 from chainrule.tasks.job._network import build_network
 from chainrule.tasks.job._phase import phase, steps_in_all
-from chainrule.tasks.job._scoring import Measure, classification_objective, per_example_loss
+from chainrule.tasks.job._scoring import Measure, classification_objective, heads_objective, per_example_loss
 from chainrule.tasks.job._trial import first_of, require_scores, tried
 from chainrule.tasks.tables import TABLES, options
-from chainrule.training.task import Examples, Task
+from chainrule.training.task import Examples, Objective, Task
 
 WHITEN_IMAGES = 5000
 """How many training images the first filters are made from."""
@@ -88,6 +90,9 @@ class Classification:
         self.images = images or DATA.resolve(recipe.data.name)(**options(TABLES["data"], recipe.data, "data"))
         check_images(recipe, self.images)
         self.parts = parts_of(recipe.data, recipe.train.seed, self.images)
+        self._drawn_from = self.parts.get("train", torch.arange(0))
+        if recipe.data.bootstrap and heads_of(recipe) is None:  # heads draw for themselves
+            self.parts["train"] = self._drawn_from[bootstrap(len(self._drawn_from), recipe.train.seed)]
         self.features = features_of(recipe.data.features) if features is None else features
         self.input_shape = self.features.shape_of(self.images.shape)
         self._made: dict[str, Examples] = {}
@@ -158,8 +163,10 @@ class Classification:
         if self.recipe.data.normalize != "none" or self.features:
             self.require_training_part("its mean and deviation are measured")
         if self.features:
-            return self._table("train").normalization(self.recipe.data.normalize)
-        measured = _evenly(self.parts.get("train", torch.arange(0)), self.images.measured)
+            drawn = self.recipe.data.bootstrap  # the statistics are those of all that is drawn from
+            table = FeatureTable(self.features, self.images.pictures, self._drawn_from) if drawn else self._table("train")
+            return table.normalization(self.recipe.data.normalize)
+        measured = _evenly(self._drawn_from, self.images.measured)
         return Normalization.measure(self._readable, measured, self.recipe.data.normalize)
 
     @property
@@ -257,12 +264,16 @@ class Classification:
             model=self.model,
             examples=_Parts(self),
             orders={"train": self._order},
-            phases=[phase(recipe, classification_objective(recipe))],
-            measure=Measure(per_example_loss(recipe), answer(recipe)),
+            phases=[phase(recipe, self._objective())],
+            measure=Measure(per_example_loss(recipe), way_of(recipe)),
             predict=class_probabilities(recipe),
             deploy=recipe.train.deployed,
             prepare=partial(_prepare, self),
         )
+
+    def _objective(self) -> Objective:
+        heads = heads_of(self.recipe)
+        return classification_objective(self.recipe) if heads is None else heads_objective(self.recipe, heads)
 
     def _fitted_task(self, prepare: Callable[[nn.Module, Task], None]) -> Task:
         """For a model that takes all of its training set at once: no step is taken."""
@@ -278,7 +289,7 @@ class Classification:
             examples=_Parts(self),
             orders={},
             phases=[],
-            measure=Measure(per_example_loss(self.recipe), answer(self.recipe)),
+            measure=Measure(per_example_loss(self.recipe), way_of(self.recipe)),
             predict=class_probabilities(self.recipe),
             prepare=prepare,
         )

@@ -13,7 +13,7 @@ from chainrule.core.errors import DataError
 from chainrule.core.folder import RunFolder
 from chainrule.metrics import LeftOut
 from chainrule.models import NearestNeighbors
-from chainrule.tasks.images._answer import answer
+from chainrule.tasks.images._answer import way_of
 from chainrule.tasks.images._pictures import first_layer, picture_of
 from chainrule.tasks.images._region_facts import write_projected_regions
 from chainrule.tasks.job._evaluation import METRICS, FullMeasure, counted, evaluation_of
@@ -34,7 +34,7 @@ SHOWN_CLASSES = 20
 def evaluation_facts(job: Classification, model: nn.Module, part: str, *, task: Task | None = None) -> dict[str, Any]:
     """Measure a network on a part: loss, accuracy, confusion matrix, per-class figures, worst mistakes."""
     classes, indices = list(job.images.classes), job.parts[part]
-    measure = FullMeasure(per_example_loss(job.recipe), len(classes), answer(job.recipe))
+    measure = FullMeasure(per_example_loss(job.recipe), len(classes), way_of(job.recipe))
     found = tally(task or job.task(), model, part, measure=measure, batch=job.recipe.train.evaluate_batch)
     left_out = found.get("skipped", LeftOut(()))
     assert isinstance(left_out, LeftOut)

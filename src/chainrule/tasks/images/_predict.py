@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from chainrule.core.recipe import ImageRecipe
-from chainrule.models import NearestNeighbors
+from chainrule.models import Ensemble, NearestNeighbors
 from chainrule.tasks.images._answer import class_probabilities
 from chainrule.tasks.images._fast_network import Predictor, at_once, in_groups
 from chainrule.tasks.images._neighbors import TrainingSet
@@ -35,7 +35,7 @@ def predict_pictures(
     classes = processing.classes
     probabilities, found = class_probabilities(run.recipe), []
     model = run.model(module)
-    network = Predictor(model, compile_it=compile_it).eval()
+    network = _fast(model, compile_it).eval()
     known = TrainingSet(model, classes, run.job) if isinstance(model, NearestNeighbors) else None
     for group in in_groups(sources, at_once(processing.shape)):
         inputs = processing.inputs(group)
@@ -48,3 +48,10 @@ def predict_pictures(
             name = "standard input" if isinstance(source, bytes) else str(source)
             found.append(Prediction(name, ranked[0][0], ranked[0][1], ranked, neighbors))
     return found
+
+
+def _fast(model: nn.Module, compile_it: bool) -> nn.Module:
+    """The network, or each of those that answer together, as it answers quickly."""
+    if isinstance(model, Ensemble):
+        return Ensemble([Predictor(member, compile_it=compile_it) for member in model.members], model.combine)
+    return Predictor(model, compile_it=compile_it)

@@ -21,7 +21,7 @@ def new_info(
     """Return the entries that every run has.
 
     Args:
-        kind: "recipe", "module", "log", "repeats", "study" or "search".
+        kind: "recipe", "module", "log", "repeats", "ensemble", "study" or "search".
         name: What lists and the report call it.
         begun: When; now if left out.
         command: What reproduces it.

@@ -21,6 +21,7 @@ from chainrule.runtime.weights import load_weights, read_weights
 from chainrule.tasks.job._job import PREDICTORS, Job, Network, job_type
 from chainrule.tasks.job._prediction import Prediction
 from chainrule.tasks.job._search_settings import with_decode
+from chainrule.tasks.runs._combined import Together, combined_model, members_of
 from chainrule.tasks.runs._shown import one_line, small_table
 from chainrule.tasks.tables import open_recipe
 from chainrule.training.checkpoint import checkpoint_weights, step_folder
@@ -40,8 +41,9 @@ class Run:
         `Run.open("runs/digits-cnn").model()` is the trained network in evaluation mode.
     """
 
-    def __init__(self, folder: RunFolder, info: dict[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, info: dict[str, Any], together: Together | None = None) -> None:
         self.folder, self.info = folder, info
+        self.together = Together() if together is None and info["kind"] == "ensemble" else together
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -52,6 +54,26 @@ class Run:
         """
         folder = RunFolder(Path(path))
         return cls(folder, folder.info())
+
+    def combined(self, combine: str = "mean", *, snapshots: bool = False, dropout_samples: int | None = None) -> Run:
+        """Return the run with several of its networks answering as one: in `model`, `evaluate` and `predict`.
+
+        Of an ensemble these are its members, which answer with their mean probability where nothing else is said.
+
+        Args:
+            combine: "mean" (of probabilities), "vote" of the majority, or "average" (of weights: sensible for the
+                snapshots of one run, which stem from one trajectory; statistics of batch normalization are measured
+                anew on the training part).
+            snapshots: Of one run: the networks at the ends of its cycles (`train.snapshots`).
+            dropout_samples: Of one run: so many networks that dropout makes of it, each with a mask that stays.
+
+        Raises:
+            UsageError: There is no such combination, or two kinds of members are asked for.
+
+        Example:
+            `Run.open("runs/digits").combined("vote", snapshots=True).evaluate("test")`
+        """
+        return Run(self.folder, self.info, Together(combine, snapshots, dropout_samples))
 
     @property
     def path(self) -> Path:
@@ -89,6 +111,8 @@ class Run:
     @cached_property
     def processing(self) -> dict[str, Any]:
         """What is done to an input before the network sees it; of images also the names of the classes."""
+        if self.info["kind"] == "ensemble":
+            return members_of(self)[0].processing
         if self.info["kind"] in ("repeats", "study", "search"):
             raise self._several()
         data = self.folder.read_json(self.folder.processing)
@@ -112,14 +136,31 @@ class Run:
             CheckpointError: The network was one's own and no module is given; there are no weights; they do not fit.
             UsageError: It cannot have weights of 8 bits.
         """
+        if self.together is not None and int8:
+            raise UsageError("networks that answer together have no weights of 8 bits", remedy="leave --int8 out")
+        if self.together is not None:
+            one = Run(self.folder, self.info) if self.info["kind"] != "ensemble" else self
+            return combined_model(one, self.together, module)
+        model = self.network(self.weights(), module)
+        return int8_weights(model) if int8 else model
+
+    def network(self, weights: Mapping[str, Tensor], module: nn.Module | None = None) -> nn.Module:
+        """Return the run's network with some weights, in evaluation mode.
+
+        Args:
+            weights: Of that network.
+            module: For a run of one's own network: what the weights are loaded into.
+
+        Raises:
+            CheckpointError: The network was one's own and no module is given; the weights do not fit.
+        """
         if module is None:
             module = self._build()
-        weights = self._weights()
         if isinstance(module, Fitted):
             module.make_room(weights)
         load_weights(module, weights)
         model: nn.Module = module.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        return int8_weights(model) if int8 else model
+        return model
 
     def _build(self) -> nn.Module:
         if self.info["kind"] in ("repeats", "study", "search"):
@@ -148,12 +189,17 @@ class Run:
             best = (self.result or {}).get("best") or "coarse-000"
             what = f"{self.path} is the folder of a search"
             return CheckpointError(what, remedy=f"name one: {self.path}/trials/{best}")
-        study = self.info["kind"] == "study"
-        one = next(iter(self.info["members"])) if study else "seed-0"
-        kind = "the runs of a study" if study else "repeated runs"
+        kinds = {"study": "the runs of a study", "ensemble": "the members of an ensemble"}
+        firsts = {"study": next(iter(self.info.get("members") or {}), ""), "ensemble": "member-1"}
+        kind, one = kinds.get(self.info["kind"], "repeated runs"), firsts.get(self.info["kind"], "seed-0")
         return CheckpointError(f"{self.path} is a folder of {kind}", remedy=f"name one: {self.path}/{one}")
 
-    def _weights(self) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, Tensor]:
+        """Return the best weights, by name.
+
+        Raises:
+            CheckpointError: There are none.
+        """
         if self.folder.model.is_file():
             return read_weights(self.folder.model)
         history = tuple((line["step"], line) for line in self.history if line.get("part") == "valid")
@@ -294,6 +340,8 @@ class Run:
         """
         from chainrule.tasks.explaining._explain import explain
 
+        if self.together is not None:
+            raise self._several()
         return explain(self, method, module=module, **options)
 
     def vectors(self, *, module: nn.Module | None = None) -> WordVectors:
@@ -308,6 +356,8 @@ class Run:
         """
         from chainrule.tasks.sequences._vectors import learned_vectors
 
+        if self.together is not None:
+            raise self._several()
         return learned_vectors(self, module)
 
     def nearest(self, query: str, *, count: int = 10, module: nn.Module | None = None) -> list[tuple[str, float]]:

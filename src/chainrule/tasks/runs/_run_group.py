@@ -48,7 +48,7 @@ class Group:
     """What a folder of several runs holds.
 
     Args:
-        kind: "repeats" or "study".
+        kind: "repeats", "ensemble" or "study".
         name: What lists and the report call it.
         text: Of its `recipe.yaml`; a folder with another text is another group.
         members: Name of the folder -> a run, or a group again; in the order in which they are trained.
@@ -214,7 +214,7 @@ def _can_go_on(place: Path) -> bool:
     if not folder.info_file.is_file():
         return any(child.name != "checkpoints" and ".tmp-" not in child.name for child in place.iterdir())
     info = folder.info()
-    if info["status"] == "finished" or info["kind"] in ("repeats", "study"):
+    if info["status"] == "finished" or info["kind"] in ("repeats", "ensemble", "study"):
         return True
     saved = folder.checkpoints.iterdir() if folder.checkpoints.is_dir() else ()
     return any(_CHECKPOINT.fullmatch(child.name) for child in saved)

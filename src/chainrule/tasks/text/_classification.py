@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import DataError
 from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import TextClassesRecipe
-from chainrule.data import LABELED_TEXTS
+from chainrule.data import LABELED_TEXTS, bootstrap
 from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.data.ragged import Ragged
 from chainrule.data.text_examples import TextExamples
@@ -65,6 +65,8 @@ class TextClassification:
         )
         _require_training_part(self.texts.name, self.parts)
         self.prepared = processing or TextProcessing(self._tokenizer(), self.texts.classes, data.length)
+        if data.bootstrap:
+            self.parts["train"] = self.parts["train"][bootstrap(len(self.parts["train"]), recipe.train.seed)]
         found = [self.prepared.tokens(text) for text in self.texts.texts]
         self.tokens, self.whole = Ragged(tokens for tokens, _ in found), torch.tensor([count for _, count in found])
         for part, index in self.parts.items():  # texts of like length are measured together: little padding
