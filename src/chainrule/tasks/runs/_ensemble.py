@@ -85,7 +85,7 @@ def answered_together(runs: Sequence[Run], *, own: OwnNetwork | None = None) -> 
 
     Returns:
         `{"seconds": of all trainings, "valid", "test": what the mean of the probabilities reaches, "vote": {part:
-        {"accuracy"}}, "members": {part: {metric: {"mean", "deviation", "minimum", "maximum", "values"}}}, "gain":
+        {"accuracy", "nll", "ece"}}, "members": {part: {metric: {"mean", "deviation", "minimum", "maximum", "values"}}}, "gain":
         {part: {metric: together - mean of the members}}}`.
     """
     folder = RunFolder(runs[0].path.parent)
@@ -101,7 +101,7 @@ def answered_together(runs: Sequence[Run], *, own: OwnNetwork | None = None) -> 
         "valid": None,
         "test": None,
         **together,
-        "vote": {part: facts["combined"]["vote"] for part, facts in evaluation.items()},
+        "vote": {part: _figures(facts["combined"]["vote"]) for part, facts in evaluation.items()},
         "members": members,
         "gain": {
             part: {name: found[name] - one["mean"] for name, one in members[part].items()}
