@@ -20,8 +20,9 @@ from chainrule.data.images import fitted
 from chainrule.exporting._graph import Axis, Examples, in_groups
 from chainrule.exporting._programs import Engine, picture_program
 from chainrule.exporting._recurrent import Direction, with_graph_layers
-from chainrule.tasks.images._answer import answer, class_probabilities
+from chainrule.tasks.images._answer import class_probabilities, way_of
 from chainrule.tasks.images._processing import ImageProcessing
+from chainrule.tasks.job._scoring import all_scores
 from chainrule.tasks.runs._run import Run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -41,14 +42,14 @@ class PictureNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, normalization: Normalization, recipe: ImageRecipe) -> None:
         super().__init__()
-        self.network, self.scores = network, answer(recipe)
+        self.network, self.way = network, way_of(recipe)
         self.register_buffer("scale", (1 / (normalization.deviation * 255.0)).float())
         self.register_buffer("shift", (-normalization.mean / normalization.deviation).float())
 
     def forward(self, pictures: UInt8[Tensor, "n h w c"]) -> dict[str, Tensor]:
         """Return scores and probabilities, (N, K)."""
         x = pictures.permute(0, 3, 1, 2).to(torch.float32)  # (N, C, H, W)
-        scores = self.scores(self.network, x * self.scale + self.shift).float()
+        scores = all_scores(self.network, x * self.scale + self.shift, self.way)[0].float()
         return {"scores": scores, "probabilities": torch.softmax(scores, dim=1)}
 
 
