@@ -100,7 +100,7 @@ def test_blocks_at_width_1_are_those_of_googlenet(block: str, channels: int, mil
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_least_input_is_enough_and_one_pixel_less_is_not(name: str) -> None:
     card = MODELS.entry(name).card
-    options = card["forms"][0]["options"] if name == "layers" else {}
+    options = card["forms"][0]["options"] if name in ("layers", "shared_trunk") else {}
     network = on_meta(name, card["least"], 10, options).eval()
     assert network(torch.zeros(2, *card["least"], device="meta")).shape == (2, 10)
     if name not in ("linear", "mlp"):  # these take any vector
@@ -108,7 +108,7 @@ def test_the_least_input_is_enough_and_one_pixel_less_is_not(name: str) -> None:
         for less in ((channels, high - 1, wide), (channels, high, wide - 1)):
             with pytest.raises(UsageError) as caught:
                 on_meta(name, less, 10, options)
-            assert "\n" not in str(caught.value) or name == "layers"
+            assert "\n" not in str(caught.value) or name in ("layers", "shared_trunk")
 
 
 @pytest.mark.parametrize("name", MODELS.names())
@@ -117,8 +117,8 @@ def test_cards_are_plain_and_whole(name: str) -> None:
     assert json.loads(json.dumps(card)) == card
     assert {"source", "least", "forms"} <= set(card)
     assert card["source"].startswith("LECTURES ")
-    assert ("paper" in card) == (name in NETWORKS and name not in ("layers", "linear", "mlp", "cnn"))
-    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "images", "weights", "maps"}
+    assert ("paper" in card) == (name in NETWORKS and name not in ("layers", "shared_trunk", "linear", "mlp", "cnn"))
+    assert set(card) <= {"source", "least", "forms", "paper", "fitted", "images", "weights", "maps", "heads"}
     assert card["forms"]
     for form in card["forms"]:
         assert set(form) == {"options", "input", "classes", "parameters", "multiply_adds"}
