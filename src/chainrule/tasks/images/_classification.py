@@ -163,8 +163,10 @@ class Classification:
         if self.recipe.data.normalize != "none" or self.features:
             self.require_training_part("its mean and deviation are measured")
         if self.features:
-            drawn = self.recipe.data.bootstrap  # the statistics are those of all that is drawn from
-            table = FeatureTable(self.features, self.images.pictures, self._drawn_from) if drawn else self._table("train")
+            if self.recipe.data.bootstrap:  # the statistics are those of all that is drawn from
+                table = FeatureTable(self.features, self.images.pictures, self._drawn_from)
+            else:
+                table = self._table("train")
             return table.normalization(self.recipe.data.normalize)
         measured = _evenly(self._drawn_from, self.images.measured)
         return Normalization.measure(self._readable, measured, self.recipe.data.normalize)

@@ -85,8 +85,8 @@ def answered_together(runs: Sequence[Run], *, own: OwnNetwork | None = None) -> 
 
     Returns:
         `{"seconds": of all trainings, "valid", "test": what the mean of the probabilities reaches, "vote": {part:
-        {"accuracy", "nll", "ece"}}, "members": {part: {metric: {"mean", "deviation", "minimum", "maximum", "values"}}}, "gain":
-        {part: {metric: together - mean of the members}}}`.
+        {"accuracy", "nll", "ece"}}, "members": {part: {metric: {"mean", "deviation", "minimum", "maximum",
+        "values"}}}, "gain": {part: {metric: together - mean of the members}}}`.
     """
     folder = RunFolder(runs[0].path.parent)
     ensemble = Run.open(folder.path)
