@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 
 from measure import begin, in_turns, medians, write
 
-from chainrule.core.folder import RunFolder
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks.runs._signals import Flag
 from chainrule.tasks.runs._train import LOOK_EVERY, _plan
 from chainrule.training.loop import start, train_loop
+from chainrule.training.rules import stop_on_non_finite
 from chainrule.training.task import never
 
 RECIPES = ("digits-mlp", "fashion-cnn", "cifar10-resnet20")
@@ -31,7 +29,7 @@ def seconds_of(name: str, steps: int, turns: int) -> dict[str, float]:
 
     def take(looking: bool) -> float:
         state = start(task, 0)
-        plan = _plan(RunFolder(Path("unused")), recipe, steps, None, Flag())  # type: ignore[arg-type]
+        plan = _plan(job, never, stop_on_non_finite(), lambda state: None)
         plan = dataclasses.replace(plan, evaluate=never, keep=never, **({} if looking else {"look": never}))
         begun = time.perf_counter()
         train_loop(task, state, plan, observers=[lambda seen: None])

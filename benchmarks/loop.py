@@ -7,6 +7,8 @@ All are taken in turn in one process; the figure is the ratio of medians.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import tempfile
 import time
 from pathlib import Path
@@ -18,11 +20,12 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.runtime.rng import keys
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks.runs._signals import Flag
 from chainrule.tasks.runs._train import _plan, _save
 from chainrule.tasks.runs._training_logs import TrainingLogs
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_layers, write_metrics, write_timing
+from chainrule.training.rules import stop_on_non_finite
+from chainrule.training.task import never
 
 
 def main(steps: int, turns: int) -> None:
@@ -38,7 +41,7 @@ def main(steps: int, turns: int) -> None:
         model, optimizer = state.model, state.optimizers["learn"]
         criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
         rates = [group.rate for group in task.phases[0].groups]
-        plan = _plan(RunFolder(Path("unused")), recipe, steps, None, Flag())  # type: ignore[arg-type]
+        plan = _plan(job, never, stop_on_non_finite(), lambda state: None)
         model.train()
         begun = time.perf_counter()
         for step in range(steps):
@@ -58,13 +61,15 @@ def main(steps: int, turns: int) -> None:
         with tempfile.TemporaryDirectory() as place:
             folder = RunFolder(Path(place))
             folder.checkpoints.mkdir()
-            chosen = recipe.model_copy(update={"train": recipe.train.model_copy(update={"keep_every": keep_every})})
+            chosen = copy.copy(job)
+            train = recipe.train.model_copy(update={"keep_every": keep_every})
+            chosen.recipe = recipe.model_copy(update={"train": train})
             with TrainingLogs(folder) as logs, Journal(folder.timing) as timing:
                 state = start(task, 0)
-                plan = _plan(folder, chosen, steps + 1, logs, Flag())
-                plan = type(plan)(
-                    **{**plan.__dict__, "evaluate": lambda at: False, "stop": lambda at: at.step >= steps}
+                plan = _plan(
+                    chosen, never, stop_on_non_finite(), lambda state: _save(folder, state, logs, chosen, None)
                 )
+                plan = dataclasses.replace(plan, evaluate=never)
                 watchers = [
                     write_metrics(logs.metrics, every=1, steps=steps),
                     write_layers(logs.layers),
@@ -73,7 +78,7 @@ def main(steps: int, turns: int) -> None:
                 begun = time.perf_counter()
                 train_loop(task, state, plan, observers=watchers)
                 seconds = time.perf_counter() - begun
-                _save(folder, state, logs, chosen)
+                _save(folder, state, logs, chosen, None)
                 return seconds
 
     contestants = {"bare loop": bare, "chainrule": lambda: ours(0), "chainrule, kept every 200": lambda: ours(200)}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from chainrule.optim import At, Group
 from chainrule.training.loop import start, train_loop
-from chainrule.training.task import Observer, Plan, Task, TrainState, never
+from chainrule.training.task import Observer, Plan, Task, TrainState, Where, never
 
 FACTOR: Final = 1.5
 """Times its expected value from which a first loss is worth a word: a usual initialization stays within a third."""
@@ -87,7 +87,7 @@ def _zeros(output: Any) -> Any:
 def _mean_loss(task: Task, state: TrainState, seed: int) -> float:
     losses: list[float] = []
 
-    def no_step(state: TrainState, report: Mapping[str, float], norm: float, at: At) -> bool:
+    def no_step(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Where) -> bool:
         losses.append(report["loss"])
         return False
 
@@ -218,7 +218,7 @@ def range_test(
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     losses: list[float] = []
 
-    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At) -> bool:
+    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Where) -> bool:
         losses.append(report["loss"])
         return math.isfinite(norm) and math.isfinite(report["loss"])
 
@@ -282,7 +282,7 @@ def _first(losses: Sequence[float]) -> float:
     return sum(given) / len(given) if given else math.inf
 
 
-def _finite(state: TrainState, report: Mapping[str, float], norm: float, at: At) -> bool:
+def _finite(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Where) -> bool:
     return math.isfinite(norm) and all(map(math.isfinite, report.values()))
 
 

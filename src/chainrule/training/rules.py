@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from chainrule.core.errors import NonFiniteError
 from chainrule.optim import At
-from chainrule.training.task import Guard, Rule, TrainState
+from chainrule.training.task import Guard, Rule, TrainState, Where
 
 History = tuple[tuple[int, dict[str, float]], ...]
 LOWER_IS_BETTER = frozenset({"loss"})
@@ -82,7 +82,7 @@ REMEDY = "lower --optim.lr, clip with --train.clip_norm 1, or look at the data w
 def stop_on_non_finite() -> Guard:
     """Return the guard that ends the run before a step with a loss or gradient that is not finite."""
 
-    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Callable[[], str]) -> bool:
+    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Where) -> bool:
         if (what := _not_finite(report, norm)) is None:
             return True
         raise NonFiniteError(
@@ -105,7 +105,7 @@ def skip_non_finite(tell: Callable[[dict[str, object]], None]) -> Guard:
         tell: Called with what is known of each.
     """
 
-    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Callable[[], str]) -> bool:
+    def guard(state: TrainState, report: Mapping[str, float], norm: float, at: At, where: Where) -> bool:
         if (what := _not_finite(report, norm)) is None:
             return True
         cause = f"{what}, {where()}"

@@ -185,7 +185,8 @@ class Change:
     parts: int | None = None
 
 
-Guard = Callable[["TrainState", Mapping[str, float], float, At, Callable[[], str]], bool]
+Where = Callable[[], str]
+Guard = Callable[["TrainState", Mapping[str, float], float, At, Where], bool]
 """`(state, report, norm, at, where) -> whether to take the step`; raises to stop the run. `where()` looks for the cause
 of numbers that are not finite and says it, which takes another forward pass."""
 
