@@ -81,13 +81,13 @@ def _as_is() -> Iterator[None]:
 
 @contextmanager
 def _statistics_stay(block: nn.Module) -> Iterator[None]:
-    """Batch normalization uses the statistics of the batch, as before, but its running ones have moved already."""
-    norms = [part for part in block.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    norms = [part for part in norms if part.training]
+    """Running statistics have moved already: while it lasts, copies of them move."""
+    norms = [part for part in block.modules() if isinstance(part, _BatchNorm)]
+    before = [dict(norm._buffers) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm._buffers.update({name: None if b is None else b.clone() for name, b in norm._buffers.items()})
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, buffers in zip(norms, before):
+            norm._buffers.update(buffers)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.analysis.layers import look
+from chainrule.analysis.layers import Look, look
 from chainrule.data.feed import REPEATED, feed
 from chainrule.optim import At, ema_update
 from chainrule.runtime.allocator import keep_freed_memory
@@ -19,6 +19,7 @@ from chainrule.runtime.laid_out import is_laid_out
 from chainrule.runtime.precision import FIRST_SCALE, FLOAT32, Precision
 from chainrule.runtime.rng import derive
 from chainrule.runtime.world import Alone
+from chainrule.training.compiling import uncompiled
 from chainrule.training.computing import computing
 from chainrule.training.evaluate import evaluate
 from chainrule.training.memory import evaluation_memory, step_memory
@@ -89,7 +90,7 @@ def train_loop(
             if plan.stop(at):
                 break
             phase = task.phases[task.cycle[state.step % len(task.cycle)]]
-            with look(state.model) if plan.look(at) else nullcontext() as looked, step_memory(at, len(parts)):
+            with _looked(state.model, plan.look(at)) as looked, step_memory(at, len(parts)):
                 report, norm = _step(phase, state, plan, parts, at, world)
             evaluated = None
             if plan.evaluate(_after(at, state)):
@@ -120,6 +121,16 @@ def train_loop(
             if plan.keep(_after(at, state)):
                 plan.save(state)
     return state
+
+
+@contextmanager
+def _looked(model: nn.Module, wanted: bool) -> Iterator[Look | None]:
+    """Look at each layer, in a step in which that is wanted."""
+    if not wanted:
+        yield None
+        return
+    with uncompiled(model), look(model) as found:
+        yield found
 
 
 def _after(at: At, state: TrainState) -> At:

@@ -17,13 +17,14 @@ import torch
 from chainrule.core.errors import ChainruleError, CheckpointError, RecipeError, UsageError
 from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Log, journal, read_journal
-from chainrule.core.log import warn
+from chainrule.core.log import LOGGER, warn
 from chainrule.core.recipe import Recipe
 from chainrule.core.sections import OWN
 from chainrule.core.store import Lock, clean_stale, set_aside, write_file
 from chainrule.data.feed import parts_at
 from chainrule.optim import At, cycle_ends, suggest_clip
 from chainrule.runtime.blocks import blocks
+from chainrule.runtime.compiled import missing_compiler
 from chainrule.runtime.environment import set_threads
 from chainrule.runtime.precision import PRECISIONS
 from chainrule.runtime.weights import write_weights
@@ -46,6 +47,7 @@ from chainrule.training.checkpoint import (
     save_checkpoint,
     step_folder,
 )
+from chainrule.training.compiling import is_worth_compiling
 from chainrule.training.events import require_tensorboard, write_events
 from chainrule.training.loop import start, train_loop
 from chainrule.training.memory import StepOutOfMemory
@@ -257,6 +259,8 @@ class Attempt:
             state.carry = {
                 part: value for part, value in recut(state.carry, parts).items() if part % world.size == world.rank
             }
+            if self._is_compiled(state, plan):
+                state.model.compile()
             every_steps = recipe.train.log_every or -(-plan.steps // LINES)
             watchers = [
                 write_metrics(logs.metrics, every=every_steps, steps=plan.end),
@@ -280,6 +284,28 @@ class Attempt:
             state = start(self.task, recipe.train.seed, prepare=False, precision=precision)
             load_checkpoint(folder.checkpoints, state, run=info.get("id"))
         return _finish(folder, self.job, self.task, state, seconds(), skipped.facts())
+
+    def _is_compiled(self, state: TrainState, plan: Plan) -> bool:
+        """Whether torch's compiler translates the network: decided once, and kept when the run is gone on with.
+
+        Raises:
+            UsageError: It was decided so, and there is no compiler here.
+        """
+
+        def decide() -> bool:
+            wanted, known = self.job.recipe.train.compile, self.folder.info().get("compiled")
+            if wanted == "no" or not self.task.phases:
+                return False
+            if known is None:
+                used, because = (True, "asked for") if wanted == "yes" else is_worth_compiling(self.task, state, plan)
+                LOGGER.info("%s: %s", "compiled" if used else "not compiled", because)
+                known = {"used": used, "because": because}
+                self.folder.update(compiled=known)
+            if known["used"] and (missing := missing_compiler()) is not None:
+                raise UsageError(f"the run is compiled, and here {missing}", remedy="install g++")
+            return bool(known["used"])
+
+        return self.world.first(decide)
 
     def _stopped(self, at: At) -> bool:
         """Whether a signal came; in whichever process, all stop at the same step."""
