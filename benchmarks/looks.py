@@ -12,7 +12,7 @@ import time
 from measure import begin, in_turns, medians, write
 
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks.runs._train import LOOK_EVERY, _plan
+from chainrule.tasks.runs._plan import LOOK_EVERY, plan_of
 from chainrule.training.loop import start, train_loop
 from chainrule.training.rules import stop_on_non_finite
 from chainrule.training.task import never
@@ -29,7 +29,7 @@ def seconds_of(name: str, steps: int, turns: int) -> dict[str, float]:
 
     def take(looking: bool) -> float:
         state = start(task, 0)
-        plan = _plan(job, never, stop_on_non_finite(), lambda state: None)
+        plan = plan_of(job, never, stop_on_non_finite(), lambda state: None)
         plan = dataclasses.replace(plan, evaluate=never, keep=never, **({} if looking else {"look": never}))
         begun = time.perf_counter()
         train_loop(task, state, plan, observers=[lambda seen: None])

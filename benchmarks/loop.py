@@ -20,7 +20,8 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.runtime.rng import keys
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks.runs._train import _plan, _save
+from chainrule.tasks.runs._plan import plan_of
+from chainrule.tasks.runs._save import save_run
 from chainrule.tasks.runs._training_logs import TrainingLogs
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_layers, write_metrics, write_timing
@@ -41,7 +42,7 @@ def main(steps: int, turns: int) -> None:
         model, optimizer = state.model, state.optimizers["learn"]
         criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
         rates = [group.rate for group in task.phases[0].groups]
-        plan = _plan(job, never, stop_on_non_finite(), lambda state: None)
+        plan = plan_of(job, never, stop_on_non_finite(), lambda state: None)
         model.train()
         begun = time.perf_counter()
         for step in range(steps):
@@ -66,8 +67,8 @@ def main(steps: int, turns: int) -> None:
             chosen.recipe = recipe.model_copy(update={"train": train})
             with TrainingLogs(folder) as logs, Journal(folder.timing) as timing:
                 state = start(task, 0)
-                plan = _plan(
-                    chosen, never, stop_on_non_finite(), lambda state: _save(folder, state, logs, chosen, None)
+                plan = plan_of(
+                    chosen, never, stop_on_non_finite(), lambda state: save_run(folder, state, logs, chosen, None)
                 )
                 plan = dataclasses.replace(plan, evaluate=never)
                 watchers = [
@@ -78,7 +79,7 @@ def main(steps: int, turns: int) -> None:
                 begun = time.perf_counter()
                 train_loop(task, state, plan, observers=watchers)
                 seconds = time.perf_counter() - begun
-                _save(folder, state, logs, chosen, None)
+                save_run(folder, state, logs, chosen, None)
                 return seconds
 
     contestants = {"bare loop": bare, "chainrule": lambda: ours(0), "chainrule, kept every 200": lambda: ours(200)}

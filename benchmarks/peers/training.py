@@ -23,10 +23,11 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.journal import Journal
 from chainrule.models import resnet
 from chainrule.tasks import Classification, open_recipe
-from chainrule.tasks.runs._signals import Flag
-from chainrule.tasks.runs._train import _plan
+from chainrule.tasks.runs._plan import plan_of
 from chainrule.training.loop import start, train_loop
 from chainrule.training.observe import write_metrics, write_timing
+from chainrule.training.rules import stop_on_non_finite
+from chainrule.training.task import never
 
 RESNET18 = {
     "format": 1,
@@ -55,15 +56,13 @@ def job_of(what: str, *, augmented: bool = False) -> Classification:
 
 def ours(job: Classification, steps: int) -> list[float]:
     """The times at which the steps of a new run ended; its journals are written as in any run."""
-    recipe, task, times = job.recipe, job.task(), []
+    task, times = job.task(), []
     with tempfile.TemporaryDirectory() as place:
         folder = RunFolder(Path(place))
         with Journal(folder.metrics) as metrics, Journal(folder.timing) as timing:
             state = start(task, 0)
-            plan = _plan(folder, recipe, job.steps(), metrics, Flag())
-            plan = dataclasses.replace(
-                plan, evaluate=lambda at: False, keep=lambda at: False, stop=lambda at: at.step >= steps
-            )
+            plan = plan_of(job, never, stop_on_non_finite(), lambda state: None)
+            plan = dataclasses.replace(plan, evaluate=never, keep=never, stop=lambda at: at.step >= steps)
             watchers = [
                 write_metrics(metrics, every=max(1, plan.steps // 500), steps=plan.steps),
                 write_timing(timing),

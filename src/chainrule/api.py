@@ -20,6 +20,7 @@ from chainrule.recipes import measured, recipe_names, study_names
 from chainrule.tasks._design import design as design
 from chainrule.tasks.explaining._explain import Explanation
 from chainrule.tasks.job._prediction import Prediction
+from chainrule.tasks.runs._begin import OwnNetwork
 from chainrule.tasks.runs._ensemble import ensemble_group
 from chainrule.tasks.runs._repeats import repeats as repeats_of
 from chainrule.tasks.runs._report import write_report
@@ -27,7 +28,7 @@ from chainrule.tasks.runs._run import Run
 from chainrule.tasks.runs._run_group import Group, Observers, train_group
 from chainrule.tasks.runs._study import commands_of, group_of_folder, study_group
 from chainrule.tasks.runs._together import begin_together, require_same, world_of
-from chainrule.tasks.runs._train import OwnNetwork, continue_run
+from chainrule.tasks.runs._train import continue_run
 from chainrule.tasks.tables import Source, check_options, open_recipe, open_study, read_source
 from chainrule.training.task import Observer
 

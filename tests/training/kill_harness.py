@@ -21,7 +21,7 @@ import torch
 
 from chainrule.core import store
 from chainrule.tasks import Classification, begin_run, continue_run, open_recipe
-from chainrule.tasks.runs import _train
+from chainrule.tasks.runs import _save
 from chainrule.training import checkpoint, loop
 
 RECIPE = {
@@ -51,7 +51,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "serialise": (checkpoint, "pack"),
     "write": (store, "_write_part"),
     "rename": (store.os, "rename"),
-    "prune": (_train, "prune"),
+    "prune": (_save, "prune"),
     "evaluate": (loop, "evaluate"),
 }
 

@@ -27,7 +27,8 @@ from chainrule.formulas import bias_variance_error
 from chainrule.runtime.rng import derive
 from chainrule.tasks.images._answer import class_probabilities
 from chainrule.tasks.images._classification import Classification
-from chainrule.tasks.runs._train import begin_run, continue_run, with_seed
+from chainrule.tasks.runs._begin import begin_run, with_seed
+from chainrule.tasks.runs._train import continue_run
 from chainrule.tasks.tables import Source, check_options, images_only, open_recipe, read_source
 from chainrule.training.task import Observer
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from chainrule.tasks.fitting import fit as fit
     from chainrule.tasks.images import Classification as Classification
     from chainrule.tasks.job._prediction import Prediction as Prediction
+    from chainrule.tasks.runs._begin import OwnNetwork as OwnNetwork
+    from chainrule.tasks.runs._begin import begin_run as begin_run
     from chainrule.tasks.runs._own_loop import run as run
     from chainrule.tasks.runs._run import Run as Run
     from chainrule.tasks.runs._signals import Interrupted as Interrupted
-    from chainrule.tasks.runs._train import OwnNetwork as OwnNetwork
-    from chainrule.tasks.runs._train import begin_run as begin_run
     from chainrule.tasks.runs._train import continue_run as continue_run
     from chainrule.tasks.tables import open_recipe as open_recipe
 
@@ -32,11 +32,11 @@ __getattr__, __dir__, __all__ = lazy(
         "KNearestNeighbors": "estimators",
         "LinearSVM": "estimators",
         "MultilayerPerceptron": "estimators",
-        "OwnNetwork": "runs._train",
+        "OwnNetwork": "runs._begin",
         "Prediction": "job._prediction",
         "Run": "runs._run",
         "SoftmaxRegression": "estimators",
-        "begin_run": "runs._train",
+        "begin_run": "runs._begin",
         "continue_run": "runs._train",
         "fit": "fitting",
         "open_recipe": "tables",

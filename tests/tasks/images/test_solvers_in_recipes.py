@@ -108,7 +108,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import os, chainrule\n"
         "from chainrule.tasks.runs import _train\n"
-        "_train._finish = lambda *anything: os.kill(os.getpid(), 9)\n"
+        "_train.finish_run = lambda *anything: os.kill(os.getpid(), 9)\n"
         f"chainrule.train('digits-softmax', out={str(tmp_path / 'cut')!r}, settings={settings!r})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

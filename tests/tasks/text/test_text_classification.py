@@ -16,7 +16,7 @@ from chainrule.core.errors import ChainruleError, CheckpointError, DataError, Re
 from chainrule.core.recipe import TextClassesRecipe
 from chainrule.data.labeled_texts import LabeledTexts
 from chainrule.tasks import Run, begin_run, continue_run, open_recipe
-from chainrule.tasks.runs._train import with_seed
+from chainrule.tasks.runs._begin import with_seed
 from chainrule.tasks.text import TextClassification
 
 WORDS = ["sea", "ship", "rain", "night", "the", "a", "of", "and", "old", "blue", "wind", "sail"]

@@ -23,9 +23,10 @@ from chainrule.diagnosis.doctor._observe import Enough, Watch
 from chainrule.diagnosis.doctor.findings import Diagnosis, Finding
 from chainrule.diagnosis.doctor.labels.options import OPTIONS
 from chainrule.diagnosis.doctor.limits import EXPERIMENTS, SECONDS
+from chainrule.tasks.runs._begin import OwnNetwork, begin_run
 from chainrule.tasks.runs._run import Run
 from chainrule.tasks.runs._signals import Interrupted
-from chainrule.tasks.runs._train import OwnNetwork, begin_run, continue_run
+from chainrule.tasks.runs._train import continue_run
 from chainrule.tasks.tables import Source, open_recipe
 from chainrule.training.evaluate import evaluate
 from chainrule.training.task import Examples, Observer, Seen, Task

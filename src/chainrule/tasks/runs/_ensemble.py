@@ -12,10 +12,10 @@ from chainrule.core.recipe import Recipe
 from chainrule.core.spread import spread
 from chainrule.tasks.job._evaluation import CERTAINTY
 from chainrule.tasks.job._final import parts_to_measure
+from chainrule.tasks.runs._begin import OwnNetwork, with_seed
 from chainrule.tasks.runs._combined import require_classes
 from chainrule.tasks.runs._run import Run
 from chainrule.tasks.runs._run_group import Group, Single
-from chainrule.tasks.runs._train import OwnNetwork, with_seed
 
 METRICS = ("accuracy", "top5", *CERTAINTY)
 """What the result of an ensemble tells of a part, as far as it was measured."""

@@ -8,9 +8,9 @@ from typing import Any
 from chainrule.core.errors import UsageError
 from chainrule.core.recipe import Recipe
 from chainrule.core.spread import spread
+from chainrule.tasks.runs._begin import with_seed
 from chainrule.tasks.runs._run import Run
 from chainrule.tasks.runs._run_group import Group, Single
-from chainrule.tasks.runs._train import with_seed
 
 
 def repeats(recipe: Recipe, count: int, *, name: str, command_of_one: str, command: str | None = None) -> Group:

@@ -16,10 +16,11 @@ from chainrule.core.folder import RunFolder
 from chainrule.core.recipe import Recipe
 from chainrule.core.store import Lock, clean_stale, remove_folder, write_file
 from chainrule.tasks.job._job import job_type
+from chainrule.tasks.runs._begin import OwnNetwork, begin_run
 from chainrule.tasks.runs._info import new_info
 from chainrule.tasks.runs._report import write_report
 from chainrule.tasks.runs._run import Run
-from chainrule.tasks.runs._train import OwnNetwork, begin_run, continue_run
+from chainrule.tasks.runs._train import continue_run
 from chainrule.training.task import Observer
 
 Observers = Callable[[str], Iterable[Observer]]

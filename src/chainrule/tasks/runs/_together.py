@@ -21,8 +21,8 @@ from chainrule.runtime.device import choose_device
 from chainrule.runtime.launched import launched
 from chainrule.runtime.world import Alone, World
 from chainrule.tasks.job._job import Job
+from chainrule.tasks.runs._begin import OwnNetwork, begin_run
 from chainrule.tasks.runs._run import Run
-from chainrule.tasks.runs._train import OwnNetwork, begin_run
 from chainrule.training.checkpoint import newest_step, step_folder
 
 SAMPLES = 16
