@@ -162,7 +162,7 @@ def test_what_was_measured_is_written_between_the_marks() -> None:
     assert "| He's initialization | 90.10 % | 0.20 | 0.40 |" in text
     assert text.count("Medians of 5 turns. A machine, 2026-01-02, quiet.") == 5
     assert text.count("**beside other work: not to be relied on**") == 1
-    assert text.count("Not measured yet.") == 3
+    assert text.count("Not measured yet.") == 4
     assert page(found, text) == text
     assert page({}, text) == page({})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import textwrap
 from collections.abc import Callable, Mapping
@@ -30,7 +29,6 @@ NAME, SMALL = "model.onnx", "model.int8.onnx"
 OPSET = 20
 """Version of the ONNX operations; onnxruntime knows it from 1.17 on."""
 NUMBERS = ("float32", "int8")
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 README = """\
 The run {name} in ONNX, operations of version {opset}, written by `chainrule export`.
 
@@ -96,15 +94,18 @@ def require_onnx() -> ModuleType:
         UsageError: One is not installed.
     """
     try:
-        for name in PACKAGES:
-            importlib.import_module(name)
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
         raise UsageError(
             "this export needs the packages onnx, onnxscript and onnxruntime",
             got=f"no {error.name}" if error.name else None,
             remedy="pip install 'chainrule[onnx]'",
         ) from None
-    return importlib.import_module("onnxruntime")
+    assert onnx
+    runtime: ModuleType = onnxruntime
+    return runtime
 
 
 def opened(path: Path, threads: int | None = None) -> Callable[[Tensor], dict[str, Tensor]]:
