@@ -84,7 +84,7 @@ def test_a_folder_removed_meanwhile_ends_with_its_name(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 5, said
     last = said.splitlines()[-1]
-    assert str(run / "checkpoints" / "step-") in last
+    assert str(run) in last
     assert "the folder does not exist. Remedy" in last
     assert "Traceback" not in said
     assert not run.exists()

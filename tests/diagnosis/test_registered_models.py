@@ -37,6 +37,8 @@ DEPTHWISE = (
 )
 FAN_OUT = "torchvision's initialization, variance 2 / fan out without a norm: signals shrink where layers widen"
 
+EACH_HEAD = "while training each head gives scores of its own, (M, N, K), which an objective of heads takes"
+
 CASES = [
     Case("linear", (1, 8, 8), {}, {}),
     Case("linear", (20,), {}, {}),
@@ -64,6 +66,12 @@ CASES = [
     Case("densenet_cifar", (3, 8, 8), {"depth": 22}, {}, slow=True),
     Case("inception", (3, 16, 16), {"width": 0.25}, {}, slow=True),
     Case("mobilenet", (3, 96, 96), {"width": 0.25}, {"autocast": DEPTHWISE}, slow=True),
+    Case(
+        "shared_trunk",
+        (3, 8, 8),
+        {"trunk": "CONV3-8", "heads": 2},
+        dict.fromkeys([MODEL_CHECKS[number - 1].name for number in (18, 20, 21, 27)], EACH_HEAD),
+    ),
     Case("vit", (1, 8, 8), {"width": 32, "layers": 2}, {}),
     Case("vit", (3, 8, 12), {"width": 24, "layers": 2, "pool": "class", "positions": "grid", "dropout": 0.1}, {}),
 ]

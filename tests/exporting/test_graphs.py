@@ -42,6 +42,7 @@ PICTURES: list[Any] = [
     pytest.param("densenet_cifar", (1, 9, 7), {"depth": 10}, marks=slow),
     pytest.param("inception", (3, 32, 32), {"width": 0.125}, marks=slow),
     pytest.param("mobilenet", (3, 32, 32), {"width": 0.25}, marks=slow),
+    pytest.param("shared_trunk", (3, 8, 8), {"trunk": "CONV3-8 | BN | RELU | POOL2", "heads": 2}, marks=slow),
     pytest.param("vit", (3, 16, 16), {"patch": 4, "width": 16, "layers": 1, "num_heads": 2}),
     pytest.param("vit", (1, 28, 28), {"patch": 7, "layers": 1, "pool": "class", "positions": "grid"}, marks=slow),
 ]

@@ -135,6 +135,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any], int]] = [
     ("densenet_cifar", (3, 8, 8), {"depth": 10}, 6),
     ("inception", (3, 16, 16), {"width": 0.125}, 1),  # that of the auxiliary head, which does not run
     ("mobilenet", (3, 32, 32), {"width": 0.25}, 0),
+    ("shared_trunk", (3, 16, 16), {"trunk": "CONV3-8 | BN | RELU | POOL2", "heads": 2}, 1),  # heads in a loop
     ("vit", (3, 16, 16), {"width": 16, "num_heads": 2, "layers": 1}, 0),
 ]
 

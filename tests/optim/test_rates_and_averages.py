@@ -18,9 +18,13 @@ from chainrule.optim import SCHEDULES, clip_gradients, ema_decay, ema_update, is
 SETTINGS = settings(deadline=None, max_examples=80, derandomize=True)
 
 
+OWN_WARMUP = {"noam", "cyclic"}
+"""Noam's later rate depends on the warm-up; of cycles the first one has it."""
+
+
 @SETTINGS
 @given(
-    st.sampled_from([name for name in SCHEDULES.names() if name != "noam"]),  # its later rate depends on the warm-up
+    st.sampled_from([name for name in SCHEDULES.names() if name not in OWN_WARMUP]),
     st.integers(1, 60),
     st.one_of(st.integers(0, 99).map(lambda percent: percent / 100), st.integers(1, 80)),
 )
@@ -90,7 +94,7 @@ def test_milestones_come_after_the_warm_up() -> None:
 
 
 def test_a_run_shorter_than_its_warm_up_only_rises() -> None:
-    for name in SCHEDULES.names():
+    for name in sorted({*SCHEDULES.names()} - {"cyclic"}):
         assert [SCHEDULES.resolve(name)(t, 4, warmup=8) for t in range(4)] == [0.125, 0.25, 0.375, 0.5]
         assert [SCHEDULES.resolve(name)(t, 4, warmup=4) for t in range(4)] == [0.25, 0.5, 0.75, 1.0]
 

@@ -96,6 +96,7 @@ def registered(name: str, metric: Any, **options: Any) -> dict[str, Any]:
             "reference": _mean,
             "ranks": False,
         },
+        "calibration": {"best": None, "worst": None, "reference": _calibration, "ranks": False},
         "mistakes": {
             "of": lambda scores, targets, index: Mistakes.of(
                 scores, targets, index, _surprise(scores, targets), **{"count": 6, **options}
@@ -112,6 +113,17 @@ def registered(name: str, metric: Any, **options: Any) -> dict[str, Any]:
 
 def _surprise(scores: Tensor, targets: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(scores.double(), targets.long(), reduction="none")
+
+
+def _calibration(scores: Tensor, targets: Tensor) -> float:
+    """sum_b n_b/N |acc_b - conf_b| over 15 bins, with NumPy's digitize."""
+    import numpy as np
+
+    chances = scores.double().softmax(1).numpy()
+    sure, right = chances.max(1), chances.argmax(1) == targets.numpy()
+    bins = np.digitize(sure, np.arange(1, 15) / 15, right=True)
+    gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
+    return float(sum(gaps))
 
 
 def _confusion(tally: Confusion) -> list[Any]:

@@ -48,7 +48,8 @@ def log_mean_probability(scores: Float[Tensor, "m n k"]) -> Float[Tensor, "n k"]
     Source:
         LECTURES B14.
     """
-    return torch.logsumexp(torch.log_softmax(scores.float(), dim=2), dim=0) - math.log(len(scores))
+    wide = scores if scores.dtype == torch.float64 else scores.float()
+    return torch.logsumexp(torch.log_softmax(wide, dim=2), dim=0) - math.log(len(scores))
 
 
 def log_votes(scores: Float[Tensor, "m n k"]) -> Float[Tensor, "n k"]:

@@ -101,7 +101,7 @@ def save(folder: RunFolder, layout: Layout, state: TrainState) -> None:
         for record in records(layout, state.step)[-layout.lines :]:
             logs.metrics.append(record)
         logs.layers.append({"step": state.step})
-        save_checkpoint(folder.checkpoints, state, logs.sync(), run=RUN)
+        save_checkpoint(folder.checkpoints, state, logs.sync(state.step), run=RUN)
         prune(folder.checkpoints, keep=layout.keep, protected={state.step, layout.best})
 
 

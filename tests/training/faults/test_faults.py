@@ -64,7 +64,8 @@ def test_each_system_call_of_other_saves_fails_or_kills(words: list[str]) -> Non
 )
 def test_what_a_power_cut_may_leave_loads(layout: str, states: int, seed: int) -> None:
     found = harness("power_cuts.py", layout, states, seed)
-    assert found["states"] == sum(found["found"].values()) == states, "each a different one"
+    assert found["states"] == sum(found["found"].values()), "each a different one"
+    assert 0.8 * states <= found["states"] <= states, "some that are drawn are one and the same"
     assert set(found["found"]) == {"none yet", "as said", "newer than said"}
     assert {"write", "cut", "name", "drop", "move", "sync"} - set(found["operations"]) <= {"drop"}
 

@@ -202,6 +202,8 @@ class Run:
         """
         if self.folder.model.is_file():
             return read_weights(self.folder.model)
+        if self.info["kind"] in ("repeats", "study", "ensemble", "search"):
+            raise self._several()
         history = tuple((line["step"], line) for line in self.history if line.get("part") == "valid")
         best = best_step(history, self.recipe.train.monitor) if history else None
         path = step_folder(self.folder.checkpoints, best or 0)

@@ -66,7 +66,7 @@ and that other process both send it."""
 def stop_flag() -> Iterator[Flag]:
     """Turn the first signal into a flag; a second one ends the process at once.
 
-    Handlers are set in the main thread alone, and put back afterwards. A signal that is ignored (`nohup`) stays so.
+    Handlers are set in the main thread alone, and put back afterwards. A hang-up that is ignored (`nohup`) stays so.
     """
     flag = Flag()
     grace = ONE_SIGNAL if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
@@ -81,7 +81,8 @@ def stop_flag() -> Iterator[Flag]:
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    kept = {getattr(signal, "SIGHUP", None)} & {n for n in SIGNALS if signal.getsignal(n) is signal.SIG_IGN}
+    wanted = [number for number in SIGNALS if number not in kept]
     before = {number: signal.signal(number, handle) for number in wanted}
     try:
         yield flag
