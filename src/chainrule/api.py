@@ -21,6 +21,7 @@ from chainrule.tasks._design import design as design
 from chainrule.tasks.explaining._explain import Explanation
 from chainrule.tasks.job._prediction import Prediction
 from chainrule.tasks.runs._begin import OwnNetwork
+from chainrule.tasks.runs._changes import resumed_with
 from chainrule.tasks.runs._ensemble import ensemble_group
 from chainrule.tasks.runs._repeats import repeats as repeats_of
 from chainrule.tasks.runs._report import write_report
@@ -264,10 +265,6 @@ def _train_group(path: Path, group: Group, observers: Observers, own: OwnNetwork
     }
 
 
-RESUMED_WITH = ("train.steps", "train.workers")
-"""Settings that a run can go on with."""
-
-
 def resume(
     run: str | Path,
     *,
@@ -282,7 +279,8 @@ def resume(
     Args:
         run: The folder.
         settings: `train.steps`, another length, which also a finished run takes; schedules take it from the step that
-            was reached, and `events.jsonl` says so. `train.workers`, which changes no result. Others are refused.
+            was reached, and `events.jsonl` says so. `train.workers`, `train.worker_timeout` and
+            `train.process_timeout`, which change no result. Others are refused.
         own: The network, if it is one's own.
         observers: What a run is called -> called after each of its steps.
 
@@ -291,8 +289,8 @@ def resume(
         UsageError: A setting that a run cannot go on with, or a length that it has passed already.
     """
     opened = Run.open(run)
-    changed = _resumed_with(opened, settings or {})
-    if opened.info["status"] == "finished" and "train.steps" not in changed:
+    steps, others = resumed_with(opened.folder, settings or {})
+    if opened.info["status"] == "finished" and steps is None:
         return opened
     if opened.info["kind"] == "search":
         from chainrule.tuning import go_on
@@ -315,32 +313,15 @@ def resume(
     if study or opened.info["kind"] in ("repeats", "ensemble"):
         _train_group(opened.path, study or _seeds_of_folder(opened, own), observers, own)
         return Run.open(run)
-    job = opened.job(own.build if own else None, workers=changed.get("train.workers"))
+    job = opened.job(own.build if own else None, settings=others)
     watch = observers(opened.path.name)
     command = resume_command(opened.path, own)
     with world_of(job.recipe) as world:
         require_same(job, world)
-        steps = changed.get("train.steps")
         continue_run(opened.path, job, observers=watch, resume_command=command, steps=steps, world=world)
     if world.rank == 0:
         write_report(opened.folder)
     return Run.open(run)
-
-
-def _resumed_with(run: Run, settings: Mapping[str, Any]) -> dict[str, int]:
-    """The settings that a run is to go on with, checked."""
-    for name, value in settings.items():
-        if name not in RESUMED_WITH:
-            raise UsageError(
-                f"a run cannot go on with another {name}: its result would be that of no recipe",
-                expected=" or ".join(RESUMED_WITH),
-                remedy="train the recipe anew with that setting",
-            )
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise UsageError(f"{name} is a number", expected="a whole number", got=repr(value))
-    if settings and not run.folder.checkpoints.is_dir():
-        raise UsageError(f"{run.path} holds several runs", remedy="go on with one of the runs in it")
-    return dict(settings)
 
 
 def _seeds_of_folder(run: Run, own: OwnNetwork | None) -> Group:

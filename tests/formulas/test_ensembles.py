@@ -75,7 +75,7 @@ def test_combinations_are_the_formulas() -> None:
     torch.testing.assert_close(mean, torch.tensor(f.mean_probability(p)), rtol=1e-5, atol=1e-6)
     votes = COMBINATIONS["vote"](scores)
     assert votes.argmax(1).tolist() == f.vote_of_members(p).tolist()
-    torch.testing.assert_close(votes.exp().sum(1), torch.ones(200), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(votes.exp().sum(1), torch.ones(200, dtype=torch.float64), rtol=1e-5, atol=1e-6)
 
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:

@@ -15,8 +15,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     add_processes(parser)
     parser.epilog = (
-        "--train.steps N goes on to another length, also with a finished run; --train.workers W prepares the data with "
-        "other processes, which changes no result."
+        "--train.steps N goes on to another length, also with a finished run. No result changes with "
+        "--train.workers W, which prepares the data with other processes, nor with --train.worker_timeout S and "
+        "--train.process_timeout S, which wait longer for processes."
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--model", metavar="FILE.py:NAME", help="the network, if the run trains one of your own")

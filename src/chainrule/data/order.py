@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -36,25 +39,16 @@ class Shuffled:
     """
 
     def __init__(self, count: int, batch: int, seed: int, parts: int = 1) -> None:
-        self._groups = _Groups(count, batch, parts)
-        self.seed = seed
-        self._last: tuple[int, Tensor] | None = None
+        self._epochs = _Epochs(_Groups(count, batch, parts), partial(permutation, count, seed))
 
     @property
     def per_epoch(self) -> int:
         """Steps an epoch."""
-        return self._groups.number
+        return self._epochs.groups.number
 
     def __call__(self, step: int) -> tuple[int, Int64[Tensor, " n"]]:
         """Return the epoch of a step and the indices of its examples."""
-        epoch, position = divmod(step, self.per_epoch)
-        if self._last is None or self._last[0] != epoch:
-            self._last = epoch, permutation(self._groups.count, self.seed, epoch)
-        begin, end = self._groups.bounds(position)
-        return epoch, self._last[1][begin:end]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_last": None}  # a worker process draws it again sooner than it would be sent
+        return self._epochs(step)
 
 
 class ShuffledWindows:
@@ -87,34 +81,17 @@ class ShuffledWindows:
     def __init__(self, groups: Int64[Tensor, " n"], batch: int, seed: int, *, window: int, parts: int = 1) -> None:
         if window < 1:
             raise UsageError("a window has at least one group", got=window)
-        self._groups = _Groups(len(groups), batch, parts)
-        self.seed, self.window = seed, window
-        _, self._group = groups.unique(return_inverse=True)
-        self._last: tuple[int, Tensor] | None = None
+        _, of_group = groups.unique(return_inverse=True)
+        self._epochs = _Epochs(_Groups(len(groups), batch, parts), partial(_windows, of_group, window, seed))
 
     @property
     def per_epoch(self) -> int:
         """Steps an epoch."""
-        return self._groups.number
+        return self._epochs.groups.number
 
     def __call__(self, step: int) -> tuple[int, Int64[Tensor, " n"]]:
         """Return the epoch of a step and the indices of its examples."""
-        epoch, position = divmod(step, self.per_epoch)
-        if self._last is None or self._last[0] != epoch:
-            self._last = epoch, self._order(epoch)
-        begin, end = self._groups.bounds(position)
-        return epoch, self._last[1][begin:end]
-
-    def _order(self, epoch: int) -> Tensor:
-        number = int(self._group.max()) + 1
-        shuffled = torch.argsort(keys(self.seed, epoch, torch.arange(number), "groups"))
-        turn = torch.empty_like(shuffled)
-        turn[shuffled] = torch.arange(number)  # when each group comes
-        order = permutation(self._groups.count, self.seed, epoch)
-        return order[torch.argsort(turn[self._group[order]] // self.window, stable=True)]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_last": None}
+        return self._epochs(step)
 
 
 class Sequential:
@@ -153,6 +130,39 @@ def permutation(count: int, seed: int, epoch: int) -> Int64[Tensor, " count"]:
         [0, 1, 2, 3]
     """
     return torch.argsort(keys(seed, epoch, torch.arange(count), "order"))
+
+
+def _windows(of_group: Tensor, window: int, seed: int, epoch: int) -> Tensor:
+    """The examples of one epoch, a window of shuffled groups after the other, shuffled within it."""
+    number = int(of_group.max()) + 1
+    shuffled = torch.argsort(keys(seed, epoch, torch.arange(number), "groups"))
+    turn = torch.empty_like(shuffled)
+    turn[shuffled] = torch.arange(number)  # when each group comes
+    order = permutation(len(of_group), seed, epoch)
+    return order[torch.argsort(turn[of_group[order]] // window, stable=True)]
+
+
+class _Epochs:
+    """Steps of epochs that are each drawn anew; the one at hand is kept.
+
+    Args:
+        groups: How an epoch is cut into steps.
+        draw: Epoch -> the order of its examples.
+    """
+
+    def __init__(self, groups: _Groups, draw: Callable[[int], Tensor]) -> None:
+        self.groups, self.draw = groups, draw
+        self._last: tuple[int, Tensor] | None = None
+
+    def __call__(self, step: int) -> tuple[int, Tensor]:
+        epoch, position = divmod(step, self.groups.number)
+        if self._last is None or self._last[0] != epoch:
+            self._last = epoch, self.draw(epoch)
+        begin, end = self.groups.bounds(position)
+        return epoch, self._last[1][begin:end]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_last": None}  # a worker process draws it again sooner than it would be sent
 
 
 class _Groups:

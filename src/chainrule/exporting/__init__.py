@@ -46,9 +46,9 @@ GRAPHS = Registry(
     "task",
     [
         ("classify", Entry("chainrule.exporting._picture_graph:PictureGraph", "pictures -> classes")),
-        ("classify-text", Entry("chainrule.exporting._text_graph:TextGraph", "tokens -> classes")),
-        ("language", Entry("chainrule.exporting._language_graph:LanguageGraph", "tokens -> the token after each")),
-        ("masked", Entry("chainrule.exporting._masked_graph:MaskedGraph", "tokens -> the token at each place")),
+        ("classify-text", Entry("chainrule.exporting._text_graph:text_graph", "tokens -> classes")),
+        ("language", Entry("chainrule.exporting._language_graph:language_graph", "tokens -> the token after each")),
+        ("masked", Entry("chainrule.exporting._masked_graph:masked_graph", "tokens -> the token at each place")),
     ],
 )
 """Task -> what of its runs becomes one graph: `(run, network) -> Graph`."""

@@ -9,7 +9,8 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 
-LOOPBACK = "127.0.0.1"
+from chainrule.runtime.launched import LOOPBACK
+
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 GONE = 8
 """The status of a process that ended because another one did."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+LOOPBACK = "127.0.0.1"
+"""Where processes of one machine meet."""
+
 
 def launched() -> bool:
     """Return whether a launcher (`chainrule train --processes`, `torchrun`) started this process as one of several."""

@@ -23,10 +23,10 @@ from torch.distributed.tensor import DTensor
 
 from chainrule.core.errors import ChainruleError, DistributedError, UsageError
 from chainrule.runtime.heartbeat import Heartbeat
+from chainrule.runtime.launched import LOOPBACK
 from chainrule.runtime.world import World
 
 T = TypeVar("T")
-LOOPBACK = "127.0.0.1"
 SECONDS = 120.0
 """How long a process waits for the others."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.analysis.layers import Look, look
-from chainrule.data.feed import REPEATED, feed
+from chainrule.data.feed import REPEATED, feed, parts_at
 from chainrule.optim import At, ema_update
 from chainrule.runtime.allocator import keep_freed_memory
 from chainrule.runtime.device import placed
@@ -90,7 +90,10 @@ def train_loop(
             if plan.stop(at):
                 break
             phase = task.phases[task.cycle[state.step % len(task.cycle)]]
-            with _looked(state.model, plan.look(at)) as looked, step_memory(at, len(parts)):
+            with (
+                _looked(state.model, plan.look(at)) as looked,
+                step_memory(at, max(parts_at(plan.cuts, at.step), world.size)),
+            ):
                 report, norm = _step(phase, state, plan, parts, at, world)
             evaluated = None
             if plan.evaluate(_after(at, state)):

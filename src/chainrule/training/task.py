@@ -185,6 +185,16 @@ class Change:
     parts: int | None = None
 
 
+def cuts_of(parts: int, changes: Sequence[Change]) -> Cuts:
+    """Return from which step on steps are cut into how many pieces.
+
+    Example:
+        >>> cuts_of(1, [Change(20, parts=2), Change(30, steps=90)])
+        [(0, 1), (20, 2)]
+    """
+    return [(0, parts), *((change.step, change.parts) for change in changes if change.parts is not None)]
+
+
 Where = Callable[[], str]
 Guard = Callable[["TrainState", Mapping[str, float], float, At, Where], bool]
 """`(state, report, norm, at, where) -> whether to take the step`; raises to stop the run. `where()` looks for the cause
@@ -241,7 +251,7 @@ class Plan:
     @property
     def cuts(self) -> Cuts:
         """From which step on steps are cut into how many pieces."""
-        return [(0, self.parts), *((c.step, c.parts) for c in self.changes if c.parts is not None)]
+        return cuts_of(self.parts, self.changes)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import chainrule
-from chainrule.core.errors import OutOfMemoryError, UsageError
+from chainrule.core.errors import OutOfMemoryError, RecipeError, UsageError
 from chainrule.training import Separable, loop
 
 SHORT = {
@@ -94,7 +94,9 @@ def test_other_workers_change_no_byte(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         chainrule.train("digits-cnn", out=tmp_path / "cut", settings={**settings, "train.workers": 1}, report=False)
     monkeypatch.setattr(loop, "_step", real)
-    chainrule.resume(tmp_path / "cut", settings={"train.workers": 2})
+    with pytest.raises(RecipeError, match="train.worker_timeout"):
+        chainrule.resume(tmp_path / "cut", settings={"train.worker_timeout": 0})
+    chainrule.resume(tmp_path / "cut", settings={"train.workers": 2, "train.worker_timeout": 300})
     same(tmp_path / "whole", tmp_path / "cut")
 
 

@@ -211,11 +211,9 @@ class Run:
             raise CheckpointError(f"{self.path} has no weights", remedy=f"finish it: chainrule resume {self.path}")
         return checkpoint_weights(path, self.recipe.train.deployed, run=self.info.get("id"))
 
-    def job(self, network: Network | None = None, *, workers: int | None = None) -> Job:
-        """The recipe with its data, prepared as this run's were, by so many processes (the recipe's when left out)."""
-        recipe = self.recipe
-        if workers is not None:
-            recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"workers": workers})})
+    def job(self, network: Network | None = None, *, settings: Mapping[str, Any] | None = None) -> Job:
+        """The recipe, with settings laid over it, and its data, prepared as this run's were."""
+        recipe = open_recipe(self.recipe.to_data(), settings) if settings else self.recipe
         return job_type(recipe).reopened(recipe, self.processing, network)
 
     def evaluate(

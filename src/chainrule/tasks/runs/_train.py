@@ -49,7 +49,7 @@ from chainrule.training.rules import (
     skip_non_finite,
     stop_on_non_finite,
 )
-from chainrule.training.task import Guard, Observer, Plan, Task, TrainState
+from chainrule.training.task import Guard, Observer, Plan, Task, TrainState, cuts_of
 
 LINES = 5000
 """About how many lines of training metrics a run writes when the recipe does not say."""
@@ -238,13 +238,13 @@ class Attempt:
         """Let the steps from the newest checkpoint on be cut into twice as many parts, where that is wanted.
 
         Raises:
-            StepOutOfMemory: It is not, or a part would have no example.
+            StepOutOfMemory: It is not, or a part would have no example, or several processes share the step.
         """
         train = self.job.recipe.train
         taken = newest_step(self.folder.checkpoints)
-        parts = 2 * max([train.parts, *(change.parts or 0 for change in changes_of(self.folder))])
-        if train.out_of_memory != "halve" or parts > train.batch:
-            raise error
+        parts = 2 * parts_at(cuts_of(train.parts, changes_of(self.folder)), taken)
+        if train.out_of_memory != "halve" or parts > train.batch or self.world.size > 1:
+            raise error  # of several processes the others wait for this one's sums, and cannot be told
         double_parts(self.events, taken=taken, parts=parts, reason=error.what)
         warn(f"{error.what}: from step {taken + 1} on steps are cut into {parts} parts")
         with torch.random.fork_rng():
