@@ -50,7 +50,7 @@ def main() -> None:
     file = RESULTS / f"{NAME}.json"
     known = json.loads(file.read_text())["recipes"] if file.exists() else {}
     found = measured(args.recipe, args.members)
-    write(NAME, {"recipes": {**known, args.recipe: found}})
+    write(NAME, {"what": "what members reach apart and together", "recipes": {**known, args.recipe: found}})
     for part, gain in found["gain"].items():
         print(part, {name: round(value, 4) for name, value in gain.items()})
 

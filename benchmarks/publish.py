@@ -13,8 +13,10 @@ from typing import Any
 
 from depth_page import depth_head, depth_section
 from doctor_page import doctor_page
+from marked import with_parts
 from recipes_page import readme_table, recipe_head, recipe_rows, recipe_sections, recipe_tasks
-from speed_page import speed_page
+from runs_page import RUNS
+from speed_page import SPEED
 from survival_page import survival_page
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +25,8 @@ RECIPES = ROOT / "src" / "chainrule" / "recipes"
 HEAD = "# Measured: "
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
+MARKED = ("attention", "ensembles", "export", "long-trainings", "speed")
+"""Pages of which parts between marks are measured."""
 STUDIES = {"cifar10-depth": ("depth", depth_head)}
 """Study -> the file of its result, and what its head says of it."""
 
@@ -69,7 +73,8 @@ def results_page() -> str:
 def _loop(found: dict[str, Any]) -> list[str]:
     if not found:
         return []
-    cost, kept = found["loop over bare loop"] - 1, found["checkpoints every 200 steps over none"] - 1
+    cost, kept = found["loop over bare loop"] - 1, found["checkpoints every 200 steps, share of the time"]
+    each, longest = found["seconds of a checkpoint, median and longest"]
     return [
         "",
         "## The cost of the loop",
@@ -80,7 +85,8 @@ def _loop(found: dict[str, Any]) -> list[str]:
         "| --- | --- | --- |",
         *(f"| {name} | {seconds:.2f} | |" for name, seconds in found["seconds"].items()),
         "",
-        f"The loop costs {100 * cost:+.1f} % over a bare PyTorch loop; checkpoints each 200 steps {100 * kept:+.1f} %.",
+        f"The loop costs {100 * cost:+.1f} % over a bare PyTorch loop. A checkpoint takes {1000 * each:.0f} ms",
+        f"(the longest {1000 * longest:.0f} ms): every 200 steps that is {100 * kept:.2f} % of the time.",
     ]
 
 
@@ -114,10 +120,6 @@ def pages() -> dict[Path, str]:
     _, _, after = rest.partition(END)
     found = {
         ROOT / "docs" / "results.md": results_page(),
-        ROOT / "docs" / "attention.md": speed_page(
-            (ROOT / "docs" / "attention.md").read_text(encoding="utf-8"), read, machine
-        ),
-        ROOT / "docs" / "speed.md": speed_page((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), read, machine),
         ROOT / "docs" / "doctor.md": doctor_page(
             (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8"), read, machine
         ),
@@ -126,6 +128,9 @@ def pages() -> dict[Path, str]:
         ),
         ROOT / "README.md": f"{before}{BEGIN}\n{readme_table(recipe_rows(read))}\n{END}{after}",
     }
+    for name in MARKED:
+        path = ROOT / "docs" / f"{name}.md"
+        found[path] = with_parts(path.read_text(encoding="utf-8"), {**SPEED, **RUNS}, read, machine)
     for path in sorted(RECIPES.glob("*.yaml")):
         found[path] = with_head(path.stem, path.read_text(encoding="utf-8"))
     return found

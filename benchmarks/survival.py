@@ -95,6 +95,30 @@ PARTS = {
         [["faults/killed_saves.py", "operations", "500", "1"]],
         lambda found: found["kills"],
     ),
+    "signals": Part(
+        "SIGINT, SIGTERM, SIGUSR1 or SIGHUP at random instants of training, every fifth one twice",
+        "the usual status, a saved step, and the same bytes in the end as without it",
+        [["signal_harness.py", "200", "1"]],
+        lambda found: found["trials"],
+    ),
+    "restarts": Part(
+        "SIGKILL of one of two processes under `--restarts`, from their start to their end",
+        "the run ends by itself with the bytes of a run left alone",
+        [["shared/deaths.py", "restarts", "20", "1"]],
+        lambda found: found["done"],
+    ),
+    "launcher": Part(
+        "SIGKILL of the launcher of two processes, every second time of all three",
+        "no process is left after 10 s; `resume` ends with the bytes of a run left alone",
+        [["shared/deaths.py", "launcher", "10", "1"]],
+        lambda found: found["done"],
+    ),
+    "stuck": Part(
+        "SIGSTOP of one of two processes",
+        "it is named within the time limit, status 8; `resume` ends with the bytes of a run left alone",
+        [["shared/deaths.py", "stuck", "5", "1"]],
+        lambda found: found["done"],
+    ),
 }
 
 
@@ -114,7 +138,9 @@ def measured(part: Part) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - begun),
         "tried": sum(map(part.tried, answers)),
-        "bad": sum(len(answer.get("bad", answer.get("differing"))) for answer in answers),
+        "bad": sum(
+            len(next(answer[name] for name in ("bad", "differing", "wrong") if name in answer)) for answer in answers
+        ),
         "answers": answers,
     }
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from speed_page import table
+from marked import table
 
 Found = dict[str, Any]
-DRAWN = {"kills-saving", "kills-training", "bits", "retention"}
+DRAWN = {"kills-saving", "kills-training", "bits", "retention", "signals", "restarts"}
 """Parts whose trials are independent of each other."""
 BEGIN, END = "<!-- measured: survival begin -->", "<!-- measured: survival end -->"
 

@@ -38,6 +38,12 @@ def module(name: str) -> ModuleType:
     return loaded
 
 
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the scripts find each other, as they do where they are run."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
 @pytest.fixture
 def contestants(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     loaded = module("contestants")
@@ -137,15 +143,15 @@ COMMON = {"what": "medians of 5 turns", "date": "2026-01-02T03:04:05", "environm
 
 def page(found: dict[str, Any], text: str | None = None) -> str:
     text = (BENCHMARKS.parent / "docs" / "speed.md").read_text(encoding="utf-8") if text is None else text
-    return module("speed_page").speed_page(text, lambda name: found.get(name, {}), lambda one: "A machine")
+    parts = {**module("speed_page").SPEED, **module("runs_page").RUNS}
+    return module("marked").with_parts(text, parts, lambda name: found.get(name, {}), lambda one: "A machine")
 
 
 def test_each_result_has_its_place_on_the_page() -> None:
-    speed = module("speed_page")
-    text = "".join(
-        (BENCHMARKS.parent / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("speed", "attention")
-    )
-    assert sorted(name for _, name, _ in speed.MARKED.findall(text)) == sorted(speed.PARTS)
+    pages = [BENCHMARKS.parent / "docs" / f"{page}.md" for page in module("publish").MARKED]
+    text = "".join(path.read_text(encoding="utf-8") for path in pages)
+    parts = {**module("speed_page").SPEED, **module("runs_page").RUNS}
+    assert sorted(name for _, name, _ in module("marked").MARKED.findall(text)) == sorted(parts)
 
 
 def test_what_was_measured_is_written_between_the_marks() -> None:
@@ -165,6 +171,47 @@ def test_what_was_measured_is_written_between_the_marks() -> None:
     assert text.count("Not measured yet.") == 4
     assert page(found, text) == text
     assert page({}, text) == page({})
+
+
+def test_ensembles_processes_and_exports() -> None:
+    three = {"accuracy": 0.91, "nll": 0.3, "ece": 0.05}
+    gain = {"accuracy": 0.0125, "nll": -0.02, "ece": 0.01}
+    each = {name: {"mean": value} for name, value in three.items()}
+    parts = ("valid", "test")
+    ensemble = {
+        "command": "chainrule train one --ensemble 2",
+        "members": 2,
+        "seconds": 600,
+        **dict.fromkeys(parts, three),
+        "vote": dict.fromkeys(parts, three),
+        "spread": dict.fromkeys(parts, each),
+        "gain": dict.fromkeys(parts, gain),
+        "average of weights, valid": {**three, "accuracy": 0.1},
+    }
+    exported = {
+        "torch.export": {"difference": 1.2e-7},
+        "onnxruntime": {"difference": 3.4e-7},
+        "onnxruntime, int8": {"how": "static: scales"},
+        "validation part": {
+            "float32": {"rows": 1200, "accuracy": 0.75, "loss": 0.5},
+            "int8": {"rows": 1200, "accuracy": 0.74, "loss": 0.51},
+        },
+        "bytes": {"model.onnx": 3 << 20, "model.int8.onnx": 2048},
+        "milliseconds": {"batch 1": {"the run": 2.5, "onnxruntime": 0.5}},
+    }
+    found = {
+        "ensembles": {**COMMON, "recipes": {"one": ensemble}},
+        "processes": {**COMMON, "seconds": {"one process": 0.3, "two processes": 0.2}},
+        "export": {**COMMON, "runs": {"run": exported}},
+    }
+    marks = "".join(f"<!-- measured: {name} begin -->\n<!-- measured: {name} end -->\n" for name in found)
+    text = page(found, marks)
+    assert "| gain of the mean probability, test | +1.25 points | -0.0200 | +0.0100 |" in text
+    assert "| average of the weights, valid | 10.00 % | 0.3000 | 0.0500 |" in text
+    assert "| two processes | 200 | 1.50 |" in text
+    assert "| `run`, static | 1e-07 | 3e-07 | 75.00 % | 74.00 % | +0.0100 | 1,200 | 3.0 MiB | 2.0 KiB |" in text
+    assert "| `run`, 1 | 2.5 |  |  | 0.5 |  |" in text
+    assert page(found, text) == text
 
 
 def test_a_figure_that_was_typed_does_not_stay() -> None:

@@ -17,6 +17,7 @@ import chainrule
 from chainrule.cli import main
 from chainrule.core.errors import UsageError
 from chainrule.exporting._compared import Agreement
+from chainrule.exporting._graph import graph_of
 from chainrule.exporting._onnx import opened
 from chainrule.models import LANGUAGE_MODELS, MASKED_MODELS, MODELS, TEXT_MODELS
 from chainrule.tasks import Run
@@ -385,6 +386,19 @@ def test_tied_weights_are_named(reader: Any) -> None:
         assert torch.equal(file.get_tensor("head.weight"), file.get_tensor("embed.weight"))
     model = Run.open(found.folder).model()
     assert model.head.weight is model.embed.weight
+
+
+@pytest.mark.parametrize("order", ["lanes", "windows"])
+def test_no_token_has_a_piece_of_its_own(reader: Any, lines: Path, order: str) -> None:
+    """Steps may be shorter than the text in front of what is measured, where a state is carried."""
+    data = {"name": "text-file", "file": str(lines), "tokenizer": "characters", "length": 16, "order": order}
+    data |= {"context": 40} if order == "lanes" else {}
+    run = reader("language", {"name": "recurrent", "cell": "gru", "width": 12, "layers": 1}, data=data)
+    examples = graph_of(run, run.model(), "a test").examples("valid")
+    count = len(run.job().parts["valid"])
+    assert len(examples) == -(-count // (40 if order == "lanes" else 4))
+    targets = [examples(torch.tensor([index]))[1] for index in range(len(examples))]
+    assert sum(int((target >= 0).sum()) for target in targets) == count
 
 
 @slow

@@ -325,6 +325,17 @@ def test_trials_that_fall_behind_are_ended(tmp_path: Path) -> None:
         assert row["rungs"][-1][0] < 1
 
 
+def test_hyperband_ends_trials_in_its_brackets(tmp_path: Path) -> None:
+    space = {"optim.lr": {"choices": [0.05, 0.04, 0.03, 1e-9, 2e-9]}}
+    found = quick(tmp_path / "cut", space=space, stages=["coarse"], count=18, pruner="hyperband", share=1.0,
+                  settings={**QUICK, "train.epochs": 4})  # fmt: skip
+    ended = [row for row in found["trials"] if row["state"] == "pruned"]
+    whole = [row for row in found["trials"] if row["state"] == "finished"]
+    assert any(row["settings"]["optim.lr"] < 1e-6 for row in ended)
+    assert max(len(row["rungs"]) for row in ended) < min(len(row["rungs"]) for row in whole)
+    assert found["best"]["settings"]["optim.lr"] > 0.01
+
+
 @pytest.mark.parametrize(
     ("recipe", "options", "error", "words"),
     [

@@ -26,8 +26,9 @@ def language_graph(run: Run, model: nn.Module) -> TokenGraph:
     tokens, data = Tokens(run, model), run.recipe.data
 
     def pieces(part: str) -> Fetched:
-        place, length = tokens.job.parts[part], max(1, data.length - data.context)
-        given = Scored(tokens.job.tokens, place.start, place.stop, length=length, context=data.context)
+        place, job = tokens.job.parts[part], tokens.job  # a network that carries its state learns from short pieces
+        length = data.before if job.carries else data.counted
+        given = Scored(job.tokens, place.start, place.stop, length=length, context=data.before)
         return Fetched(given, as_given)
 
     def told(engine: Engine, length: Axis) -> tuple[str, str]:

@@ -1,31 +1,42 @@
-"""Which process is stuck: each writes down, every now and then, how far it has come."""
+"""Which process is stuck: each writes down, every now and then, how far it has come; and it ends with its launcher."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import TypeVar
 
-import torch.distributed as dist
 from torch.distributed import Store  # type: ignore[attr-defined]
 
 from chainrule.core.errors import DistributedError
+from chainrule.runtime.launched import launcher
 
+T = TypeVar("T")
 EVERY = 1.0
 """Seconds between two beats."""
+PATIENCE = 5 * EVERY
+"""Seconds that process 0 may take to answer, where nothing else is said."""
+Beat = tuple[int, int]
 
 
 class Heartbeat:
     """A thread that writes the number of joint sums that this process has come to into the store of all.
 
     A process that is stopped or dead writes no more; one that hangs writes the same number again and again. So those
-    that wait can say for whom.
+    that wait can say for whom. When the launcher is gone, which nobody watches, the process is asked to end (SIGTERM).
     """
 
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self.store, self.rank, self.size = store, rank, size
-        self.count, self._begun = 0, time.time()
+        self.count = 0
+        self._seen: dict[int, tuple[Beat, float]] = {}
+        self._launcher = launcher()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -34,30 +45,73 @@ class Heartbeat:
         self.count += 1
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            with suppress(RuntimeError, dist.DistError):  # the store goes when process 0 does
-                self.store.set(f"beat {self.rank}", f"{self.count} {time.time()}")
-            self._ended.wait(EVERY)
+        for number in itertools.count():
+            with suppress(RuntimeError):  # the store goes when process 0 does
+                self.store.set(f"beat {self.rank}", f"{self.count} {number}")
+            if self._launcher is not None and os.getppid() != self._launcher:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            if self._ended.wait(EVERY):
+                return
+
+    def ask(self, question: Callable[[Store], T], seconds: float = PATIENCE) -> T:
+        """Return what the store answers. It is process 0 that answers: where that is stopped, a question never ends.
+
+        Raises:
+            DistributedError: There was no answer.
+        """
+        answers: list[T] = []
+        errors: list[RuntimeError] = []
+
+        def asking() -> None:
+            try:
+                answers.append(question(self.store))
+            except RuntimeError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=asking, name="question", daemon=True)  # left behind where it never ends
+        thread.start()
+        thread.join(seconds)
+        if answers:
+            return answers[0]
+        raise errors[0] if errors else self._named([0], seconds, silent=True)
 
     def silent(self, rank: int) -> float:
-        """Return for how many seconds a process has given no sign of life."""
-        if not self.store.check([f"beat {rank}"]):
-            return time.time() - self._begun
-        return time.time() - float(self.store.get(f"beat {rank}").decode().split()[1])
+        """Return for how many seconds a process has given no sign of life, by this machine's clock.
+
+        It is counted from when this was first asked, so that it is asked again and again.
+        """
+        beat, now = self._beat(rank), time.monotonic()
+        if rank not in self._seen or self._seen[rank][0] != beat:
+            self._seen[rank] = beat, now
+        return now - self._seen[rank][1]
+
+    def _beat(self, rank: int) -> Beat:
+        """How many joint sums a process has come to, and the number of its beat; -1 where there was none."""
+        key = f"beat {rank}"
+        said = self.ask(lambda store: store.get(key).decode() if store.check([key]) else "-1 -1")
+        count, number = map(int, said.split())
+        return count, number
 
     def stuck(self, waited: float) -> DistributedError:
-        """Return the error that names those who did not come."""
-        found: dict[int, tuple[int, float]] = {}
-        for rank in range(self.size):
-            with suppress(RuntimeError, dist.DistError, ValueError):
-                if self.store.check([f"beat {rank}"]):
-                    count, when = self.store.get(f"beat {rank}").decode().split()
-                    found[rank] = int(count), time.time() - float(when)
-        behind = [rank for rank, (count, _) in found.items() if rank != self.rank and count < self.count]
-        silent = [rank for rank, (_, age) in found.items() if rank != self.rank and age > 5 * EVERY]
-        names = sorted({*behind, *silent}) or [rank for rank in range(self.size) if rank not in found]
-        who = f"process{'es' if len(names) > 1 else ''} {', '.join(map(str, names))}" if names else "another process"
-        how = " (stopped: it gives no sign of life)" if names and set(names) <= set(silent) else ""
+        """Return the error that names those who did not come. It takes some seconds: they are looked at twice."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        try:
+            first = {rank: self._beat(rank) for rank in others}
+            time.sleep(3 * EVERY)
+            then = {rank: self._beat(rank) for rank in others}
+        except DistributedError:
+            return self._named([0], waited, silent=True)
+        except RuntimeError:  # the store is gone, and process 0 with it
+            return self._named([0], waited, silent=False)
+        silent = [rank for rank in others if first[rank] == then[rank]]
+        behind = [rank for rank in others if then[rank][0] < self.count]
+        names = sorted({*behind, *silent})
+        return self._named(names, waited, silent=bool(names) and set(names) <= set(silent))
+
+    def _named(self, ranks: list[int], waited: float, *, silent: bool) -> DistributedError:
+        who = f"process{'es' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}" if ranks else "another process"
+        how = " (stopped: it gives no sign of life)" if silent else ""
         return DistributedError(
             f"{who} did not come along{how}",
             expected=f"all {self.size} processes at the same joint sum within {waited:g} s",

@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 
-from chainrule.runtime.launched import LOOPBACK
+from chainrule.runtime.launched import LAUNCHER, LOOPBACK
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 GONE = 8
@@ -36,6 +36,7 @@ def launch(words: Sequence[str], *, processes: int, restarts: int = 0) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ[LAUNCHER] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # who fails says it itself
     with tempfile.TemporaryDirectory(prefix="chainrule-") as place:

@@ -133,7 +133,7 @@ class Processes:
             with self.told():
                 self.store.set(key, "done")
         with self.told():  # it can take long, and no sum is waited for: process 0 only has to be alive
-            while not self.store.check([key]):
+            while not self.heartbeat.ask(lambda store: store.check([key]), self.seconds):
                 if self.heartbeat.silent(0) > self.seconds:
                     raise self.heartbeat.stuck(self.seconds)
                 time.sleep(0.02)

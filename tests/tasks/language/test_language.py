@@ -248,7 +248,7 @@ def test_a_network_of_ones_own(text: Path, tmp_path: Path) -> None:
         def forward(self, tokens: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             return self.out(self.embed(tokens)), {}
 
-    plain = {**recipe(text, train={"steps": 3}, data={"order": "windows"}), "model": {"name": "own"}}
+    plain = {**recipe(text, train={"steps": 3}, data={"order": "windows", "context": 12}), "model": {"name": "own"}}
     run = chainrule.train(plain, out=tmp_path / "run", model=Own)
     assert run.result is not None
     text_written = "".join(run.generate("the", length=4, module=Own(len(Language(run.recipe).tokenizer.vocabulary))))  # type: ignore[arg-type]
@@ -315,3 +315,10 @@ def test_a_recipe_begins_with_the_weights_that_it_gives(text: Path, tmp_path: Pa
     wrong = {**plain, "model": {**plain["model"], "layers": 2, "weights": str(tmp_path / "gpt2.safetensors")}}
     with pytest.raises(WeightsError, match="12 missing"):
         chainrule.train(wrong, out=tmp_path / "wrong")
+
+
+def test_a_window_holds_more_than_the_context() -> None:
+    data = {"data.order": "windows", "data.length": 16}
+    assert open_recipe("shakespeare-transformer", data | {"data.context": None}).data.counted == 4
+    with pytest.raises(RecipeError, match="a window of 16 tokens is not longer than the context in it"):
+        open_recipe("shakespeare-transformer", data | {"data.context": 16})

@@ -137,8 +137,24 @@ class TextData(TokenData):
     order: Literal["windows", "lanes"] = "windows"
     """`windows`: pieces of the text in any order. `lanes`: the text is read on and on, with the state carried from step
     to step (truncated backpropagation through time)."""
-    context: Annotated[int, Field(ge=1, strict=True)] = 192
-    """Tokens that stand before the first one that counts, while measuring."""
+    context: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Tokens that stand before the first one that counts, while measuring; three quarters of `length` when left out."""
+
+    @model_validator(mode="after")
+    def _some_count(self) -> TextData:
+        if self.order == "windows" and self.context is not None and self.context >= max(2, self.length):
+            raise ValueError(f"a window of {self.length} tokens is not longer than the context in it ({self.context})")
+        return self
+
+    @property
+    def before(self) -> int:
+        """Tokens that stand before the first one that counts."""
+        return self.context or max(1, 3 * self.length // 4)
+
+    @property
+    def counted(self) -> int:
+        """Tokens of a window that count."""
+        return max(1, self.length - self.before)
 
 
 class WordData(TokenData):

@@ -194,10 +194,10 @@ class Language:
     def _make_examples(self, part: str) -> Examples:
         data, train, place = self.recipe.data, self.recipe.train, self.parts[part]
         if part != "train":
-            length = max(1, data.length - data.context)
+            length = data.counted
             if self.carries:  # few long pieces, each read in one go with the state
                 length = max(1, math.ceil(len(place) / train.evaluate_batch))
-            return Scored(self.tokens, place.start, place.stop, length=length, context=data.context)
+            return Scored(self.tokens, place.start, place.stop, length=length, context=data.before)
         tokens = self.tokens[place.start : place.stop]
         if self.carries:
             return Lanes(tokens, train.batch, data.length, train.parts)
