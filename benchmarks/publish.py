@@ -15,7 +15,7 @@ from depth_page import depth_head, depth_section
 from doctor_page import doctor_page
 from marked import with_parts
 from recipes_page import readme_table, recipe_head, recipe_rows, recipe_sections, recipe_tasks
-from runs_page import RUNS
+from runs_page import RUNS, regularizers_head
 from speed_page import SPEED
 from survival_page import survival_page
 
@@ -27,7 +27,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 MARKED = ("attention", "ensembles", "export", "long-trainings", "speed")
 """Pages of which parts between marks are measured."""
-STUDIES = {"cifar10-depth": ("depth", depth_head)}
+STUDIES = {"cifar10-depth": ("depth", depth_head), "digits-regularizers": ("regularizers", regularizers_head)}
 """Study -> the file of its result, and what its head says of it."""
 
 

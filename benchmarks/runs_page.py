@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from marked import Found, Part, table
 
 UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -84,9 +86,41 @@ UNTIMED = "Times are not told: the machine had other work."
 WAYS = ("the run", "the run, compiled", "torch.export", "onnxruntime", "onnxruntime, int8")
 
 
+def _regularizers(found: Found) -> list[str]:
+    """What each member of the study reached, and how far it had learned its examples by heart."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{member['step']:,}",
+            f"{member['train loss']:.4f}",
+            *(f"{member['test']['loss'][figure]:.3f}" for figure in ("mean", "deviation")),
+            *(f"{100 * member['test']['accuracy'][figure]:.2f}" for figure in ("mean", "deviation")),
+        ]
+        for name, member in found["members"].items()
+    ]
+    head = ["", "steps", "training loss", "test loss", "deviation", "test accuracy, %", "deviation"]
+    return [*table(head, rows), "", f"`{found['command']}`"]
+
+
+def regularizers_head(found: Found, machine: Callable[[Found], str]) -> str:
+    """What stands at the top of the study."""
+    reached = [f"{name} {100 * member['test']['accuracy']['mean']:.2f} %" for name, member in found["members"].items()]
+    seeds = len(next(iter(found["members"].values()))["seeds"])
+    half = len(reached) // 2
+    return (
+        f"# Measured: test accuracy {', '.join(reached[:half])},\n# {', '.join(reached[half:])};\n"
+        f"# n = {seeds} seeds, on {machine(found)}, {found['date'][:10]}:\n#     {found['command']}\n"
+    )
+
+
 def _bytes(count: int) -> str:
     return next((f"{count / size:.1f} {unit}" for size, unit in UNITS if count >= size), f"{count} B")
 
 
-RUNS: dict[str, Part] = {"ensembles": _ensembles, "export": _export, "processes": _processes}
+RUNS: dict[str, Part] = {
+    "ensembles": _ensembles,
+    "export": _export,
+    "processes": _processes,
+    "regularizers": _regularizers,
+}
 """Name of a result -> its lines."""

@@ -21,7 +21,7 @@ from chainrule import formulas
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "formulas.md"
-MOST_OPEN = 27
+MOST_OPEN = 26
 """Open rows may only become fewer: lower this number with the page."""
 
 SECTIONS = {"A": 9, "B": 14, "C": 10, "D": 6, "E": 8, "F": 9, "G": 8, "H": 11, "I": 6}
