@@ -105,7 +105,7 @@ def main(runs: list[str], threads: int) -> None:
     """Measure and write."""
     set_threads(threads)
     found = {"-".join(Path(path).parts[-2:] if "seed" in path else Path(path).parts[-1:]): path for path in runs}
-    what = f"runs as graphs, {threads} threads; medians of {TURNS} turns of {SECONDS:g} s"
+    what = f"runs as graphs, {threads} thread{'' if threads == 1 else 's'}; medians of {TURNS} turns of {SECONDS:g} s"
     write("export", {"what": what, "runs": {name: measured(path, threads) for name, path in found.items()}})
 
 
