@@ -192,7 +192,7 @@ def test_a_language_model_begins_with_vectors_and_tells_them(model: dict[str, An
     write_vectors(path, given)
     plain: dict[str, Any] = {
         "task": "language",
-        "data": {"name": "text-file", "file": str(text), "tokenizer": "words", "length": 8, "context": 8},
+        "data": {"name": "text-file", "file": str(text), "tokenizer": "words", "length": 8, "context": 4},
         "model": {**model, "vectors": str(path)},
         "train": {"steps": 2, "batch": 4, "freeze": ["embed.*"], "threads": 1},
         "generate": {"length": 5},
