@@ -63,12 +63,27 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [2, 4])
-def test_the_step_is_the_same_whoever_takes_it(alone: Path, processes: int) -> None:
-    """Weights, optimizer, averages and what is carried, after seven steps: replicated and laid out over two."""
-    done = torchrun(processes, str(RUNS), str(alone))
+@pytest.fixture(scope="module")
+def by_two(alone: Path) -> Path:
+    done = torchrun(2, str(RUNS), str(alone))
     assert done.returncode == 0, done.stderr[-3000:]
+    return alone
+
+
+@pytest.fixture(scope="module")
+def by_four(alone: Path) -> Path:
+    done = torchrun(4, str(RUNS), str(alone))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("taken", "processes"), [("by_two", 2), ("by_four", 4)])
+def test_the_step_is_the_same_whoever_takes_it(
+    request: pytest.FixtureRequest, alone: Path, taken: str, processes: int
+) -> None:
+    """Weights, optimizer, averages and what is carried, after seven steps: replicated and laid out over two."""
+    request.getfixturevalue(taken)
     for name in runpy.run_path(str(RUNS))["CASES"]:
         for suffix in (f"-{processes}", f"-{processes}-shard"):
             agree(alone / name, alone / f"{name}{suffix}")
@@ -81,15 +96,15 @@ def test_the_step_is_the_same_whoever_takes_it(alone: Path, processes: int) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "carried", "transformer"])
-def test_one_process_goes_on_where_two_were(alone: Path, tmp_path: Path, name: str) -> None:
+def test_one_process_goes_on_where_two_were(by_two: Path, tmp_path: Path, name: str) -> None:
     for suffix in ("-2", "-2-shard"):
         taken = tmp_path / f"{name}{suffix}"
-        shutil.copytree(alone / f"{name}{suffix}", taken)
+        shutil.copytree(by_two / f"{name}{suffix}", taken)
         for path in (taken / "checkpoints").iterdir():
             if int(path.name[5:]) > 3:
                 shutil.rmtree(path)
         continue_run(taken, Run.open(taken).job())
-        agree(alone / name, taken)
+        agree(by_two / name, taken)
 
 
 def until(condition: Any, seconds: float = 120.0) -> Any:
