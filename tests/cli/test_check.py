@@ -109,6 +109,7 @@ def test_a_wrong_pair_as_text_and_as_data(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_modules_functions_and_the_files_own_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, TORCH)
     for name, status, tensors in (

@@ -110,6 +110,7 @@ def test_an_error_after_steps_is_a_finding(doctor: Doctor, tmp_path: Path) -> No
     assert "chainrule" not in err.replace("/.venv/", "")  # none of our frames
 
 
+@pytest.mark.slow
 def test_what_does_not_end_is_ended_and_looked_at(doctor: Doctor) -> None:
     hanging = """
 while True:
@@ -126,6 +127,7 @@ while True:
     assert 1.5 < seen["seconds"] < 10
 
 
+@pytest.mark.slow
 def test_a_loop_without_an_optimizer_is_ended_too(doctor: Doctor) -> None:
     own = """
 import torch

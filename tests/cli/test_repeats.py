@@ -276,6 +276,7 @@ def test_progress_tells_which_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "run 1" not in err
 
 
+@pytest.mark.slow
 def test_a_killed_folder_goes_on_by_the_same_command(tmp_path: Path) -> None:
     words = ["400" if word == "20" else word for word in WORDS[:-1]]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

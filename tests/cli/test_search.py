@@ -58,6 +58,7 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_printed(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words(done.parent)) == 0
     shown, said = capsys.readouterr()

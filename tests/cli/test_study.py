@@ -194,6 +194,7 @@ def test_another_study_in_the_same_folder_is_refused(
     assert (folder / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_by_the_same_command(file: Path, tmp_path: Path) -> None:
     words = ["train", str(file), "--train.steps", "120", "--train.keep_every", "40", "-q"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -38,6 +38,7 @@ def photos(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the process")
 def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chainrule", "train", "digits-cnn", "-o", str(tmp_path / "run")]
@@ -63,6 +64,7 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     assert "SIGKILL" in line
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_gone_when_a_worker_wants_it(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos")
     base = [sys.executable, "-m", "chainrule"]
@@ -105,6 +107,7 @@ def settings_of(folder: Path, workers: int) -> list[str]:
     return ["--data.folder", str(folder), "--data.size", "16", "--augment.mixup", "0.3", "-q", *words]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the processes")
 def test_a_signal_to_all_processes_and_a_resume_with_more_of_them(tmp_path: Path) -> None:
     """One process saves and speaks; what comes out is what a run without workers gives."""

@@ -142,6 +142,7 @@ def test_text_that_looks_like_a_program_stays_text(tmp_path: Path) -> None:
 TAGS = ["!!python/object/apply:os.system", "!!python/name:os.system", "!!python/module:antigravity", "!include", "!env"]
 
 
+@pytest.mark.slow
 def test_tags_anchors_and_includes_are_refused_with_their_line(tmp_path: Path) -> None:
     for name, text in TEXTS.items():
         lines = text.splitlines()

@@ -23,6 +23,7 @@ def _quiet(tmp_path_factory, monkeypatch):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mean", "deviation"), [("mnist", 0.1307, 0.3081), ("fashion-mnist", 0.2860, 0.3530)])
 def test_mnist_and_its_like(name, mean, deviation) -> None:
     images = DATA.resolve(name)()

@@ -300,6 +300,7 @@ class Megabytes:
         return {part: torch.full((250_000,), float(number)) for part in range(2)}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_memory_and_open_files_stay_what_they_were() -> None:
     def epoch() -> tuple[int, int]:

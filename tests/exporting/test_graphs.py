@@ -223,6 +223,7 @@ def test_the_program_reads_texts(
         assert task == "masked" or chances == pytest.approx(own, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_int8_tells_what_it_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["digits-cnn", "--train.steps", "60", "--train.threads", "1", "-q", "-o", str(tmp_path / "run")]
     assert main(["train", *words]) == 0
@@ -243,6 +244,7 @@ def test_int8_tells_what_it_costs(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "run" / "onnx" / "model.int8.onnx").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "model"),
     [

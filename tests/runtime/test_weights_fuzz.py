@@ -221,6 +221,7 @@ def test_two_thousand_damaged_archives() -> None:
             clean_archive(BytesIO(data[:length]), length, "w")
 
 
+@pytest.mark.slow
 def test_bombs_are_refused_at_once_and_in_little_memory(tmp_path: Path) -> None:
     script = Path(__file__).with_name("weights_bombs.py")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}

@@ -51,6 +51,7 @@ def killed_at_random(kills: int, seed: int) -> None:
     assert found["differing"] == []
 
 
+@pytest.mark.slow
 def test_three_kills_in_a_row_at_any_instant() -> None:
     killed_at_random(6, seed=1)
 

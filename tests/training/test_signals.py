@@ -24,6 +24,7 @@ def check(trials: int, seed: int) -> None:
     assert len(found["statuses"]) >= 4, "each signal has its status"
 
 
+@pytest.mark.slow
 def test_signals_at_random_moments() -> None:
     check(12, seed=1)
 

@@ -55,6 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return out, quick(out)
 
 
+@pytest.mark.slow
 def test_each_stage_is_there_and_the_best_is_the_best(done: tuple[Path, dict[str, Any]]) -> None:
     out, found = done
     assert found["stages"]["initial"]["expected"] == pytest.approx(2.302585, abs=1e-5)
@@ -95,6 +96,7 @@ def test_the_best_recipe_trains_to_the_value_that_is_told(done: tuple[Path, dict
     assert "accuracy" in run.result["test"]
 
 
+@pytest.mark.slow
 def test_the_same_call_does_nothing_again_and_a_larger_count_adds(
     done: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -310,6 +312,7 @@ def test_wrong_settings_end_a_trial_and_not_the_search(tmp_path: Path) -> None:
     assert found["best"]["settings"]["optim.lr"] == 0.05
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_are_ended(tmp_path: Path) -> None:
     space = {"optim.lr": {"choices": [0.05, 0.04, 0.03, 1e-9, 2e-9]}}
     found = quick(tmp_path / "cut", space=space, stages=["coarse"], count=14, pruner="median", share=1.0,
@@ -325,6 +328,7 @@ def test_trials_that_fall_behind_are_ended(tmp_path: Path) -> None:
         assert row["rungs"][-1][0] < 1
 
 
+@pytest.mark.slow
 def test_hyperband_ends_trials_in_its_brackets(tmp_path: Path) -> None:
     space = {"optim.lr": {"choices": [0.05, 0.04, 0.03, 1e-9, 2e-9]}}
     found = quick(tmp_path / "cut", space=space, stages=["coarse"], count=18, pruner="hyperband", share=1.0,

@@ -94,6 +94,7 @@ def _torch(node: ast.expr, leaves: dict[str, torch.Tensor]) -> torch.Tensor:
     raise AssertionError(ast.dump(node))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(expressions, st.integers(0, 2**32 - 1))
 def test_random_expressions_are_torchs_in_numbers_and_in_symbols(text: str, seed: int) -> None:

@@ -73,11 +73,13 @@ def uneven(data: Data) -> Data:
     return (x + 1.5 * torch.randn(x.shape, generator=generator))[order], y[order]
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_too_low(digits: Data) -> None:
     found = diagnosed(lambda: train(digits, network(), rate=1e-6))
     assert (found.findings[0].label, found.findings[0].level) == ("rate-too-low", "fault")
 
 
+@pytest.mark.slow
 def test_weights_that_begin_too_small(digits: Data) -> None:
     found = diagnosed(lambda: train(digits, network(0.02)))
     assert (found.findings[0].label, found.findings[0].level) == ("initialization-too-small", "fault")

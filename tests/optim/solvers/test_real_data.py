@@ -28,6 +28,7 @@ def _quiet(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         yield
 
 
+@pytest.mark.slow
 def test_fashion_mnist_on_pixels() -> None:
     data = DATA.resolve("fashion-mnist")()
     x = data.pictures.read(torch.arange(70_000)).flatten(1) / 255

@@ -103,6 +103,7 @@ print("passed")
 """
 
 
+@pytest.mark.slow
 def test_array_api() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ARRAY_API],

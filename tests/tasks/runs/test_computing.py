@@ -57,6 +57,7 @@ def test_precision_changes_rounding_alone(tmp_path: Path, precision: str, apart:
     assert {value.dtype for value in other.model().parameters()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_blocks_that_are_computed_anew_give_the_same_bytes(tmp_path: Path) -> None:
     """Batch normalization, whose running statistics move once, and dropout, whose masks are drawn as before."""
     (tmp_path / "text.txt").write_text("the cat sat on the mat and the dog sat on the cat. " * 60)

@@ -42,6 +42,7 @@ def failed(*words: str) -> None:
     assert min(found["states"]["old"], found["states"]["new"]) > 30
 
 
+@pytest.mark.slow
 @needs_strace
 def test_each_system_call_of_a_save_fails_or_kills() -> None:
     failed("small")
@@ -70,12 +71,14 @@ def test_what_a_power_cut_may_leave_loads(layout: str, states: int, seed: int) -
     assert {"write", "cut", "name", "drop", "move", "sync"} - set(found["operations"]) <= {"drop"}
 
 
+@pytest.mark.slow
 def test_kills_at_random_instants_of_saving() -> None:
     found = harness("killed_saves.py", "instants", 40, 1)
     assert found["kills"] == sum(found["found"].values()) == 40
     assert found["while saving"] > 0.7 * 40, "most kills fall into a save"
 
 
+@pytest.mark.slow
 def test_kills_between_the_operations_of_a_retention() -> None:
     found = harness("killed_saves.py", "operations", 60, 1)
     assert found["kills"] == sum(found["found"].values()) == 60
@@ -100,6 +103,7 @@ def filled(sizes: int, *places: str) -> None:
     assert set(places) <= set(found["failed"]), found["failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare to mount a small disk with")
 def test_disks_that_fill_up() -> None:
     filled(4, "run/report.html")

@@ -142,6 +142,7 @@ def test_nearly_all_words_unknown(first: Ask, train: Any) -> None:
     assert first(train, Reader(), wide) == "tokens-mostly-unknown"
 
 
+@pytest.mark.slow
 def test_mostly_padding(first: Ask, train: Any) -> None:
     x, y, xv, yv = texts()
     wide = (nn.functional.pad(x, (0, 100)), y, nn.functional.pad(xv, (0, 100)), yv)
