@@ -17,7 +17,7 @@ from marked import with_parts
 from recipes_page import readme_table, recipe_head, recipe_rows, recipe_sections, recipe_tasks
 from runs_page import RUNS, regularizers_head
 from speed_page import SPEED
-from survival_page import survival_page
+from survival_page import SURVIVAL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -25,8 +25,9 @@ RECIPES = ROOT / "src" / "chainrule" / "recipes"
 HEAD = "# Measured: "
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
-MARKED = ("attention", "ensembles", "export", "long-trainings", "speed")
+PAGES = ("attention", "ensembles", "export", "long-trainings", "reliability", "speed")
 """Pages of which parts between marks are measured."""
+PARTS = {**SPEED, **RUNS, **SURVIVAL}
 STUDIES = {"cifar10-depth": ("depth", depth_head), "digits-regularizers": ("regularizers", regularizers_head)}
 """Study -> the file of its result, and what its head says of it."""
 
@@ -123,14 +124,11 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "doctor.md": doctor_page(
             (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8"), read, machine
         ),
-        ROOT / "docs" / "reliability.md": survival_page(
-            (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"), read("survival"), machine
-        ),
         ROOT / "README.md": f"{before}{BEGIN}\n{readme_table(recipe_rows(read))}\n{END}{after}",
     }
-    for name in MARKED:
+    for name in PAGES:
         path = ROOT / "docs" / f"{name}.md"
-        found[path] = with_parts(path.read_text(encoding="utf-8"), {**SPEED, **RUNS}, read, machine)
+        found[path] = with_parts(path.read_text(encoding="utf-8"), PARTS, read, machine)
     for path in sorted(RECIPES.glob("*.yaml")):
         found[path] = with_head(path.stem, path.read_text(encoding="utf-8"))
     return found

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from marked import Found, Part, table
 
+SHOWN = {"accuracy": "accuracy", "nll": "negative log-likelihood", "ece": "calibration error"}
+WAYS = ("the run", "the run, compiled", "torch.export", "onnxruntime", "onnxruntime, int8")
+UNTIMED = "Times are not told: the machine had other work."
 UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -29,9 +32,6 @@ def _ensembles(found: Found) -> list[str]:
         lines += ["", *table([f"{one['members']} members of {recipe}", *SHOWN.values()], rows)]
         lines += ["", f"`{one['command']}`"]
     return lines[1:]
-
-
-SHOWN = {"accuracy": "accuracy", "nll": "negative log-likelihood", "ece": "calibration error"}
 
 
 def _shown(name: str, value: float, *, signed: bool = False) -> str:
@@ -78,12 +78,6 @@ def _export(found: Found) -> list[str]:
     ]
     timed = table(["milliseconds a call, inputs", *WAYS], times) if found.get("quiet") is not False else [UNTIMED]
     return [*table(head, facts), "", *timed]
-
-
-UNTIMED = "Times are not told: the machine had other work."
-
-
-WAYS = ("the run", "the run, compiled", "torch.export", "onnxruntime", "onnxruntime, int8")
 
 
 def _regularizers(found: Found) -> list[str]:

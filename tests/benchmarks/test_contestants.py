@@ -143,15 +143,15 @@ COMMON = {"what": "medians of 5 turns", "date": "2026-01-02T03:04:05", "environm
 
 def page(found: dict[str, Any], text: str | None = None) -> str:
     text = (BENCHMARKS.parent / "docs" / "speed.md").read_text(encoding="utf-8") if text is None else text
-    parts = {**module("speed_page").SPEED, **module("runs_page").RUNS}
-    return module("marked").with_parts(text, parts, lambda name: found.get(name, {}), lambda one: "A machine")
+    return module("marked").with_parts(
+        text, module("publish").PARTS, lambda name: found.get(name, {}), lambda one: "A machine"
+    )
 
 
 def test_each_result_has_its_place_on_the_page() -> None:
-    pages = [BENCHMARKS.parent / "docs" / f"{page}.md" for page in module("publish").MARKED]
+    pages = [BENCHMARKS.parent / "docs" / f"{page}.md" for page in module("publish").PAGES]
     text = "".join(path.read_text(encoding="utf-8") for path in pages)
-    parts = {**module("speed_page").SPEED, **module("runs_page").RUNS}
-    assert sorted(name for _, name, _ in module("marked").MARKED.findall(text)) == sorted(parts)
+    assert sorted(name for _, name, _ in module("marked").MARKED.findall(text)) == sorted(module("publish").PARTS)
 
 
 def test_what_was_measured_is_written_between_the_marks() -> None:

@@ -66,7 +66,7 @@ def main(kills: int, seed: int, workers: int) -> None:
         often = _in_child(lambda: _run(recipe, root, "reference", count=True))
         reference = _bytes(root / "reference")
         chance = random.Random(seed)
-        differing, done, survived = [], dict.fromkeys(PLACES, 0), 0
+        bad, done, survived = [], dict.fromkeys(PLACES, 0), 0
         while sum(done.values()) < kills:
             trial = f"trial-{sum(done.values())}-{survived}"
             for _ in range(chance.choice([1, 1, 2])):
@@ -79,9 +79,9 @@ def main(kills: int, seed: int, workers: int) -> None:
                     break
             _in_child(lambda trial=trial: _run(recipe, root, trial))
             if _bytes(root / trial) != reference:
-                differing.append(trial)
+                bad.append(trial)
             shutil.rmtree(root / trial)
-        print(json.dumps({"kills": done, "differing": differing, "occurrences": often, "not reached": survived}))
+        print(json.dumps({"kills": done, "bad": bad, "occurrences": often, "not reached": survived}))
     finally:
         shutil.rmtree(root)
 

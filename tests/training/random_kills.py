@@ -35,7 +35,7 @@ def main(kills: int, seed: int) -> None:
         seconds = min(_seconds_of(recipe, root, name) for name in ("warm", "warmer", "reference"))
         reference = _bytes(root / "reference")
         chance = random.Random(seed)
-        done, survived, differing, resumed = 0, 0, [], []
+        done, survived, bad, resumed = 0, 0, [], []
         while done < kills:
             trial = f"trial-{done}-{survived}"
             for _ in range(IN_A_ROW):
@@ -45,10 +45,10 @@ def main(kills: int, seed: int) -> None:
                     survived += 1
             _in_child(lambda trial=trial: _run(recipe, root, trial))
             if _bytes(root / trial) != reference:
-                differing.append(trial)
+                bad.append(trial)
             resumed.append(json.loads((root / trial / "run.json").read_text())["resumed"])
             shutil.rmtree(root / trial)
-        found = {"kills": done, "runs": len(resumed), "differing": differing, "resumed": sum(resumed)}
+        found = {"kills": done, "runs": len(resumed), "bad": bad, "resumed": sum(resumed)}
         print(json.dumps({**found, "seed": seed, "not reached": survived}))
     finally:
         shutil.rmtree(root)

@@ -38,7 +38,7 @@ def main(trials: int, seed: int) -> None:
         reference = _bytes(root / "reference")
         chance = random.Random(seed)
         statuses: dict[str, int] = {}
-        wrong: list[str] = []
+        bad: list[str] = []
         for trial in range(trials):
             name, number = f"trial-{trial}", NUMBERS[trial % len(NUMBERS)]
             twice = trial % 5 == 4
@@ -52,18 +52,18 @@ def main(trials: int, seed: int) -> None:
             status = wait(process)
             statuses[str(status)] = statuses.get(str(status), 0) + 1
             if status not in (0, 128 + number) or (twice and time.monotonic() - asked > 2):
-                wrong.append(f"{name}: {signal.Signals(number).name} gave {status}")
+                bad.append(f"{name}: {signal.Signals(number).name} gave {status}")
             info = json.loads((root / name / "run.json").read_text())
             # one that comes between the last byte and the end of the process finds the run finished
             expected = {"finished"} if status == 0 else {"interrupted", "running", "finished"}
             if not twice and info["status"] not in expected:
-                wrong.append(f"{name}: status {status}, but the run is {info['status']}")
+                bad.append(f"{name}: status {status}, but the run is {info['status']}")
             if info["status"] != "finished" and wait(child(recipe, root, name)) != 0:
-                wrong.append(f"{name}: did not go on")
+                bad.append(f"{name}: did not go on")
             if _bytes(root / name) != reference:
-                wrong.append(f"{name}: other bytes")
+                bad.append(f"{name}: other bytes")
             shutil.rmtree(root / name)
-        print(json.dumps({"trials": trials, "statuses": statuses, "wrong": wrong}))
+        print(json.dumps({"trials": trials, "statuses": statuses, "bad": bad}))
     finally:
         shutil.rmtree(root)
 

@@ -20,7 +20,7 @@ def check(trials: int, seed: int) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["wrong"] == []
+    assert found["bad"] == []
     assert len(found["statuses"]) >= 4, "each signal has its status"
 
 

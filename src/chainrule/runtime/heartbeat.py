@@ -21,7 +21,7 @@ T = TypeVar("T")
 EVERY = 1.0
 """Seconds between two beats."""
 PATIENCE = 5 * EVERY
-"""Seconds that process 0 may take to answer, where nothing else is said."""
+"""Seconds that process 0 may take to answer when it has been waited for already."""
 Beat = tuple[int, int]
 
 
@@ -30,10 +30,16 @@ class Heartbeat:
 
     A process that is stopped or dead writes no more; one that hangs writes the same number again and again. So those
     that wait can say for whom. When the launcher is gone, which nobody watches, the process is asked to end (SIGTERM).
+
+    Args:
+        store: Of all processes.
+        rank: Of this one.
+        size: How many they are.
+        seconds: How long one waits for another.
     """
 
-    def __init__(self, store: Store, rank: int, size: int) -> None:
-        self.store, self.rank, self.size = store, rank, size
+    def __init__(self, store: Store, rank: int, size: int, seconds: float) -> None:
+        self.store, self.rank, self.size, self.seconds = store, rank, size, seconds
         self.count = 0
         self._seen: dict[int, tuple[Beat, float]] = {}
         self._launcher = launcher()
@@ -54,8 +60,12 @@ class Heartbeat:
             if self._ended.wait(EVERY):
                 return
 
-    def ask(self, question: Callable[[Store], T], seconds: float = PATIENCE) -> T:
+    def ask(self, question: Callable[[Store], T], within: float | None = None) -> T:
         """Return what the store answers. It is process 0 that answers: where that is stopped, a question never ends.
+
+        Args:
+            question: What is asked of it.
+            within: Seconds; as long as one waits for another when left out.
 
         Raises:
             DistributedError: There was no answer.
@@ -71,10 +81,10 @@ class Heartbeat:
 
         thread = threading.Thread(target=asking, name="question", daemon=True)  # left behind where it never ends
         thread.start()
-        thread.join(seconds)
+        thread.join(self.seconds if within is None else within)
         if answers:
             return answers[0]
-        raise errors[0] if errors else self._named([0], seconds, silent=True)
+        raise errors[0] if errors else self._named([0], silent=True)
 
     def silent(self, rank: int) -> float:
         """Return for how many seconds a process has given no sign of life, by this machine's clock.
@@ -86,35 +96,35 @@ class Heartbeat:
             self._seen[rank] = beat, now
         return now - self._seen[rank][1]
 
-    def _beat(self, rank: int) -> Beat:
+    def _beat(self, rank: int, within: float | None = None) -> Beat:
         """How many joint sums a process has come to, and the number of its beat; -1 where there was none."""
         key = f"beat {rank}"
-        said = self.ask(lambda store: store.get(key).decode() if store.check([key]) else "-1 -1")
+        said = self.ask(lambda store: store.get(key).decode() if store.check([key]) else "-1 -1", within)
         count, number = map(int, said.split())
         return count, number
 
-    def stuck(self, waited: float) -> DistributedError:
+    def stuck(self) -> DistributedError:
         """Return the error that names those who did not come. It takes some seconds: they are looked at twice."""
         others = [rank for rank in range(self.size) if rank != self.rank]
         try:
-            first = {rank: self._beat(rank) for rank in others}
+            first = {rank: self._beat(rank, PATIENCE) for rank in others}
             time.sleep(3 * EVERY)
-            then = {rank: self._beat(rank) for rank in others}
-        except DistributedError:
-            return self._named([0], waited, silent=True)
+            then = {rank: self._beat(rank, PATIENCE) for rank in others}
+        except DistributedError as error:
+            return error
         except RuntimeError:  # the store is gone, and process 0 with it
-            return self._named([0], waited, silent=False)
+            return self._named([0], silent=False)
         silent = [rank for rank in others if first[rank] == then[rank]]
         behind = [rank for rank in others if then[rank][0] < self.count]
         names = sorted({*behind, *silent})
-        return self._named(names, waited, silent=bool(names) and set(names) <= set(silent))
+        return self._named(names, silent=bool(names) and set(names) <= set(silent))
 
-    def _named(self, ranks: list[int], waited: float, *, silent: bool) -> DistributedError:
+    def _named(self, ranks: list[int], *, silent: bool) -> DistributedError:
         who = f"process{'es' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}" if ranks else "another process"
         how = " (stopped: it gives no sign of life)" if silent else ""
         return DistributedError(
             f"{who} did not come along{how}",
-            expected=f"all {self.size} processes at the same joint sum within {waited:g} s",
+            expected=f"all {self.size} processes at the same joint sum within {self.seconds:g} s",
             remedy="look at what that process does; `chainrule resume` goes on from the last checkpoint",
         )
 

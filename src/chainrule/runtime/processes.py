@@ -64,9 +64,9 @@ def joined(*, shard: int = 1, device: str = "cpu", seconds: float = SECONDS) -> 
         raise DistributedError(
             "the processes did not come together", got=_first_line(error), remedy="start all of them anew"
         ) from None
-    with Heartbeat(store, rank, size) as heartbeat:
+    with Heartbeat(store, rank, size, seconds) as heartbeat:
         try:
-            yield Processes(rank, size, place, shard, heartbeat, seconds)
+            yield Processes(rank, size, place, shard, heartbeat)
         finally:
             dist.destroy_process_group()
 
@@ -74,12 +74,10 @@ def joined(*, shard: int = 1, device: str = "cpu", seconds: float = SECONDS) -> 
 class Processes:
     """One of several processes that share a step."""
 
-    def __init__(
-        self, rank: int, size: int, device: torch.device, shard: int, heartbeat: Heartbeat, seconds: float
-    ) -> None:
+    def __init__(self, rank: int, size: int, device: torch.device, shard: int, heartbeat: Heartbeat) -> None:
         self.rank, self.size, self.device, self.shard = rank, size, device, shard
         self.devices: list[int] = [] if device.type == "cpu" else [device.index or 0]
-        self.heartbeat, self.seconds, self.store = heartbeat, seconds, heartbeat.store
+        self.heartbeat, self.store = heartbeat, heartbeat.store
         self._first = 0
         self._mesh: DeviceMesh | None = None
 
@@ -133,9 +131,9 @@ class Processes:
             with self.told():
                 self.store.set(key, "done")
         with self.told():  # it can take long, and no sum is waited for: process 0 only has to be alive
-            while not self.heartbeat.ask(lambda store: store.check([key]), self.seconds):
-                if self.heartbeat.silent(0) > self.seconds:
-                    raise self.heartbeat.stuck(self.seconds)
+            while not self.heartbeat.ask(lambda store: store.check([key])):
+                if self.heartbeat.silent(0) > self.heartbeat.seconds:
+                    raise self.heartbeat.stuck()
                 time.sleep(0.02)
             dist.broadcast_object_list(given, src=0)
         found, wrong = given
@@ -189,7 +187,7 @@ class Processes:
         except (RuntimeError, dist.DistError) as error:
             text = str(error)
             if "imed out" in text or "timeout" in text:
-                raise self.heartbeat.stuck(self.seconds) from None
+                raise self.heartbeat.stuck() from None
             if any(sign in text for sign in ("Connection", "connection", "peer", "gloo", "NCCL", "ProcessGroup")):
                 raise DistributedError(
                     "another process has ended, and with it this step",

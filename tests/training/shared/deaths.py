@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def restarts(run: Path, found: dict[str, Any], chance: random.Random, length: fl
         else:
             found["not reached"] += 1
             break
-    said = ended(program, kill=True)
+    said = ended(program, well=False)
     if program.returncode:
         found["bad"].append(f"{run.name}: status {program.returncode}: {said}")
 
@@ -113,7 +114,7 @@ def stuck(run: Path, found: dict[str, Any], chance: random.Random, length: float
         ended(program)
         return
     begun = time.monotonic()
-    said = ended(program, kill=True)
+    said = ended(program, well=False)
     found["done"] += 1
     found["seconds"] = max(found.get("seconds", 0.0), round(time.monotonic() - begun, 1))
     info = json.loads((run / "run.json").read_text())
@@ -146,15 +147,16 @@ def begin(words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(program: subprocess.Popen[str], *, kill: bool = False) -> str:
-    """Wait for the end of a program, and return what it said; one that hangs is killed, which is seen in its status."""
+def ended(program: subprocess.Popen[str], *, well: bool = True) -> str:
+    """Wait for the end of a program, which must be a good one if `well`, and return what it said; one that hangs is
+    killed, which is seen in its status."""
     try:
         said = program.communicate(timeout=180)[1]
     except subprocess.TimeoutExpired:
         for pid in [*children(program.pid), program.pid]:
             killed(pid)
         said = "it hung\n" + program.communicate()[1]
-    if program.returncode and not kill:
+    if program.returncode and well:
         raise AssertionError(f"status {program.returncode}: {said}")
     return said
 
@@ -197,7 +199,8 @@ def killed(pid: int) -> bool:
     """Kill a process; whether it was there."""
     if not alive(pid):
         return False
-    os.kill(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
     return True
 
 

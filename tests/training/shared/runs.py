@@ -115,7 +115,7 @@ def main(root: Path) -> None:
     with joined() as world:
         assert isinstance(world, Processes)
         train(world, root, f"-{world.size}")
-        laid = Processes(world.rank, world.size, world.device, 2, world.heartbeat, world.seconds)
+        laid = Processes(world.rank, world.size, world.device, 2, world.heartbeat)
         laid._first = 1000
         train(laid, root, f"-{world.size}-shard")
 

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,26 +65,23 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def by_two(alone: Path) -> Path:
-    done = torchrun(2, str(RUNS), str(alone))
-    assert done.returncode == 0, done.stderr[-3000:]
-    return alone
+def taken_by(alone: Path) -> Callable[[int], Path]:
+    """The same steps by so many processes, beside those of one."""
 
+    @cache
+    def taken(processes: int) -> Path:
+        done = torchrun(processes, str(RUNS), str(alone))
+        assert done.returncode == 0, done.stderr[-3000:]
+        return alone
 
-@pytest.fixture(scope="module")
-def by_four(alone: Path) -> Path:
-    done = torchrun(4, str(RUNS), str(alone))
-    assert done.returncode == 0, done.stderr[-3000:]
-    return alone
+    return taken
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("taken", "processes"), [("by_two", 2), ("by_four", 4)])
-def test_the_step_is_the_same_whoever_takes_it(
-    request: pytest.FixtureRequest, alone: Path, taken: str, processes: int
-) -> None:
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_step_is_the_same_whoever_takes_it(taken_by: Callable[[int], Path], processes: int) -> None:
     """Weights, optimizer, averages and what is carried, after seven steps: replicated and laid out over two."""
-    request.getfixturevalue(taken)
+    alone = taken_by(processes)
     for name in runpy.run_path(str(RUNS))["CASES"]:
         for suffix in (f"-{processes}", f"-{processes}-shard"):
             agree(alone / name, alone / f"{name}{suffix}")
@@ -96,15 +94,16 @@ def test_the_step_is_the_same_whoever_takes_it(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "carried", "transformer"])
-def test_one_process_goes_on_where_two_were(by_two: Path, tmp_path: Path, name: str) -> None:
+def test_one_process_goes_on_where_two_were(taken_by: Callable[[int], Path], tmp_path: Path, name: str) -> None:
+    alone = taken_by(2)
     for suffix in ("-2", "-2-shard"):
         taken = tmp_path / f"{name}{suffix}"
-        shutil.copytree(by_two / f"{name}{suffix}", taken)
+        shutil.copytree(alone / f"{name}{suffix}", taken)
         for path in (taken / "checkpoints").iterdir():
             if int(path.name[5:]) > 3:
                 shutil.rmtree(path)
         continue_run(taken, Run.open(taken).job())
-        agree(by_two / name, taken)
+        agree(alone / name, taken)
 
 
 def until(condition: Any, seconds: float = 120.0) -> Any:
