@@ -18,10 +18,11 @@ import torch
 import chainrule
 from chainrule.core.errors import DataError, RecipeError, StorageError, UsageError
 from chainrule.tasks.tables import open_recipe
-from chainrule.tuning._database import MOST_DEATHS, Database, hidden, sqlite_url
+from chainrule.tuning._database import Database, hidden, sqlite_url
 from chainrule.tuning._owner import is_gone, this_process
 from chainrule.tuning._plan import plan_search
 from chainrule.tuning._rows import row_of, rows_of
+from chainrule.tuning._stage import MOST_DEATHS
 
 QUICK = {"train.epochs": 4, "train.threads": 1}
 SPACE = {

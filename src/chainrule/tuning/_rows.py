@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from chainrule.tuning._database import Stage
+    from chainrule.tuning._stage import Stage
 
 
 def row_of(stage: str, trial: FrozenTrial) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from chainrule.core.store import Lock
 from chainrule.tasks.runs._report import write_report
 from chainrule.tasks.runs._run_group import Single, train_member
 from chainrule.training.task import Observer, Seen
-from chainrule.tuning._database import Stage
 from chainrule.tuning._plan import SearchPlan, recipe_of
+from chainrule.tuning._stage import Stage
 
 WAIT: Final = 0.5
 """Seconds between two looks at a folder that another process still has."""

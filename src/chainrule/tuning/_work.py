@@ -16,9 +16,10 @@ from typing import Any, Final
 from chainrule.core.errors import ChainruleError, StorageError
 from chainrule.tasks.runs._signals import Interrupted, stop_flag
 from chainrule.training.task import Observer
-from chainrule.tuning._database import Database, Stage
+from chainrule.tuning._database import Database
 from chainrule.tuning._plan import SearchPlan
 from chainrule.tuning._rows import row_of
+from chainrule.tuning._stage import Stage
 from chainrule.tuning._trial import run_trial
 
 POLL: Final = 0.5
