@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.runtime.world import Alone
+from chainrule.tasks.runs._signals import stop_flag
+
 HARNESS = Path(__file__).with_name("signal_harness.py")
 
 
@@ -32,6 +35,21 @@ def test_signals_at_random_moments() -> None:
 @pytest.mark.slow
 def test_more_signals_at_random_moments() -> None:
     check(60, seed=2)
+
+
+class Signalled(Alone):
+    """A world in which a signal comes to this process while all are asked, after it has answered."""
+
+    def largest(self, value: int) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return value
+
+
+def test_a_signal_that_comes_while_processes_agree_is_not_lost() -> None:
+    with stop_flag() as flag:
+        assert not flag.is_set(Signalled())
+        assert flag.is_set(Alone())
+        assert flag.number == signal.SIGTERM
 
 
 def members(group: int) -> list[int]:

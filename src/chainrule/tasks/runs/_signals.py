@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from chainrule.runtime.world import World
+
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -37,6 +39,13 @@ class Flag:
     number: int | None = None
     command: str | None = None
     since: float = 0.0
+
+    def is_set(self, world: World) -> bool:
+        """Return whether a signal has come, to whichever process: all of them ask this at the same step, and stop."""
+        number = world.largest(self.number or 0)
+        if number:  # or else one that came here in the meantime stays for the next time
+            self.number = number
+        return number > 0
 
     def all_is_saved(self, command: str) -> None:
         """From now on stop at once; `command` goes on.

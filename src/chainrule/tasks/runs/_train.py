@@ -159,7 +159,9 @@ class Attempt:
             def save(state: TrainState) -> None:
                 save_run(folder, state, logs, self.job, info.get("id"), world)
 
-            plan = replace(plan_of(self.job, self._stopped, self._guard, save), changes=changes)
+            plan = replace(
+                plan_of(self.job, lambda at: self.flag.is_set(self.world), self._guard, save), changes=changes
+            )
             parts = max(parts_at(plan.cuts, state.step), world.size)
             state.carry = {
                 part: value for part, value in recut(state.carry, parts).items() if part % world.size == world.rank
@@ -211,11 +213,6 @@ class Attempt:
             return bool(known["used"])
 
         return self.world.first(decide)
-
-    def _stopped(self, at: At) -> bool:
-        """Whether a signal came; in whichever process, all stop at the same step."""
-        self.flag.number = self.world.largest(self.flag.number or 0) or None
-        return self.flag.number is not None
 
     @property
     def _guard(self) -> Guard:
