@@ -119,6 +119,12 @@ PARTS = {
         [["shared/deaths.py", "stuck", "5", "1"]],
         lambda found: found["done"],
     ),
+    "signals-shared": Part(
+        "SIGTERM or SIGINT at random instants to the launcher of two processes, to one of them, or to all",
+        "the usual status before the launcher kills; `resume` ends with the bytes of a run left alone",
+        [["shared/deaths.py", "signals", "20", "1"]],
+        lambda found: found["done"],
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marked import Found, Part, table
 
-DRAWN = {"kills-saving", "kills-training", "bits", "retention", "signals", "restarts"}
+DRAWN = {"kills-saving", "kills-training", "bits", "retention", "signals", "restarts", "signals-shared"}
 """Parts whose trials are independent of each other."""
 
 

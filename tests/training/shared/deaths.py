@@ -7,7 +7,9 @@ Run as a script: `python deaths.py KIND COUNT SEED`; prints one JSON line. KIND 
 - `launcher`: SIGKILL of the launcher, or of all at once: nothing is left after 10 s, and `resume` ends with the same
   bytes;
 - `stuck`: SIGSTOP of a random process: the others name it within their time limit and end with status 8, and `resume`
-  ends with the same bytes.
+  ends with the same bytes;
+- `signals`: SIGTERM or SIGINT to the launcher, to all at once, or to a random process: all end with the usual status
+  before the launcher would kill them, and `resume` ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ STEPS, EVERY, PROCESSES = 60, 6, 2
 IN_A_ROW = 4
 LIMIT = 6
 """Seconds that processes wait for a stuck one."""
+GRACE = 30
+"""Seconds after which torch's launcher kills processes that it has sent a signal."""
 WORDS = [sys.executable, "-m", "chainrule"]
 SETTINGS = ["digits-cnn", "--train.parts", "2", "--train.threads", "1", "--train.log_every", "1", "-q", "--no-progress"]
 SETTINGS += ["--train.steps", str(STEPS), "--train.keep_every", str(EVERY), "--train.process_timeout", str(LIMIT)]
@@ -125,10 +129,40 @@ def stuck(run: Path, found: dict[str, Any], chance: random.Random, length: float
     ended(go_on(run))
 
 
+def signals(run: Path, found: dict[str, Any], chance: random.Random, length: float, most: int) -> None:
+    """Send a signal, as `kill`, a terminal or a scheduler does."""
+    program = train(run)
+    now = appeared(program, set())
+    time.sleep(chance.uniform(0, length))
+    if program.poll() is not None:
+        found["not reached"] += 1
+        return
+    number = chance.choice([signal.SIGTERM, signal.SIGINT])
+    for pid in chance.choice([[program.pid], [*now, program.pid], [chance.choice(now)]]):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    begun = time.monotonic()
+    said = ended(program, well=False)
+    found["done"] += 1
+    found["seconds"] = max(found.get("seconds", 0.0), round(time.monotonic() - begun, 1))
+    status = program.returncode if program.returncode >= 0 else 128 - program.returncode  # as a shell has it
+    statuses = found.setdefault("statuses", {})
+    statuses[str(status)] = statuses.get(str(status), 0) + 1
+    if time.monotonic() - begun > GRACE:
+        found["bad"].append(f"{run.name}: {signal.Signals(number).name} was not heard: {said}")
+    if status not in (0, 128 + number):
+        found["bad"].append(f"{run.name}: {signal.Signals(number).name} gave {status}: {said}")
+    if not (run / "run.json").exists():
+        ended(train(run))
+    elif json.loads((run / "run.json").read_text())["status"] != "finished":
+        ended(go_on(run))
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], random.Random, float, int], None]] = {
     "restarts": restarts,
     "launcher": launcher,
     "stuck": stuck,
+    "signals": signals,
 }
 
 

@@ -131,7 +131,7 @@ def started(run: Path, *more: str, steps: int = 400) -> Iterator[subprocess.Pope
 
 @LINUX
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("restarts", 4), ("launcher", 2), ("stuck", 1)])
+@pytest.mark.parametrize(("kind", "count"), [("restarts", 4), ("launcher", 2), ("stuck", 1), ("signals", 3)])
 def test_deaths_at_random_instants(kind: str, count: int) -> None:
     """See `deaths.py`; larger figures stand in `benchmarks/results/survival.json`."""
     done = subprocess.run(
